@@ -1,0 +1,112 @@
+//! `go!`: something to run and, perhaps, where and how; spawned.
+
+use crate::call;
+use crate::error::{self, Faults};
+use crate::krate::Krate;
+use crate::work::{Code, Input, Work, at};
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::{Expr, ExprAssign};
+
+/// Expands `go!`, whose `name` may also be one of its old ones.
+pub(crate) fn expand(name: &str, input: TokenStream) -> TokenStream {
+    syn::parse2(input)
+        .and_then(|input| Go::new(name, input))
+        .map_or_else(|error| error::block(&error), ToTokens::into_token_stream)
+}
+
+/// A valid `go!`.
+struct Go {
+    krate: Krate,
+    target: Option<Expr>,
+    work: Work,
+}
+
+impl Go {
+    fn new(name: &str, Input { krate, code }: Input) -> syn::Result<Self> {
+        let mut faults = Faults::default();
+        krate.check(|path| format!("`{name}!(crate = {path}, ..)`"), &mut faults);
+        let (target, work) = match code {
+            Code::Statements(statements) => (None, Work::statements(statements)),
+            Code::Operands(operands) => {
+                let (target, work) = arrange(operands, name)?;
+                (target, Work::new(work, name, &mut faults))
+            }
+        };
+        if let Work::MethodCall(call) = &work
+            && call::is_afterthought(call)
+        {
+            let method = &call.method;
+            let message = format!(
+                "only `{method}` would run in the coroutine, and what it is called on here, at once: to run all of it \
+                 there, write `{name}!({{ .. }})`"
+            );
+            faults.add(method, message);
+        }
+        faults.finish().map(|()| Self {
+            krate,
+            target,
+            work,
+        })
+    }
+}
+
+impl ToTokens for Go {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        let Self {
+            krate,
+            target,
+            work,
+        } = self;
+        let work = match work {
+            Work::Closure(closure) => closure.to_token_stream(),
+            Work::Callable(value) => value.to_token_stream(),
+            Work::Block(block) => {
+                let moved = quote_spanned!(at(block)=> move ||);
+                quote!(#moved #block)
+            }
+            Work::Call(call) => call::of_function(call.clone()),
+            Work::MethodCall(call) => call::of_method(call.clone()),
+        };
+        tokens.extend(match target {
+            None => quote_spanned!(Span::mixed_site()=> #krate::coroutine::spawn(#work)),
+            Some(target) => {
+                quote_spanned!(Span::mixed_site()=> #krate::coroutine::Spawn::spawn_on(#target, #work))
+            }
+        });
+    }
+}
+
+/// Tells the target, if there is one, from what is to run.
+fn arrange(operands: Vec<Expr>, name: &str) -> syn::Result<(Option<Expr>, Expr)> {
+    let forms = format!(
+        "`{name}!(|| ..)`, `{name}!(call(x))`, `{name}! {{ .. }}` or `{name}!(target, || ..)`"
+    );
+    if let [Expr::Assign(ExprAssign { left, .. }), _, ..] = operands.as_slice() {
+        let message = format!(
+            "`{name}!` takes no key but `crate`: a target has none, `{name}!(target, || ..)`"
+        );
+        return Err(syn::Error::new_spanned(left, message));
+    }
+    if let [closure @ Expr::Closure(_), other] = operands.as_slice()
+        && !matches!(other, Expr::Closure(_))
+    {
+        return Err(syn::Error::new_spanned(
+            closure,
+            format!("the closure comes last: `{name}!(target, || ..)`"),
+        ));
+    }
+    if let Some(third) = operands.get(2) {
+        let message = format!("`{name}!` takes at most a target and what to run: {forms}");
+        return Err(syn::Error::new_spanned(third, message));
+    }
+    let mut operands = operands.into_iter();
+    match (operands.next(), operands.next()) {
+        (Some(work), None) => Ok((None, work)),
+        (target, Some(work)) => Ok((target, work)),
+        (None, None) => {
+            let message = format!("`{name}!` needs something to run: {forms}");
+            Err(syn::Error::new(Span::call_site(), message))
+        }
+    }
+}

@@ -1,0 +1,9 @@
+// go!((self.handlers[0])(request))
+
+fn here() {
+    ::mco::coroutine::spawn({
+        #[allow(unused_mut)]
+        let mut operands = (self.handlers[0],);
+        move || operands.0(request)
+    })
+}

@@ -1,0 +1,5 @@
+// go!(task)
+
+fn here() {
+    ::mco::coroutine::spawn(task)
+}

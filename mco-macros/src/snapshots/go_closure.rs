@@ -1,0 +1,5 @@
+// go!(move || work(1))
+
+fn here() {
+    ::mco::coroutine::spawn(move || work(1))
+}

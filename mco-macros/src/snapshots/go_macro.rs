@@ -1,0 +1,5 @@
+// go!(println!("{}", name))
+
+fn here() {
+    ::mco::coroutine::spawn(move || { println!("{}", name) })
+}

@@ -1,0 +1,8 @@
+// go!(first(); second())
+
+fn here() {
+    ::mco::coroutine::spawn(move || {
+        first();
+        second()
+    })
+}

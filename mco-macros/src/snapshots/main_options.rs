@@ -1,0 +1,15 @@
+// #[mco::main(crate = rt, workers = 4, stack_size = 64 * KIB)]
+// #[allow(unused)]
+// pub fn main() -> Result<(), Error> { body()?; Ok(()) }
+
+#[allow(unused)]
+pub fn main() -> Result<(), Error> {
+    fn main() -> Result<(), Error> {
+        body()?;
+        Ok(())
+    }
+    rt::private::main(
+        rt::private::MainOptions::new().workers(4).stack_size(64 * KIB),
+        main,
+    )
+}

@@ -1,0 +1,17 @@
+// #[mco::test(workers = 2, timeout = "1.5s")]
+// fn works() -> Result<(), Error> { body() }
+
+#[::core::prelude::v1::test]
+fn works() -> Result<(), Error> {
+    fn works() -> Result<(), Error> {
+        body()
+    }
+    ::mco::private::test(
+        ::mco::private::TestOptions::new(
+                ::core::concat!(::core::module_path!(), "::", "works"),
+            )
+            .workers(2)
+            .timeout_ms(1500u64),
+        works,
+    )
+}

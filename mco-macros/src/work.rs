@@ -1,0 +1,191 @@
+//! What a function-like macro is given to run: reading it and telling its forms apart.
+
+use crate::error::Faults;
+use crate::krate::Krate;
+use proc_macro2::{Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote_spanned};
+use syn::parse::{Parse, ParseStream};
+use syn::punctuated::Punctuated;
+use syn::{
+    BinOp, Block, Expr, ExprBinary, ExprBlock, ExprCall, ExprClosure, ExprMethodCall, Token,
+};
+
+/// The tokens of a function-like macro: `crate = path,` perhaps, and then operands or statements.
+pub(crate) struct Input {
+    pub(crate) krate: Krate,
+    pub(crate) code: Code,
+}
+
+pub(crate) enum Code {
+    Operands(Vec<Expr>),
+    /// As they were written; it is for the compiler to read them.
+    Statements(TokenStream),
+}
+
+impl Parse for Input {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        Ok(Self {
+            krate: Krate::parse_leading(input)?,
+            code: input.parse()?,
+        })
+    }
+}
+
+impl Parse for Code {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        // A macro does not learn which brackets it was called with, so a `;` is what tells statements from operands.
+        if has_semicolon(input) {
+            let ahead = input.fork();
+            if ahead.parse::<Expr>().is_ok() && ahead.peek(Token![,]) {
+                return Err(ahead.error(
+                    "expected one block after the comma: put the statements in braces, `{ .. }`",
+                ));
+            }
+            return input.parse().map(Self::Statements);
+        }
+        let ahead = input.fork();
+        match Punctuated::<Expr, Token![,]>::parse_terminated(&ahead) {
+            Ok(operands) => {
+                input.parse::<TokenStream>()?;
+                Ok(Self::Operands(operands.into_iter().collect()))
+            }
+            // Statements need no `;` where each ends in a brace.
+            Err(fault) => match Block::parse_within(&input.fork()) {
+                Ok(_) => input.parse().map(Self::Statements),
+                Err(_) => Err(fault),
+            },
+        }
+    }
+}
+
+fn has_semicolon(input: ParseStream<'_>) -> bool {
+    let ahead = input.fork();
+    while let Ok(token) = ahead.parse::<TokenTree>() {
+        if matches!(token, TokenTree::Punct(punct) if punct.as_char() == ';') {
+            return true;
+        }
+    }
+    false
+}
+
+/// Something to run, by its form.
+pub(crate) enum Work {
+    /// A closure without parameters.
+    Closure(ExprClosure),
+    Call(ExprCall),
+    MethodCall(ExprMethodCall),
+    /// A block, braces included.
+    Block(TokenStream),
+    /// Anything else: it evaluates to what is to be called.
+    Callable(Expr),
+}
+
+impl Work {
+    /// Tells the form of an operand; what cannot run is recorded as a fault of the macro called `name`.
+    pub(crate) fn new(operand: Expr, name: &str, faults: &mut Faults) -> Self {
+        let work = match peel(operand) {
+            Expr::Closure(closure) => Self::Closure(closure),
+            Expr::Call(call) => Self::Call(call),
+            Expr::MethodCall(call) => Self::MethodCall(call),
+            Expr::Block(ExprBlock {
+                attrs,
+                label: None,
+                block,
+                ..
+            }) if attrs.is_empty() => Self::Block(block.into_token_stream()),
+            statement if is_statement(&statement) => {
+                Self::statements(statement.into_token_stream())
+            }
+            value => Self::Callable(value),
+        };
+        work.check(name, faults);
+        work
+    }
+
+    /// Makes a block of statements.
+    pub(crate) fn statements(statements: TokenStream) -> Self {
+        Self::Block(quote_spanned!(Span::mixed_site()=> { #statements }))
+    }
+
+    fn check(&self, name: &str, faults: &mut Faults) {
+        let future = || {
+            format!(
+                "`{name}!` runs no future: hand it to `mco::block_on`, as in `{name}!(move || mco::block_on(..))`"
+            )
+        };
+        match self {
+            Self::Closure(ExprClosure { asyncness: Some(token), .. }) => faults.add(token, future()),
+            Self::Closure(ExprClosure { inputs, .. }) if !inputs.is_empty() => faults.add(
+                inputs,
+                format!("`{name}!` calls the closure without arguments: write `||`, and capture what it needs"),
+            ),
+            Self::Callable(Expr::Async(block)) => faults.add(block.async_token, future()),
+            Self::Callable(Expr::Await(operation)) => faults.add(operation.await_token, future()),
+            Self::Callable(Expr::Try(operation)) => faults.add(
+                operation.question_token,
+                format!("`?` has no function to return from in `{name}!`: handle the error in a block, `{name}! {{ .. }}`"),
+            ),
+            Self::Callable(literal @ Expr::Lit(_)) => faults.add(
+                literal,
+                format!("`{name}!` found a literal where it needs something to run: a closure, a call or a block"),
+            ),
+            _ => {}
+        }
+    }
+}
+
+/// Takes away parentheses, and the invisible ones that `macro_rules!` puts around what it substitutes.
+pub(crate) fn peel(expr: Expr) -> Expr {
+    match expr {
+        Expr::Group(group) => peel(*group.expr),
+        Expr::Paren(paren) => peel(*paren.expr),
+        other => other,
+    }
+}
+
+/// The same, looking through them.
+pub(crate) fn peeled(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Group(group) => peeled(&group.expr),
+        Expr::Paren(paren) => peeled(&paren.expr),
+        other => other,
+    }
+}
+
+/// Whether this is run for what it does, and not for a value that could be called.
+fn is_statement(expr: &Expr) -> bool {
+    match expr {
+        Expr::Binary(ExprBinary { op, .. }) => is_assignment(op),
+        Expr::Assign(_)
+        | Expr::Block(_)
+        | Expr::Break(_)
+        | Expr::Const(_)
+        | Expr::Continue(_)
+        | Expr::ForLoop(_)
+        | Expr::If(_)
+        | Expr::Let(_)
+        | Expr::Loop(_)
+        | Expr::Macro(_)
+        | Expr::Match(_)
+        | Expr::Return(_)
+        | Expr::Unsafe(_)
+        | Expr::While(_) => true,
+        _ => false,
+    }
+}
+
+fn is_assignment(op: &BinOp) -> bool {
+    let tokens = op.to_token_stream().to_string();
+    tokens.ends_with('=')
+        && !matches!(
+            op,
+            BinOp::Eq(_) | BinOp::Le(_) | BinOp::Ge(_) | BinOp::Ne(_)
+        )
+}
+
+/// The place of what the user wrote, for a token of ours: its names stay out of the user's way, and the compiler
+/// points at the user's code.
+pub(crate) fn at(place: &impl ToTokens) -> Span {
+    let first = place.to_token_stream().into_iter().next();
+    Span::mixed_site().located_at(first.map_or_else(Span::mixed_site, |token| token.span()))
+}

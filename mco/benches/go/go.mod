@@ -1,0 +1,3 @@
+module mco-benches
+
+go 1.19

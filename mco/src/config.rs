@@ -1,0 +1,103 @@
+//! Settings of the global runtime, and defaults of the others.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// 6 MiB of address space; memory is used only as far as the stack grows.
+const DEFAULT_STACK_SIZE: usize = 6 * 1024 * 1024;
+const DEFAULT_POOL_CAPACITY: usize = 16 * 1024;
+
+static CONFIG: Config = Config {
+    workers: AtomicUsize::new(0),
+    stack_size: AtomicUsize::new(DEFAULT_STACK_SIZE),
+    pool_capacity: AtomicUsize::new(DEFAULT_POOL_CAPACITY),
+};
+
+/// The settings of the global runtime, which are also the defaults of every
+/// [`Runtime`](crate::runtime::Runtime) built by hand.
+///
+/// Set them before the first coroutine is spawned: the global runtime starts with what it finds
+/// then. The stack size is looked at by each spawn, so it can be changed at any time.
+///
+/// # Examples
+///
+/// ```
+/// mco::config().set_workers(2).set_stack_size(1024 * 1024);
+/// assert_eq!(mco::config().get_workers(), 2);
+/// ```
+#[must_use]
+pub fn config() -> &'static Config {
+    &CONFIG
+}
+
+/// See [`config`].
+#[derive(Debug)]
+pub struct Config {
+    /// 0: as many as there are processors.
+    workers: AtomicUsize,
+    stack_size: AtomicUsize,
+    pool_capacity: AtomicUsize,
+}
+
+impl Config {
+    /// Sets the number of threads that run coroutines. Default: one for each processor.
+    ///
+    /// # Panics
+    ///
+    /// If `workers` is 0.
+    #[track_caller]
+    pub fn set_workers(&self, workers: usize) -> &Self {
+        assert!(
+            workers > 0,
+            "`set_workers(0)`: a runtime needs at least one worker; leave the call out for one \
+             worker for each processor"
+        );
+        self.workers.store(workers, Ordering::Relaxed);
+        self
+    }
+
+    /// The number of threads that run coroutines.
+    #[must_use]
+    pub fn get_workers(&self) -> usize {
+        match self.workers.load(Ordering::Relaxed) {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            workers => workers,
+        }
+    }
+
+    /// Sets the size of a coroutine's stack, in bytes, for spawns that do not say. Default: 6 MiB,
+    /// of which a coroutine uses memory only as far as its stack has grown. At least 16 KiB are
+    /// given.
+    ///
+    /// # Panics
+    ///
+    /// If `bytes` is 0.
+    #[track_caller]
+    pub fn set_stack_size(&self, bytes: usize) -> &Self {
+        assert!(
+            bytes > 0,
+            "`set_stack_size(0)`: a coroutine needs a stack; leave the call out for the default \
+             of {DEFAULT_STACK_SIZE} bytes"
+        );
+        self.stack_size.store(bytes, Ordering::Relaxed);
+        self
+    }
+
+    /// The size of a coroutine's stack, in bytes, for spawns that do not say.
+    #[must_use]
+    pub fn get_stack_size(&self) -> usize {
+        self.stack_size.load(Ordering::Relaxed)
+    }
+
+    /// Sets how many stacks without a coroutine a runtime keeps at most for the next ones. Default:
+    /// 16,384. Fewer are kept if fewer were in use lately.
+    pub fn set_pool_capacity(&self, stacks: usize) -> &Self {
+        self.pool_capacity.store(stacks, Ordering::Relaxed);
+        self
+    }
+
+    /// How many stacks without a coroutine a runtime keeps at most.
+    #[must_use]
+    pub fn get_pool_capacity(&self) -> usize {
+        self.pool_capacity.load(Ordering::Relaxed)
+    }
+}

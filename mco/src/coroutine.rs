@@ -1,0 +1,189 @@
+//! Coroutines: spawning, joining, and what a coroutine does with itself.
+//!
+//! A coroutine is a closure that runs on a stack of its own, on one of the runtime's workers. Where
+//! its code waits, for a message, a socket, the clock, or another coroutine, the worker runs others
+//! meanwhile. A coroutine that has started stays on its worker's thread to its end, so it may hold
+//! what is not `Send` across a wait.
+//!
+//! The functions and types are those of `std::thread`, with [`JoinHandle::cancel`] and some more.
+//! All of them work in plain threads too.
+
+#![allow(unsafe_code)]
+
+mod builder;
+mod handle;
+mod scope;
+
+use std::fmt;
+use std::time::Duration;
+
+pub use builder::{Builder, Spawn};
+pub use handle::{Coroutine, CoroutineId, JoinHandle};
+pub use scope::{Scope, ScopedJoinHandle, scope};
+
+pub use crate::task::cancel::Cancelled;
+
+use crate::clock::Moment;
+use crate::scheduler;
+use crate::task::{Reason, current};
+use crate::wait::{Wait, Wake};
+
+/// Runs `f` as a coroutine, on the runtime of the calling coroutine or the global one.
+///
+/// The `go!` macro does this too, in more forms. The coroutine goes on when the handle is dropped.
+///
+/// # Panics
+///
+/// If the global runtime is needed and cannot start. A panic of `f` ends its coroutine only, and
+/// reaches [`JoinHandle::join`].
+///
+/// # Examples
+///
+/// ```
+/// let answer = mco::coroutine::spawn(|| 6 * 7);
+/// assert_eq!(answer.join().unwrap(), 42);
+/// ```
+#[track_caller]
+pub fn spawn<F, T>(f: F) -> JoinHandle<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    Builder::new().spawn(f)
+}
+
+/// The calling coroutine.
+///
+/// # Panics
+///
+/// Outside a coroutine; [`try_current`] does not.
+#[must_use]
+#[track_caller]
+pub fn current() -> Coroutine {
+    try_current().expect("`mco::coroutine::current` was called outside a coroutine")
+}
+
+/// The calling coroutine; `None` outside one.
+#[must_use]
+pub fn try_current() -> Option<Coroutine> {
+    current::task().map(Coroutine::new)
+}
+
+/// Whether the caller is a coroutine.
+#[must_use]
+pub fn is_coroutine() -> bool {
+    current::running().is_some()
+}
+
+/// Whether the calling coroutine has been asked to stop. It will be unwound by its next blocking
+/// operation; one that computes for long can look here and end by itself. `false` outside a
+/// coroutine.
+#[must_use]
+pub fn is_cancelled() -> bool {
+    try_current().is_some_and(|coroutine| coroutine.task().is_cancelled())
+}
+
+/// Lets the other coroutines of this worker run first.
+///
+/// In a thread it is `std::thread::yield_now`.
+///
+/// # Panics
+///
+/// Unwinds with [`Cancelled`] if the calling coroutine is cancelled.
+pub fn yield_now() {
+    scheduler::yield_now();
+}
+
+/// Waits for `duration` at least.
+///
+/// # Panics
+///
+/// Unwinds with [`Cancelled`] if the calling coroutine is cancelled, meanwhile or before.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::{Duration, Instant};
+///
+/// let start = Instant::now();
+/// mco::coroutine::sleep(Duration::from_millis(5));
+/// assert!(start.elapsed() >= Duration::from_millis(5));
+/// ```
+#[track_caller]
+pub fn sleep(duration: Duration) {
+    if !is_coroutine() {
+        std::thread::sleep(duration);
+        return;
+    }
+    let wait = Wait::new(Reason::Sleep).until(Some(Moment::after(duration)));
+    while wait.park() != Wake::TimedOut {}
+}
+
+/// Waits until [`Coroutine::unpark`] is called for this coroutine; returns at once if it has been
+/// since the last `park`.
+///
+/// Unlike `std::thread::park` it does not return without reason. In a thread it is that function.
+///
+/// # Panics
+///
+/// Unwinds with [`Cancelled`] if the calling coroutine is cancelled, meanwhile or before.
+///
+/// # Examples
+///
+/// ```
+/// let parked = mco::coroutine::spawn(mco::coroutine::park);
+/// parked.coroutine().unpark();
+/// parked.join().unwrap();
+/// ```
+#[track_caller]
+pub fn park() {
+    match try_current() {
+        None => std::thread::park(),
+        Some(me) => {
+            Wait::new(Reason::Park).wait_for(|| me.task().take_permit());
+        }
+    }
+}
+
+/// As [`park`], but for `duration` at most.
+///
+/// # Errors
+///
+/// [`ParkError::Timeout`] if nobody has called `unpark` by then.
+///
+/// # Panics
+///
+/// As [`park`].
+#[track_caller]
+pub fn park_timeout(duration: Duration) -> Result<(), ParkError> {
+    let deadline = Moment::after(duration);
+    let unparked = match try_current() {
+        None => {
+            std::thread::park_timeout(duration);
+            Moment::now() < deadline
+        }
+        Some(me) => {
+            let wait = Wait::new(Reason::Park).until(Some(deadline));
+            wait.wait_for(|| me.task().take_permit())
+        }
+    };
+    if unparked { Ok(()) } else { Err(ParkError::Timeout) }
+}
+
+/// Why a park ended without an `unpark`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ParkError {
+    /// The time given is over.
+    Timeout,
+}
+
+impl fmt::Display for ParkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ParkError::Timeout => f.write_str("nobody called `unpark` in the time given"),
+        }
+    }
+}
+
+impl std::error::Error for ParkError {}

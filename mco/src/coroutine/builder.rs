@@ -1,0 +1,156 @@
+//! Spawning with a name or a stack size.
+
+use std::panic::Location;
+
+use super::{Coroutine, JoinHandle, Scope, ScopedJoinHandle};
+use crate::runtime;
+use crate::task::TaskRef;
+
+/// Says what a coroutine shall be like before it is spawned.
+///
+/// # Examples
+///
+/// ```
+/// use mco::coroutine::Builder;
+///
+/// let small = Builder::new().name("small").stack_size(64 * 1024).spawn(|| {
+///     mco::coroutine::current().name().map(str::to_owned)
+/// });
+/// assert_eq!(small.join().unwrap().as_deref(), Some("small"));
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use = "a builder does nothing until it spawns"]
+pub struct Builder {
+    name: Option<String>,
+    stack_size: Option<usize>,
+}
+
+impl Builder {
+    /// No name, and a stack of the default size.
+    pub fn new() -> Builder {
+        Builder::default()
+    }
+
+    /// The name, for messages and dumps.
+    pub fn name(mut self, name: impl Into<String>) -> Builder {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// The size of the stack, in bytes; at least 16 KiB are given. If so much cannot be mapped, or
+    /// 0 is asked for, the coroutine does not start, and its `join` returns a `String` that says
+    /// why.
+    pub fn stack_size(mut self, bytes: usize) -> Builder {
+        self.stack_size = Some(bytes);
+        self
+    }
+
+    /// Spawns the coroutine. See [`spawn`](super::spawn).
+    #[track_caller]
+    pub fn spawn<F, T>(self, f: F) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let create = |attributes| TaskRef::create(f, attributes);
+        JoinHandle::new(self.spawn_task(Location::caller(), create))
+    }
+
+    /// Spawns a coroutine that borrows from a scope. See [`Scope::spawn`].
+    #[track_caller]
+    pub fn spawn_scoped<'scope, F, T>(
+        self,
+        scope: &'scope Scope<'scope, '_>,
+        f: F,
+    ) -> ScopedJoinHandle<'scope, T>
+    where
+        F: FnOnce() -> T + Send + 'scope,
+        T: Send + 'scope,
+    {
+        scope.spawn_with(self, Location::caller(), f)
+    }
+
+    pub(super) fn spawn_task(
+        self,
+        site: &'static Location<'static>,
+        create: impl FnOnce(crate::task::Attributes) -> TaskRef,
+    ) -> Coroutine {
+        runtime::spawn_current(self.name, self.stack_size, site, create)
+    }
+}
+
+/// What `go!(target, closure)` accepts as its target: a [`Builder`], a [`Scope`], a name, a stack
+/// size in bytes, or a name and a stack size.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the target of `go!`",
+    label = "not a target",
+    note = "a target is a `Builder`, a `&Scope`, a name (`&str` or `String`), a stack size in bytes \
+            (`usize` or `i32`), or a name and a stack size"
+)]
+pub trait Spawn<F> {
+    /// What the spawn returns.
+    type Handle;
+
+    /// Spawns `f` as this says.
+    fn spawn_on(self, f: F) -> Self::Handle;
+}
+
+impl<F, T> Spawn<F> for Builder
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    type Handle = JoinHandle<T>;
+
+    #[track_caller]
+    fn spawn_on(self, f: F) -> JoinHandle<T> {
+        self.spawn(f)
+    }
+}
+
+impl<'scope, F, T> Spawn<F> for &'scope Scope<'scope, '_>
+where
+    F: FnOnce() -> T + Send + 'scope,
+    T: Send + 'scope,
+{
+    type Handle = ScopedJoinHandle<'scope, T>;
+
+    #[track_caller]
+    fn spawn_on(self, f: F) -> ScopedJoinHandle<'scope, T> {
+        self.spawn(f)
+    }
+}
+
+/// The targets that stand for a builder.
+macro_rules! spawn_on_builder {
+    ($($target:ty: |$self:ident| $builder:expr;)*) => {$(
+        impl<F, T> Spawn<F> for $target
+        where
+            F: FnOnce() -> T + Send + 'static,
+            T: Send + 'static,
+        {
+            type Handle = JoinHandle<T>;
+
+            #[track_caller]
+            fn spawn_on($self, f: F) -> JoinHandle<T> {
+                $builder.spawn(f)
+            }
+        }
+    )*};
+}
+
+spawn_on_builder! {
+    &str: |self| Builder::new().name(self);
+    String: |self| Builder::new().name(self);
+    usize: |self| Builder::new().stack_size(self);
+    i32: |self| Builder::new().stack_size(bytes(self));
+    (&str, usize): |self| Builder::new().name(self.0).stack_size(self.1);
+    (&str, i32): |self| Builder::new().name(self.0).stack_size(bytes(self.1));
+    (String, usize): |self| Builder::new().name(self.0).stack_size(self.1);
+    (String, i32): |self| Builder::new().name(self.0).stack_size(bytes(self.1));
+}
+
+/// A negative size is as little of a stack as none.
+fn bytes(size: i32) -> usize {
+    usize::try_from(size).unwrap_or(0)
+}

@@ -1,0 +1,213 @@
+//! Handles: to a coroutine, and to its result.
+
+#![allow(unsafe_code)]
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
+use std::panic::Location;
+use std::thread;
+
+use crate::clock::Moment;
+use crate::task::{Reason, TaskRef, current};
+use crate::wait::{Entered, Wait, Waiter};
+
+/// A coroutine, whatever its result is: to name it, to wake it, to cancel it.
+#[derive(Clone)]
+pub struct Coroutine(TaskRef);
+
+/// The number of a coroutine, unique in the process.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CoroutineId(u64);
+
+impl From<CoroutineId> for u64 {
+    fn from(id: CoroutineId) -> u64 {
+        id.0
+    }
+}
+
+impl fmt::Debug for CoroutineId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CoroutineId({})", self.0)
+    }
+}
+
+impl fmt::Display for CoroutineId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Coroutine {
+    pub(crate) fn new(task: TaskRef) -> Coroutine {
+        Coroutine(task)
+    }
+
+    pub(crate) fn task(&self) -> &TaskRef {
+        &self.0
+    }
+
+    /// Its number, unique in the process.
+    #[must_use]
+    pub fn id(&self) -> CoroutineId {
+        CoroutineId(self.0.id())
+    }
+
+    /// The name that its [`Builder`](super::Builder) gave it.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.0.name()
+    }
+
+    /// The size of its stack, in bytes.
+    #[must_use]
+    pub fn stack_size(&self) -> usize {
+        self.0.stack_size()
+    }
+
+    /// Where in the source it was spawned.
+    #[must_use]
+    pub fn spawned_at(&self) -> &'static Location<'static> {
+        self.0.spawned_at()
+    }
+
+    /// Makes its [`park`](super::park) return, the one that it is in or the next one.
+    pub fn unpark(&self) {
+        self.0.unpark();
+    }
+
+    /// Asks it to stop: its next blocking operation, or the one that it is in, unwinds with
+    /// [`Cancelled`](super::Cancelled), so that destructors run. One that has not started never
+    /// will. Does not wait for it, and does nothing to one that has ended.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let nap = mco::coroutine::spawn(|| mco::coroutine::sleep(Duration::from_secs(3600)));
+    /// nap.coroutine().cancel();
+    /// assert!(nap.join().is_err());
+    /// ```
+    pub fn cancel(&self) {
+        self.0.cancel();
+    }
+}
+
+impl fmt::Debug for Coroutine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Coroutine");
+        debug.field("id", &self.0.id()).field("name", &self.name());
+        debug.field("spawned_at", &format_args!("{}", self.spawned_at())).finish_non_exhaustive()
+    }
+}
+
+/// Waits until `task` has ended: `true`, or until the wait's deadline: `false`.
+///
+/// # Panics
+///
+/// If it is the calling coroutine.
+#[track_caller]
+pub(super) fn wait_for_end(task: &TaskRef, wait: Wait) -> bool {
+    if let Some(me) = current::running()
+        && me.task().id() == task.id()
+    {
+        panic!("{task} joins itself, which would never end; join it from elsewhere");
+    }
+    let waiter = Waiter::current();
+    if task.is_finished() || !task.add_joiner(waiter.clone()) {
+        return true;
+    }
+    let _entered = Entered::new(waiter, |waiter| task.remove_joiner(waiter));
+    wait.wait_for(|| task.is_finished())
+}
+
+/// The right to a coroutine's result. Dropping it lets the coroutine go on alone.
+pub struct JoinHandle<T> {
+    coroutine: Coroutine,
+    _result: PhantomData<fn() -> T>,
+}
+
+impl<T> JoinHandle<T> {
+    /// `coroutine` must be one with the result type `T`, of which there is no other handle.
+    pub(crate) fn new(coroutine: Coroutine) -> JoinHandle<T> {
+        JoinHandle { coroutine, _result: PhantomData }
+    }
+
+    /// Waits for the end of the coroutine and returns its result.
+    ///
+    /// # Errors
+    ///
+    /// The payload with which it ended: that of its panic, or [`Cancelled`](super::Cancelled). If
+    /// its stack could not be mapped, a `String` that says what to do.
+    ///
+    /// # Panics
+    ///
+    /// If a coroutine joins itself. Unwinds if the calling coroutine is cancelled; the other one
+    /// then goes on alone.
+    #[track_caller]
+    pub fn join(self) -> thread::Result<T> {
+        self.wait();
+        let this = ManuallyDrop::new(self);
+        // SAFETY: `T` is the result type (`new`), the coroutine has finished, and the handle, which
+        // is used up here, is the only one. Its drop, which would detach, does not run; the
+        // reference is moved out of it once.
+        unsafe {
+            let coroutine = std::ptr::read(&this.coroutine);
+            coroutine.0.output()
+        }
+    }
+
+    /// Waits for the end of the coroutine and leaves its result where it is.
+    ///
+    /// # Panics
+    ///
+    /// As [`join`](JoinHandle::join).
+    #[track_caller]
+    pub fn wait(&self) {
+        wait_for_end(&self.coroutine.0, Wait::new(Reason::Join));
+    }
+
+    /// As `wait`, until the deadline: `false`.
+    #[track_caller]
+    pub(crate) fn wait_until(&self, deadline: Moment) -> bool {
+        wait_for_end(&self.coroutine.0, Wait::new(Reason::Join).until(Some(deadline)))
+    }
+
+    /// Whether the coroutine has ended, so that `join` would not wait.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.coroutine.0.is_finished()
+    }
+
+    /// Whether the coroutine has ended: [`is_finished`](JoinHandle::is_finished) under its older
+    /// name.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.is_finished()
+    }
+
+    /// Asks the coroutine to stop. See [`Coroutine::cancel`].
+    pub fn cancel(&self) {
+        self.coroutine.cancel();
+    }
+
+    /// The coroutine itself.
+    #[must_use]
+    pub fn coroutine(&self) -> &Coroutine {
+        &self.coroutine
+    }
+}
+
+impl<T> Drop for JoinHandle<T> {
+    fn drop(&mut self) {
+        // SAFETY: this is the only handle, and it has not asked for the result.
+        unsafe { self.coroutine.0.detach() }
+    }
+}
+
+impl<T> fmt::Debug for JoinHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JoinHandle").field("coroutine", &self.coroutine).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,301 @@
+//! Coroutines that borrow: a scope does not end before they have.
+//!
+//! A scoped coroutine's closure and result may borrow what lives only as long as the scope, so none
+//! of it may be left anywhere when the scope ends, whatever happens to the coroutine: it returns,
+//! panics, is cancelled, never starts, or its handle is dropped or leaked. All of it is in one
+//! [`Child`], which counts itself off when it is dropped, after everything that borrows.
+
+#![allow(unsafe_code)]
+
+use std::any::Any;
+use std::marker::PhantomData;
+use std::mem;
+use std::panic::{self, AssertUnwindSafe, Location, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::{fmt, thread};
+
+use parking_lot::Mutex;
+use slab::Slab;
+
+use super::handle::wait_for_end;
+use super::{Builder, Cancelled, Coroutine};
+use crate::task::{self, Attributes, Output, Reason, TaskRef};
+use crate::wait::{Wait, Waiter};
+
+/// Spawns coroutines that may borrow from the caller. See [`scope`].
+pub struct Scope<'scope, 'env: 'scope> {
+    data: Arc<Data>,
+    /// Invariant in both, as std's: the borrow checker must not shorten them.
+    _scope: PhantomData<&'scope mut &'scope ()>,
+    _env: PhantomData<&'env mut &'env ()>,
+}
+
+/// What a scope and its children share.
+struct Data {
+    /// Children that have not been dropped.
+    running: AtomicUsize,
+    children: Mutex<Slab<Option<TaskRef>>>,
+    /// Whoever waits for the end of the scope.
+    owner: Waiter,
+    /// A child panicked, and nobody has asked for its result.
+    panicked: AtomicBool,
+}
+
+/// Runs `f`, which may spawn coroutines that borrow, and returns when all of them have ended.
+///
+/// If `f` panics, or the calling coroutine is cancelled, the children are cancelled, and the scope
+/// still waits for them.
+///
+/// # Panics
+///
+/// With the payload of `f`, or, as in `std::thread::scope`, if a child has panicked that was not
+/// joined.
+///
+/// # Examples
+///
+/// ```
+/// let text = String::from("one two three");
+/// let mut words = Vec::new();
+/// mco::coroutine::scope(|s| {
+///     let length = s.spawn(|| text.len());
+///     s.spawn(|| words.extend(text.split(' ')));
+///     assert_eq!(length.join().unwrap(), 13);
+/// });
+/// assert_eq!(words.len(), 3);
+/// ```
+#[track_caller]
+pub fn scope<'env, F, R>(f: F) -> R
+where
+    F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R,
+{
+    let wait = Wait::new(Reason::Scope);
+    let scope = Scope { data: Arc::new(Data::new()), _scope: PhantomData, _env: PhantomData };
+    let result = catch_unwind(AssertUnwindSafe(|| f(&scope)));
+    if result.is_err() {
+        scope.data.cancel_all();
+    }
+    scope.data.wait_for_all(&wait);
+    match result {
+        Err(payload) => panic::resume_unwind(payload),
+        Ok(_) if scope.data.panicked.load(Ordering::Relaxed) => {
+            panic!("a scoped coroutine panicked")
+        }
+        Ok(value) => value,
+    }
+}
+
+impl<'scope> Scope<'scope, '_> {
+    /// Spawns a coroutine that may borrow what outlives the scope.
+    #[track_caller]
+    pub fn spawn<F, T>(&'scope self, f: F) -> ScopedJoinHandle<'scope, T>
+    where
+        F: FnOnce() -> T + Send + 'scope,
+        T: Send + 'scope,
+    {
+        self.spawn_with(Builder::new(), Location::caller(), f)
+    }
+
+    pub(super) fn spawn_with<F, T>(
+        &'scope self,
+        builder: Builder,
+        site: &'static Location<'static>,
+        f: F,
+    ) -> ScopedJoinHandle<'scope, T>
+    where
+        F: FnOnce() -> T + Send + 'scope,
+        T: Send + 'scope,
+    {
+        self.spawn_by(f, |create| builder.spawn_task(site, create))
+    }
+
+    /// Spawns a coroutine that `spawn` creates, by its argument, and queues.
+    pub(crate) fn spawn_by<F, T>(
+        &'scope self,
+        f: F,
+        spawn: impl FnOnce(&mut dyn FnMut(Attributes) -> TaskRef) -> Coroutine,
+    ) -> ScopedJoinHandle<'scope, T>
+    where
+        F: FnOnce() -> T + Send + 'scope,
+        T: Send + 'scope,
+    {
+        let (child, packet) = Child::new(self.data.clone(), f);
+        let key = child.key;
+        let mut child = Some(child);
+        let coroutine = spawn(&mut |attributes| {
+            let child = child.take().expect("one coroutine is created");
+            // SAFETY: the child counts itself off when it has been dropped, and `scope` does not
+            // return before: so the closure is gone before what it borrows. The result is in the
+            // packet, which the child lets go of first, and which the handle keeps for no longer
+            // than `'scope`.
+            let task = unsafe { TaskRef::create_scoped(move || child.run(), attributes) };
+            self.data.children.lock()[key] = Some(task.clone());
+            task
+        });
+        ScopedJoinHandle { coroutine, packet, _scope: PhantomData }
+    }
+}
+
+impl fmt::Debug for Scope<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let running = self.data.running.load(Ordering::Relaxed);
+        f.debug_struct("Scope").field("running", &running).finish_non_exhaustive()
+    }
+}
+
+impl Data {
+    fn new() -> Data {
+        Data {
+            running: AtomicUsize::new(0),
+            children: Mutex::new(Slab::new()),
+            owner: Waiter::current(),
+            panicked: AtomicBool::new(false),
+        }
+    }
+
+    fn cancel_all(&self) {
+        // Not under the lock: a wake may do much.
+        let children: Vec<_> = self.children.lock().iter().filter_map(|c| c.1.clone()).collect();
+        children.iter().for_each(TaskRef::cancel);
+    }
+
+    /// Waits until all children have been dropped. A cancel of the waiting coroutine must not
+    /// unwind it here, and cancels the children instead.
+    fn wait_for_all(&self, wait: &Wait) {
+        let mut passed_on = false;
+        // Acquire pairs with the Release of each child's last decrement.
+        while self.running.load(Ordering::Acquire) > 0 {
+            if !passed_on && super::is_cancelled() {
+                passed_on = true;
+                self.cancel_all();
+            }
+            wait.park_uncancellable();
+        }
+    }
+}
+
+/// A closure of a scope, from the spawn until nothing of it is left.
+struct Child<F, T> {
+    f: Option<F>,
+    packet: Option<Arc<Packet<T>>>,
+    data: Arc<Data>,
+    key: usize,
+}
+
+/// Where a child leaves its result for its handle.
+struct Packet<T> {
+    output: Mutex<Option<Output<T>>>,
+    data: Arc<Data>,
+}
+
+impl<F: FnOnce() -> T, T> Child<F, T> {
+    fn new(data: Arc<Data>, f: F) -> (Child<F, T>, Arc<Packet<T>>) {
+        data.running.fetch_add(1, Ordering::Relaxed);
+        let key = data.children.lock().insert(None);
+        let packet = Arc::new(Packet { output: Mutex::new(None), data: data.clone() });
+        (Child { f: Some(f), packet: Some(packet.clone()), data, key }, packet)
+    }
+
+    fn run(mut self) {
+        let f = self.f.take().expect("a child runs once");
+        let output = catch_unwind(AssertUnwindSafe(f));
+        self.leave(output);
+    }
+}
+
+impl<F, T> Child<F, T> {
+    fn leave(&mut self, output: Output<T>) {
+        let packet = self.packet.as_ref().expect("the packet goes last");
+        *packet.output.lock() = Some(output);
+    }
+}
+
+impl<F, T> Drop for Child<F, T> {
+    fn drop(&mut self) {
+        if let Some(f) = self.f.take() {
+            // It never started.
+            let dropped = catch_unwind(AssertUnwindSafe(|| drop(f)));
+            let payload = dropped.err().unwrap_or_else(task::cancel::before_start);
+            self.leave(Err(payload));
+        }
+        let packet = self.packet.take();
+        // The destructor of a result that nobody wants may panic.
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(packet))) {
+            self.data.panicked.store(true, Ordering::Relaxed);
+            mem::forget(payload);
+        }
+        let child = self.data.children.lock().remove(self.key);
+        drop(child);
+        // Release: everything above comes before the end of the scope.
+        if self.data.running.fetch_sub(1, Ordering::Release) == 1 {
+            self.data.owner.wake();
+        }
+    }
+}
+
+impl<T> Drop for Packet<T> {
+    fn drop(&mut self) {
+        let unhandled = |payload: &Box<dyn Any + Send>| !payload.is::<Cancelled>();
+        if self.output.get_mut().as_ref().is_some_and(|o| o.as_ref().is_err_and(unhandled)) {
+            self.data.panicked.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The right to the result of a scoped coroutine.
+pub struct ScopedJoinHandle<'scope, T> {
+    coroutine: Coroutine,
+    packet: Arc<Packet<T>>,
+    _scope: PhantomData<&'scope ()>,
+}
+
+impl<T> ScopedJoinHandle<'_, T> {
+    /// Waits for the end of the coroutine and returns its result.
+    ///
+    /// # Errors
+    ///
+    /// The payload with which it ended, as in [`JoinHandle::join`](super::JoinHandle::join).
+    ///
+    /// # Panics
+    ///
+    /// If a coroutine joins itself. Unwinds if the calling coroutine is cancelled.
+    #[track_caller]
+    pub fn join(self) -> thread::Result<T> {
+        self.wait();
+        let output = self.packet.output.lock().take();
+        output.expect("a child leaves a result")
+    }
+
+    /// Waits for the end of the coroutine and leaves its result where it is.
+    ///
+    /// # Panics
+    ///
+    /// As [`join`](ScopedJoinHandle::join).
+    #[track_caller]
+    pub fn wait(&self) {
+        wait_for_end(self.coroutine.task(), Wait::new(Reason::Join));
+    }
+
+    /// Whether the coroutine has ended, so that `join` would not wait.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.coroutine.task().is_finished()
+    }
+
+    /// Asks the coroutine to stop. See [`Coroutine::cancel`].
+    pub fn cancel(&self) {
+        self.coroutine.cancel();
+    }
+
+    /// The coroutine itself.
+    #[must_use]
+    pub fn coroutine(&self) -> &Coroutine {
+        &self.coroutine
+    }
+}
+
+impl<T> fmt::Debug for ScopedJoinHandle<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ScopedJoinHandle").field("coroutine", &self.coroutine).finish_non_exhaustive()
+    }
+}

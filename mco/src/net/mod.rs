@@ -1,0 +1,15 @@
+//! TCP, with the types and methods of `std::net`.
+//!
+//! What blocks here blocks the calling coroutine only; in a plain thread it blocks the thread. One
+//! socket may be used by several coroutines at once, a reader and a writer in parallel. An
+//! operation that exceeds its timeout fails with [`ErrorKind::TimedOut`](std::io::ErrorKind) on
+//! every system.
+
+mod addr;
+mod listener;
+mod options;
+mod stream;
+
+pub use addr::ToSocketAddrs;
+pub use listener::{Incoming, TcpListener};
+pub use stream::TcpStream;

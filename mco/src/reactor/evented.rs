@@ -1,0 +1,225 @@
+//! A nonblocking socket that is used as if it blocked: the one retry loop.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use mio::event;
+use once_cell::sync::OnceCell;
+
+use super::source::Source;
+use super::{Registrar, Side, thread};
+use crate::clock::Moment;
+use crate::task::{current, spend_budget};
+use crate::wait::Wait;
+
+/// What can be waited for: a socket of mio's with a system handle.
+#[cfg(unix)]
+pub(crate) trait Io: event::Source + std::os::fd::AsRawFd {}
+#[cfg(unix)]
+impl<S: event::Source + std::os::fd::AsRawFd> Io for S {}
+
+/// What can be waited for: a socket of mio's with a system handle.
+#[cfg(windows)]
+pub(crate) trait Io: event::Source + std::os::windows::io::AsRawSocket {}
+#[cfg(windows)]
+impl<S: event::Source + std::os::windows::io::AsRawSocket> Io for S {}
+
+/// A socket `S` in nonblocking mode, with what the reactor knows about it.
+pub(crate) struct Evented<S: Io> {
+    /// Where it is registered, once somebody had to wait. Goes before the socket is closed.
+    registration: OnceCell<Registration>,
+    io: Shared<S>,
+    source: Arc<Source>,
+    /// The user does not want to wait.
+    nonblocking: AtomicBool,
+}
+
+/// A place among a reactor's sources. Dropping it leaves.
+struct Registration {
+    registrar: Arc<Registrar>,
+    key: usize,
+    #[cfg(unix)]
+    fd: std::os::fd::RawFd,
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.registrar.remove(self.key, |registry| {
+            #[cfg(unix)]
+            return registry.deregister(&mut mio::unix::SourceFd(&self.fd));
+            // On Windows the socket leaves by itself when it is closed.
+            #[cfg(windows)]
+            Ok(())
+        });
+    }
+}
+
+/// On Unix a registration needs the descriptor only.
+#[cfg(unix)]
+type Shared<S> = S;
+/// On Windows mio keeps state in the socket when it registers it. Nothing holds the lock while it
+/// waits, so the one registration gets in between.
+#[cfg(windows)]
+type Shared<S> = parking_lot::RwLock<S>;
+
+/// What a successful attempt says about the next one.
+pub(crate) enum Attempt<R> {
+    /// It may succeed too.
+    More(R),
+    /// It did less than it was asked for, so the next one would block.
+    Drained(R),
+}
+
+impl Attempt<usize> {
+    /// The outcome of moving `done` of `asked` bytes through a stream.
+    pub(crate) fn of_bytes(done: usize, asked: usize) -> Attempt<usize> {
+        // On Windows a short transfer says nothing.
+        if done > 0 && done < asked && cfg!(unix) {
+            Attempt::Drained(done)
+        } else {
+            Attempt::More(done)
+        }
+    }
+}
+
+impl<S: Io> Evented<S> {
+    /// `io` must be in nonblocking mode.
+    pub(crate) fn new(io: S) -> Evented<S> {
+        Evented {
+            registration: OnceCell::new(),
+            io: io.into(),
+            source: Arc::new(Source::new()),
+            nonblocking: AtomicBool::new(false),
+        }
+    }
+
+    /// Gives the socket back, in nonblocking mode, known to no reactor.
+    pub(crate) fn into_io(self) -> S {
+        drop(self.registration);
+        #[cfg(unix)]
+        return self.io;
+        #[cfg(windows)]
+        self.io.into_inner()
+    }
+
+    /// The socket itself.
+    #[cfg(unix)]
+    pub(crate) fn io(&self) -> &S {
+        &self.io
+    }
+
+    pub(crate) fn is_nonblocking(&self) -> bool {
+        self.nonblocking.load(Ordering::Relaxed)
+    }
+
+    /// Makes operations fail with `WouldBlock` where they would wait, or wait again.
+    pub(crate) fn set_nonblocking(&self, nonblocking: bool) {
+        self.nonblocking.store(nonblocking, Ordering::Relaxed);
+    }
+
+    /// Calls `f` with the socket, for what never blocks.
+    #[cfg(unix)]
+    pub(crate) fn with<R>(&self, f: impl FnOnce(&S) -> R) -> R {
+        f(&self.io)
+    }
+
+    /// Calls `f` with the socket, for what never blocks.
+    #[cfg(windows)]
+    pub(crate) fn with<R>(&self, f: impl FnOnce(&S) -> R) -> R {
+        f(&self.io.read())
+    }
+
+    /// Does `op`, waiting for `side` to be ready as often as it says `WouldBlock`, until the
+    /// deadline. `timeout` is asked for it when the first wait begins.
+    ///
+    /// # Errors
+    ///
+    /// What `op` fails with, and `TimedOut` at the deadline.
+    pub(crate) fn run<R>(
+        &self,
+        side: Side,
+        wait: Wait,
+        timeout: impl FnOnce() -> Option<Moment>,
+        mut op: impl FnMut(&S) -> io::Result<Attempt<R>>,
+    ) -> io::Result<R> {
+        spend_budget();
+        let direction = self.source.side(side);
+        // What is remembered is renewed by a reactor, for coroutines; a thread just tries.
+        let in_thread = current::running().is_none();
+        let mut wait = wait;
+        let mut timeout = Some(timeout);
+        loop {
+            let glance = direction.glance();
+            if glance.is_ready() || in_thread || self.is_nonblocking() {
+                match self.with(&mut op) {
+                    Ok(Attempt::More(result)) => return Ok(result),
+                    Ok(Attempt::Drained(result)) => {
+                        if self.registration.get().is_some() {
+                            direction.clear_if_open(glance);
+                        }
+                        return Ok(result);
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        if self.is_nonblocking() {
+                            return Err(error);
+                        }
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            if let Some(timeout) = timeout.take() {
+                wait = wait.until(timeout());
+            }
+            let ready = if in_thread {
+                self.with(|io| thread::wait(io, side, wait.deadline()))?
+            } else {
+                direction.clear(glance);
+                self.register()?;
+                direction.wait(&wait)
+            };
+            if !ready {
+                return Err(timed_out(side));
+            }
+        }
+    }
+
+    /// Registers the socket with the reactor of this worker, unless it is registered. If it is
+    /// ready by now, that is reported as its first event.
+    fn register(&self) -> io::Result<()> {
+        self.registration.get_or_try_init(|| {
+            let registrar = Registrar::local().expect("a coroutine runs on a worker");
+            #[cfg(unix)]
+            let fd = self.io.as_raw_fd();
+            let key = registrar.add(self.source.clone(), |registry, token, interest| {
+                #[cfg(unix)]
+                return registry.register(&mut mio::unix::SourceFd(&fd), token, interest);
+                #[cfg(windows)]
+                registry.register(&mut *self.io.write(), token, interest)
+            })?;
+            Ok::<_, io::Error>(Registration {
+                registrar,
+                key,
+                #[cfg(unix)]
+                fd,
+            })
+        })?;
+        Ok(())
+    }
+}
+
+impl<S: Io + fmt::Debug> fmt::Debug for Evented<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.with(|io| io.fmt(f))
+    }
+}
+
+fn timed_out(side: Side) -> io::Error {
+    let message = match side {
+        Side::Read => "the read timed out; `set_read_timeout` sets the limit",
+        Side::Write => "the write timed out; `set_write_timeout` sets the limit",
+    };
+    io::Error::new(io::ErrorKind::TimedOut, message)
+}

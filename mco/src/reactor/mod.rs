@@ -1,0 +1,125 @@
+//! Waiting for sockets: one `mio::Poll` per worker.
+//!
+//! A socket ([`Evented`]) is registered when a coroutine would first block on it, with the reactor
+//! of the worker on which that happens, for both directions, edge triggered, once. What the kernel
+//! then reports is remembered in its [`Source`], so that an operation is tried when it is likely
+//! to succeed and not otherwise. Every operation is one retry loop, [`Evented::run`].
+//!
+//! A plain thread that waits for a socket does so in the system's own `poll` call, on the
+//! descriptor: it must not stall because a worker is busy.
+
+mod evented;
+mod source;
+mod thread;
+
+use std::cell::RefCell;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mio::{Events, Interest, Poll, Token};
+use parking_lot::Mutex;
+use slab::Slab;
+
+pub(crate) use evented::{Attempt, Evented, Io};
+use source::Source;
+pub(crate) use source::Side;
+
+/// The token of the waker; sources have the index of their place in the slab.
+const WAKER: Token = Token(usize::MAX);
+
+thread_local! {
+    /// Of the worker that this thread is.
+    static LOCAL: RefCell<Option<Arc<Registrar>>> = const { RefCell::new(None) };
+}
+
+/// The worker's half: polls, on the worker's thread.
+pub(crate) struct Reactor {
+    poll: Poll,
+    events: Events,
+    registrar: Arc<Registrar>,
+}
+
+/// The half that others use too: enters sources, removes them, and interrupts a poll.
+pub(crate) struct Registrar {
+    registry: mio::Registry,
+    waker: mio::Waker,
+    /// A dropped source leaves at once, but an event for it may already have been fetched, and its
+    /// place be taken by another. The other is then woken for nothing, tries and finds out.
+    sources: Mutex<Slab<Arc<Source>>>,
+}
+
+impl Reactor {
+    /// # Errors
+    ///
+    /// The system's, if it is out of descriptors.
+    pub(crate) fn new() -> io::Result<Reactor> {
+        let poll = Poll::new()?;
+        let registrar = Registrar {
+            registry: poll.registry().try_clone()?,
+            waker: mio::Waker::new(poll.registry(), WAKER)?,
+            sources: Mutex::new(Slab::new()),
+        };
+        Ok(Reactor { poll, events: Events::with_capacity(1024), registrar: Arc::new(registrar) })
+    }
+
+    pub(crate) fn registrar(&self) -> &Arc<Registrar> {
+        &self.registrar
+    }
+
+    /// Makes this the reactor of the current thread.
+    pub(crate) fn enter(&self) {
+        LOCAL.set(Some(self.registrar.clone()));
+    }
+
+    /// Waits for events, at most for `timeout`, and wakes those who wait for them.
+    pub(crate) fn poll(&mut self, timeout: Option<Duration>) {
+        match self.poll.poll(&mut self.events, timeout) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return,
+            Err(error) => panic!("mco: the reactor cannot poll: {error}"),
+        }
+        if self.events.is_empty() {
+            return;
+        }
+        let sources = self.registrar.sources.lock();
+        for event in &self.events {
+            if let Some(source) = sources.get(event.token().0) {
+                source.dispatch(event);
+            }
+        }
+    }
+}
+
+impl Registrar {
+    /// That of the current worker.
+    fn local() -> Option<Arc<Registrar>> {
+        LOCAL.with_borrow(Clone::clone)
+    }
+
+    /// Interrupts the poll that the worker is in, or the next one.
+    pub(crate) fn wake(&self) {
+        self.waker.wake().expect("mco: a worker's waker cannot be written to");
+    }
+
+    /// Enters a source. `register` is given what to pass to mio.
+    fn add(
+        &self,
+        source: Arc<Source>,
+        register: impl FnOnce(&mio::Registry, Token, Interest) -> io::Result<()>,
+    ) -> io::Result<usize> {
+        let key = self.sources.lock().insert(source);
+        let both = Interest::READABLE | Interest::WRITABLE;
+        register(&self.registry, Token(key), both).inspect_err(|_| {
+            self.sources.lock().remove(key);
+        })?;
+        Ok(key)
+    }
+
+    fn remove(&self, key: usize, deregister: impl FnOnce(&mio::Registry) -> io::Result<()>) {
+        // It fails only if the descriptor is not registered, which is what is wanted.
+        let _ = deregister(&self.registry);
+        let source = self.sources.lock().remove(key);
+        drop(source);
+    }
+}

@@ -1,0 +1,135 @@
+//! What is remembered about a socket: whether each direction is ready, and who waits for it.
+//!
+//! Per direction one word: a count of the events so far, and two flags.
+//!
+//! ```text
+//!            event: count + 1, READY (CLOSED too if the kernel says so)
+//!   ───────────────────────────────────────────────────────────────────>
+//!            clear(glance): drops READY if the count is still the glance's
+//!   <───────────────────────────────────────────────────────────────────
+//! ```
+//!
+//! An operation takes a glance, tries the system call, and clears the readiness that the glance saw
+//! if the call found nothing, or less than it asked for. Edges are reported once, so clearing must
+//! not swallow one that came after the call: then the count has changed and the clearing does
+//! nothing. On the worker that polls there is no such race, since it does not poll in between; but
+//! the socket may be used on another.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use mio::event::Event;
+use parking_lot::Mutex;
+
+use crate::wait::{Entered, Wait, Waiter, WaiterList, Wake};
+
+const READY: u64 = 1;
+/// The peer has shut this direction: it stays ready, and no further edge will come.
+const CLOSED: u64 = 2;
+const ONE_EVENT: u64 = 4;
+
+/// A socket as the reactor sees it.
+pub(super) struct Source {
+    sides: [Direction; 2],
+}
+
+/// Which way data flows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    Read,
+    Write,
+}
+
+pub(super) struct Direction {
+    word: AtomicU64,
+    waiters: Mutex<WaiterList>,
+}
+
+/// What a direction's word was before an attempt.
+#[derive(Clone, Copy)]
+pub(super) struct Glance(u64);
+
+impl Glance {
+    pub(super) fn is_ready(self) -> bool {
+        self.0 & READY != 0
+    }
+}
+
+impl Source {
+    /// Ready both ways, so that the first operation is tried.
+    pub(super) fn new() -> Source {
+        Source { sides: [Direction::new(), Direction::new()] }
+    }
+
+    pub(super) fn side(&self, side: Side) -> &Direction {
+        &self.sides[side as usize]
+    }
+
+    pub(super) fn dispatch(&self, event: &Event) {
+        // An error is reported by the operation that meets it, in either direction.
+        if event.is_readable() || event.is_read_closed() || event.is_error() {
+            self.side(Side::Read).set_ready(event.is_read_closed() || event.is_error());
+        }
+        if event.is_writable() || event.is_write_closed() || event.is_error() {
+            self.side(Side::Write).set_ready(event.is_write_closed() || event.is_error());
+        }
+    }
+}
+
+impl Direction {
+    fn new() -> Direction {
+        Direction { word: AtomicU64::new(READY), waiters: Mutex::new(WaiterList::new()) }
+    }
+
+    pub(super) fn glance(&self) -> Glance {
+        // Acquire pairs with the Release of `set_ready`.
+        Glance(self.word.load(Ordering::Acquire))
+    }
+
+    /// The system call would have blocked.
+    pub(super) fn clear(&self, glance: Glance) {
+        self.replace(glance, glance.0 & !(READY | CLOSED));
+    }
+
+    /// The system call did less than it was asked for: the next one would block, unless the
+    /// direction is closed.
+    pub(super) fn clear_if_open(&self, glance: Glance) {
+        if glance.0 & CLOSED == 0 {
+            self.clear(glance);
+        }
+    }
+
+    fn replace(&self, glance: Glance, with: u64) {
+        let _ = self.word.compare_exchange(glance.0, with, Ordering::AcqRel, Ordering::Relaxed);
+    }
+
+    fn set_ready(&self, closed: bool) {
+        let flags = if closed { READY | CLOSED } else { READY };
+        let update = |word: u64| Some((word.wrapping_add(ONE_EVENT)) | flags);
+        let _ = self.word.fetch_update(Ordering::AcqRel, Ordering::Relaxed, update);
+        self.wake();
+    }
+
+    /// Makes those who wait for this direction try again.
+    pub(super) fn wake(&self) {
+        let waiters = std::mem::take(&mut *self.waiters.lock());
+        waiters.wake_all();
+    }
+
+    /// Waits until the direction is ready: `true`, or until the deadline: `false`.
+    pub(super) fn wait(&self, wait: &Wait) -> bool {
+        let waiter = Waiter::current();
+        let entered = Entered::new(waiter.clone(), |w| self.waiters.lock().remove(w));
+        let ready = loop {
+            // An event after this wakes the waiter; one before it is seen by the glance.
+            self.waiters.lock().add(waiter.clone());
+            if self.glance().is_ready() {
+                break true;
+            }
+            if wait.park() == Wake::TimedOut {
+                break self.glance().is_ready();
+            }
+        };
+        drop(entered);
+        ready
+    }
+}

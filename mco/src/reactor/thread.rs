@@ -1,0 +1,61 @@
+//! How a plain thread waits for a socket: in the system's `poll`.
+
+#![allow(unsafe_code)]
+
+use std::io;
+use std::time::Duration;
+
+use super::{Io, Side};
+use crate::clock::Moment;
+
+/// Waits until `side` of the socket is ready: `true`, or until the deadline: `false`.
+pub(super) fn wait<S: Io>(io: &S, side: Side, deadline: Option<Moment>) -> io::Result<bool> {
+    loop {
+        let left = deadline.map(|at| at.since(Moment::now()));
+        match poll(io, side, left) {
+            Ok(ready) if ready => return Ok(true),
+            // The longest that can be asked for at once may be less than what is left.
+            Ok(_) if left.is_some_and(|left| left.is_zero()) => return Ok(false),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Milliseconds for the system, rounded up so that the deadline has passed when it returns.
+fn millis(timeout: Option<Duration>) -> i32 {
+    timeout.map_or(-1, |t| i32::try_from(t.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX))
+}
+
+#[cfg(unix)]
+fn poll<S: Io>(io: &S, side: Side, timeout: Option<Duration>) -> io::Result<bool> {
+    let events = match side {
+        Side::Read => libc::POLLIN,
+        Side::Write => libc::POLLOUT,
+    };
+    let mut fd = libc::pollfd { fd: io.as_raw_fd(), events, revents: 0 };
+    // SAFETY: one valid entry.
+    match unsafe { libc::poll(&raw mut fd, 1, millis(timeout)) } {
+        -1 => Err(io::Error::last_os_error()),
+        n => Ok(n > 0),
+    }
+}
+
+#[cfg(windows)]
+fn poll<S: Io>(io: &S, side: Side, timeout: Option<Duration>) -> io::Result<bool> {
+    use windows_sys::Win32::Networking::WinSock::{
+        POLLRDNORM, POLLWRNORM, SOCKET_ERROR, WSAPOLLFD, WSAPoll,
+    };
+    let events = match side {
+        Side::Read => POLLRDNORM,
+        Side::Write => POLLWRNORM,
+    };
+    let socket = usize::try_from(io.as_raw_socket()).expect("a socket fits a pointer");
+    let mut fd = WSAPOLLFD { fd: socket, events, revents: 0 };
+    // SAFETY: one valid entry.
+    match unsafe { WSAPoll(&raw mut fd, 1, millis(timeout)) } {
+        SOCKET_ERROR => Err(io::Error::last_os_error()),
+        n => Ok(n > 0),
+    }
+}

@@ -1,0 +1,106 @@
+//! What a runtime has done so far, in numbers.
+
+use crate::fiber;
+use crate::scheduler::{Counters, Scheduler};
+
+/// A snapshot of a runtime's counters. They are read one after the other while the runtime goes
+/// on, so they need not add up to the last one.
+///
+/// # Examples
+///
+/// ```
+/// mco::coroutine::spawn(|| ()).join().unwrap();
+/// assert!(mco::runtime::metrics().spawned() >= 1);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    workers: Vec<WorkerMetrics>,
+    spawned_outside: u64,
+    stacks: usize,
+}
+
+/// The part of [`Metrics`] that belongs to one worker.
+#[derive(Clone, Copy, Debug)]
+pub struct WorkerMetrics {
+    counters: Counters,
+}
+
+impl Metrics {
+    pub(super) fn of(scheduler: &Scheduler) -> Metrics {
+        let workers = scheduler.counters().into_iter();
+        Metrics {
+            workers: workers.map(|counters| WorkerMetrics { counters }).collect(),
+            spawned_outside: scheduler.spawned_outside(),
+            stacks: fiber::mapped(),
+        }
+    }
+
+    /// Coroutines that have started and not ended.
+    #[must_use]
+    pub fn live(&self) -> usize {
+        self.workers.iter().map(WorkerMetrics::live).sum()
+    }
+
+    /// Coroutines that were ever spawned.
+    #[must_use]
+    pub fn spawned(&self) -> u64 {
+        self.workers.iter().map(WorkerMetrics::spawned).sum::<u64>() + self.spawned_outside
+    }
+
+    /// How often a coroutine was given a thread to run on.
+    #[must_use]
+    pub fn resumed(&self) -> u64 {
+        self.workers.iter().map(WorkerMetrics::resumed).sum()
+    }
+
+    /// How often a worker has taken fresh coroutines from another one.
+    #[must_use]
+    pub fn stolen(&self) -> u64 {
+        self.workers.iter().map(WorkerMetrics::stolen).sum()
+    }
+
+    /// Stacks that are mapped now in the whole process, in use or waiting for a coroutine.
+    #[must_use]
+    pub fn stacks(&self) -> usize {
+        self.stacks
+    }
+
+    /// The workers, the regular ones first. Spare ones, which run while regular ones are held up,
+    /// follow once they have run something.
+    #[must_use]
+    pub fn workers(&self) -> &[WorkerMetrics] {
+        &self.workers
+    }
+}
+
+impl WorkerMetrics {
+    /// Coroutines that have started on this worker and not ended.
+    #[must_use]
+    pub fn live(&self) -> usize {
+        self.counters.hosted
+    }
+
+    /// Coroutines that were spawned by coroutines of this worker.
+    #[must_use]
+    pub fn spawned(&self) -> u64 {
+        self.counters.spawned
+    }
+
+    /// How often this worker has given a coroutine its thread.
+    #[must_use]
+    pub fn resumed(&self) -> u64 {
+        self.counters.resumed
+    }
+
+    /// How often this worker has taken fresh coroutines from another one.
+    #[must_use]
+    pub fn stolen(&self) -> u64 {
+        self.counters.stolen
+    }
+
+    /// Stacks that waited here for a coroutine when the worker last went to sleep.
+    #[must_use]
+    pub fn idle_stacks(&self) -> usize {
+        self.counters.idle_stacks
+    }
+}

@@ -1,0 +1,276 @@
+//! Runtimes: a number of workers and the coroutines that they run.
+//!
+//! Most programs need none of this: the global runtime starts when the first coroutine is spawned,
+//! with what [`config`](crate::config()) says. A [`Runtime`] of its own is for tests, for a library
+//! that wants its own workers, and for ending everything at a certain point: dropping it does.
+
+mod dump;
+mod metrics;
+
+use std::fmt;
+use std::io;
+use std::panic::{self, Location};
+use std::sync::Arc;
+
+use once_cell::sync::OnceCell;
+
+pub(crate) use dump::dump;
+pub use metrics::{Metrics, WorkerMetrics};
+
+use crate::config::config;
+use crate::coroutine::{self, Coroutine, JoinHandle};
+use crate::scheduler::{self, Scheduler, Settings};
+use crate::task::{Attributes, TaskRef};
+
+/// The runtime of the plain threads, and of `#[mco::main]`. Never dropped.
+static GLOBAL: OnceCell<Runtime> = OnceCell::new();
+
+/// The global runtime, started if need be.
+pub(crate) fn global() -> &'static Runtime {
+    GLOBAL.get_or_init(|| match Runtime::builder().name("mco").build() {
+        Ok(runtime) => runtime,
+        Err(error) => panic!("mco: the global runtime cannot start: {error}"),
+    })
+}
+
+/// Calls `f` with the scheduler of the current worker, or the global one.
+fn with_current<R>(f: impl Fn(&Arc<Scheduler>) -> R) -> R {
+    scheduler::with_current(&f).unwrap_or_else(|| f(&global().handle.scheduler))
+}
+
+/// Spawns a coroutine on the current runtime, or the global one: `create` makes it.
+pub(crate) fn spawn_current(
+    name: Option<String>,
+    stack_size: Option<usize>,
+    site: &'static Location<'static>,
+    create: impl FnOnce(Attributes) -> TaskRef,
+) -> Coroutine {
+    let attributes = |scheduler: &Arc<Scheduler>| {
+        let stack_size = stack_size.or(scheduler.settings().stack_size);
+        let stack_size = stack_size.unwrap_or_else(|| config().get_stack_size());
+        scheduler::attributes(None, stack_size, site)
+    };
+    let mut attributes = with_current(attributes);
+    attributes.name = name.map(String::into_boxed_str);
+    let task = create(attributes);
+    with_current(|scheduler| scheduler.spawn(task.clone()));
+    Coroutine::new(task)
+}
+
+/// Workers and their coroutines. See the [module](self).
+///
+/// Dropping it cancels every coroutine that it runs, waits until they have unwound on their own
+/// workers, and joins the workers. Coroutines that have not started never will; their handles
+/// report [`Cancelled`](crate::coroutine::Cancelled). If it is dropped by one of its own
+/// coroutines, all this happens, but the drop does not wait for it.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// let runtime = mco::runtime::Runtime::builder().workers(2).build()?;
+/// let text = String::from("borrowed");
+/// let length = runtime.run(|| text.len());
+/// assert_eq!(length, 8);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Runtime {
+    handle: Handle,
+}
+
+impl Runtime {
+    /// A runtime with the settings of [`config`](crate::config()), to be changed before `build`.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Runs `f` as a coroutine of this runtime and waits for its end. `f` may borrow.
+    ///
+    /// # Panics
+    ///
+    /// If `f` panics, with its payload. If the calling coroutine is cancelled, `f` is too.
+    #[track_caller]
+    pub fn run<F, T>(&self, f: F) -> T
+    where
+        F: FnOnce() -> T + Send,
+        T: Send,
+    {
+        let attributes = self.handle.attributes(Location::caller());
+        let output = coroutine::scope(|s| {
+            let root = s.spawn_by(f, |create| {
+                let task = create(attributes);
+                self.handle.scheduler.spawn(task.clone());
+                Coroutine::new(task)
+            });
+            root.join()
+        });
+        output.unwrap_or_else(|payload| panic::resume_unwind(payload))
+    }
+
+    /// Spawns a coroutine on this runtime.
+    #[track_caller]
+    pub fn spawn<F, T>(&self, f: F) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        self.handle.spawn(f)
+    }
+
+    /// A handle, by which others spawn onto this runtime.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// What this runtime has done so far.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        self.handle.metrics()
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        self.handle.scheduler.stop();
+    }
+}
+
+/// Spawns onto a [`Runtime`], from anywhere. It does not keep the runtime alive: what is spawned
+/// after the runtime was dropped is cancelled at once.
+#[derive(Clone)]
+pub struct Handle {
+    scheduler: Arc<Scheduler>,
+}
+
+impl Handle {
+    /// The runtime of the calling coroutine, or the global one.
+    #[must_use]
+    pub fn current() -> Handle {
+        Handle { scheduler: with_current(Arc::clone) }
+    }
+
+    /// Spawns a coroutine on the runtime.
+    #[track_caller]
+    pub fn spawn<F, T>(&self, f: F) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let task = TaskRef::create(f, self.attributes(Location::caller()));
+        self.scheduler.spawn(task.clone());
+        JoinHandle::new(Coroutine::new(task))
+    }
+
+    /// What the runtime has done so far.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        Metrics::of(&self.scheduler)
+    }
+
+    pub(crate) fn scheduler(&self) -> &Scheduler {
+        &self.scheduler
+    }
+
+    fn attributes(&self, site: &'static Location<'static>) -> Attributes {
+        let stack_size = self.scheduler.settings().stack_size;
+        let stack_size = stack_size.unwrap_or_else(|| config().get_stack_size());
+        scheduler::attributes(None, stack_size, site)
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let settings = self.scheduler.settings();
+        let mut debug = f.debug_struct("Handle");
+        debug.field("name", &settings.name).field("workers", &settings.workers);
+        debug.finish_non_exhaustive()
+    }
+}
+
+/// What the runtime of the calling coroutine, or the global one, has done so far.
+#[must_use]
+pub fn metrics() -> Metrics {
+    Handle::current().metrics()
+}
+
+/// Builds a [`Runtime`].
+#[derive(Clone, Debug, Default)]
+pub struct Builder {
+    workers: Option<usize>,
+    stack_size: Option<usize>,
+    pool_capacity: Option<usize>,
+    name: Option<String>,
+}
+
+impl Builder {
+    /// The number of threads that run coroutines.
+    #[must_use]
+    pub fn workers(mut self, workers: usize) -> Builder {
+        self.workers = Some(workers);
+        self
+    }
+
+    /// The size of a coroutine's stack, in bytes, for spawns that do not say.
+    #[must_use]
+    pub fn stack_size(mut self, bytes: usize) -> Builder {
+        self.stack_size = Some(bytes);
+        self
+    }
+
+    /// How many stacks without a coroutine are kept at most for the next ones.
+    #[must_use]
+    pub fn pool_capacity(mut self, stacks: usize) -> Builder {
+        self.pool_capacity = Some(stacks);
+        self
+    }
+
+    /// The name with which those of the runtime's threads begin.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Builder {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Starts the runtime's threads.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if the number of workers or the stack size is 0, or more than 4,096 workers
+    /// are asked for. Otherwise what the system says when it is out of threads or descriptors.
+    pub fn build(self) -> io::Result<Runtime> {
+        const MAX_WORKERS: usize = 4096;
+        let invalid = |text: String| Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        let workers = self.workers.unwrap_or_else(|| config().get_workers());
+        if workers == 0 || workers > MAX_WORKERS {
+            return invalid(format!(
+                "a runtime of {workers} workers: ask for 1 to {MAX_WORKERS}, or leave `workers` \
+                 out for one for each processor"
+            ));
+        }
+        if self.stack_size == Some(0) {
+            return invalid(
+                "a stack size of 0 bytes: ask for at least 16384, or leave `stack_size` out for \
+                 the default"
+                    .to_owned(),
+            );
+        }
+        let settings = Settings {
+            name: self.name.unwrap_or_else(|| "mco".to_owned()),
+            workers,
+            stack_size: self.stack_size,
+            pool_capacity: self.pool_capacity.unwrap_or_else(|| config().get_pool_capacity()),
+        };
+        let scheduler = Scheduler::start(settings).map_err(|error| {
+            let text = format!(
+                "a runtime of {workers} workers could not start: {error}; ask for fewer, or raise \
+                 the limit of threads (`ulimit -u`) or descriptors (`ulimit -n`)"
+            );
+            io::Error::new(error.kind(), text)
+        })?;
+        Ok(Runtime { handle: Handle { scheduler } })
+    }
+}

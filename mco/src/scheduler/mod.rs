@@ -1,0 +1,219 @@
+//! Which coroutine runs where and when.
+//!
+//! Each worker is a thread with queues of its own:
+//!
+//! ```text
+//!            spawn here ──> newest ──older one──> fresh ───────────┐ stolen by idle workers,
+//!                             │                     │               │ oldest first
+//!   wake here, yield ──> ready│                     │               v
+//!                          │  │                     │            another worker
+//!   wake from elsewhere    v  v                     v
+//!     ──> inbox ──> ready ──> run, in this order, but every 61st turn takes the oldest fresh one
+//!     placed here ──> inbox ──> fresh
+//! ```
+//!
+//! - **Fresh** coroutines own no stack and may start anywhere. The newest runs first, while what it
+//!   was given is still in the cache, on the stack that the last one has just given back. Idle
+//!   workers steal from the other end. The very newest is not offered to thieves: its parent is
+//!   probably about to wait for it. The monitor offers it if the parent goes on for long.
+//! - **Ready** coroutines have started here and stay here.
+//!
+//! [`worker`] has the loop; [`idle`] how workers sleep without missing anything; [`monitor`] what
+//! happens when a coroutine holds its worker up.
+
+mod idle;
+mod monitor;
+mod worker;
+
+use std::cell::Cell;
+use std::io;
+use std::panic::Location;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::thread;
+
+use crossbeam_deque::Injector;
+use parking_lot::Mutex;
+
+use crate::fiber::Pool;
+use crate::task::{self, Attributes, TaskRef};
+use idle::Idle;
+use monitor::Monitor;
+pub(crate) use worker::{Counters, yield_now};
+use worker::{Local, Worker, retry};
+
+/// What a scheduler is built from.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) name: String,
+    pub(crate) workers: usize,
+    /// Of a coroutine that says nothing else, in bytes; `None`: what [`crate::config()`] says.
+    pub(crate) stack_size: Option<usize>,
+    /// The most idle stacks that are kept, by all workers together.
+    pub(crate) pool_capacity: usize,
+}
+
+/// The workers of one runtime and what they share.
+pub(crate) struct Scheduler {
+    settings: Settings,
+    /// The regular ones first, then the places for spare ones.
+    workers: Box<[Arc<Worker>]>,
+    /// Fresh coroutines from outside, for any worker.
+    injector: Injector<TaskRef>,
+    idle: Idle,
+    monitor: Monitor,
+    /// Set once; from then on nothing starts, and everything that has started is cancelled.
+    shutdown: AtomicBool,
+    /// How many workers are held up now, as the monitor sees it.
+    blocked: AtomicUsize,
+    /// A statistic.
+    spawned_outside: AtomicU64,
+    /// Of the workers and the monitor.
+    threads: Mutex<Vec<thread::JoinHandle<()>>>,
+}
+
+impl Scheduler {
+    /// Starts the workers.
+    ///
+    /// # Errors
+    ///
+    /// The system's, if it is out of threads or descriptors.
+    pub(crate) fn start(settings: Settings) -> io::Result<Arc<Scheduler>> {
+        task::install_overflow_report();
+        let regular = settings.workers;
+        let places = regular + spares(regular);
+        let scheduler = Arc::new(Scheduler {
+            workers: (0..places).map(|index| Arc::new(Worker::new(index))).collect(),
+            injector: Injector::new(),
+            idle: Idle::new(regular, places),
+            monitor: Monitor::new(),
+            shutdown: AtomicBool::new(false),
+            blocked: AtomicUsize::new(0),
+            spawned_outside: AtomicU64::new(0),
+            threads: Mutex::new(Vec::new()),
+            settings,
+        });
+        let started = (0..regular)
+            .try_for_each(|index| scheduler.start_worker(index))
+            .and_then(|()| monitor::start(&scheduler));
+        if let Err(error) = started {
+            scheduler.stop();
+            return Err(error);
+        }
+        Ok(scheduler)
+    }
+
+    fn start_worker(self: &Arc<Self>, index: usize) -> io::Result<()> {
+        let (scheduler, worker) = (self.clone(), self.workers[index].clone());
+        let seat = worker.take_seat()?;
+        let kind = if index < self.settings.workers { "worker" } else { "spare" };
+        let name = format!("{}-{kind}-{index}", self.settings.name);
+        let run = move || Local::run(scheduler, worker, seat);
+        let thread = thread::Builder::new().name(name).spawn(run)?;
+        self.threads.lock().push(thread);
+        Ok(())
+    }
+
+    /// Queues a fresh coroutine: here if this is one of the workers, else for any of them.
+    pub(crate) fn spawn(&self, task: TaskRef) {
+        if self.is_shut_down() {
+            task.discard_fresh(None);
+            return;
+        }
+        let task = Cell::new(Some(task));
+        Local::with(|local| {
+            if std::ptr::eq(&raw const **local.scheduler(), self) {
+                task.take().into_iter().for_each(|task| local.spawn(task));
+            }
+        });
+        if let Some(task) = task.take() {
+            self.spawned_outside.fetch_add(1, Ordering::Relaxed);
+            self.inject(task);
+        }
+    }
+
+    fn inject(&self, task: TaskRef) {
+        self.injector.push(task);
+        self.wake_one();
+    }
+
+    /// Wakes a sleeping worker for fresh coroutines that have just been queued.
+    fn wake_one(&self) {
+        if let Some(index) = self.idle.pick() {
+            self.workers[index].interrupt();
+        }
+    }
+
+    fn regular(&self) -> &[Arc<Worker>] {
+        &self.workers[..self.settings.workers]
+    }
+
+    pub(crate) fn is_shut_down(&self) -> bool {
+        self.shutdown.load(Ordering::Acquire)
+    }
+
+    /// Ends everything: nothing starts any more, what has started is cancelled, and the workers
+    /// end when their coroutines have unwound. Waits for that, unless it is one of the workers
+    /// that calls.
+    pub(crate) fn stop(&self) {
+        self.shutdown.store(true, Ordering::SeqCst);
+        for worker in &self.workers {
+            worker.interrupt_always();
+        }
+        self.monitor.wake();
+        let on_worker = Local::with(|local| std::ptr::eq(&raw const **local.scheduler(), self));
+        if on_worker != Some(true) {
+            // The monitor may be starting another meanwhile.
+            while let Some(thread) = { self.threads.lock().pop() } {
+                drop(thread.join());
+            }
+        }
+        // Spawned while the workers were ending.
+        while let Some(task) = retry(|| self.injector.steal()) {
+            task.discard_fresh(None);
+        }
+        for worker in &self.workers {
+            worker.discard_fresh();
+        }
+    }
+
+    /// What the workers have counted, the spare ones last, if they have ever run.
+    pub(crate) fn counters(&self) -> Vec<Counters> {
+        let workers = self.workers.iter().enumerate();
+        let counters = workers.map(|(index, worker)| (index, worker.counters()));
+        counters.filter(|(i, c)| *i < self.settings.workers || c.resumed > 0).map(|c| c.1).collect()
+    }
+
+    /// How many coroutines were spawned from outside the workers.
+    pub(crate) fn spawned_outside(&self) -> u64 {
+        self.spawned_outside.load(Ordering::Relaxed)
+    }
+
+    /// The coroutines that have been suspended at least once, worker by worker.
+    pub(crate) fn coroutines(&self) -> Vec<TaskRef> {
+        self.workers.iter().flat_map(|worker| worker.registry.snapshot()).collect()
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+}
+
+/// How many workers may be started in place of those that are held up.
+fn spares(regular: usize) -> usize {
+    regular.clamp(16, 64)
+}
+
+/// Calls `f` with the scheduler of the worker that this thread is.
+pub(crate) fn with_current<R>(f: impl FnOnce(&Arc<Scheduler>) -> R) -> Option<R> {
+    Local::with(|local| f(local.scheduler()))
+}
+
+/// What a spawn knows of a new coroutine, completed with an id.
+pub(crate) fn attributes(
+    name: Option<Box<str>>,
+    stack_size: usize,
+    spawned_at: &'static Location<'static>,
+) -> Attributes {
+    Attributes { id: worker::next_id(), name, stack_size: Pool::class_size(stack_size), spawned_at }
+}

@@ -1,0 +1,197 @@
+//! Watching for coroutines that hold their worker up, and helping those behind them.
+//!
+//! A thread looks at each worker's turn counter every few milliseconds while any worker is awake,
+//! and sleeps when all of them do. A worker that stays in one turn
+//!
+//! - for a look or two: the fresh coroutines that only it can reach are offered to all;
+//! - longer: it counts as blocked, and gets no coroutines placed;
+//! - longer still: its coroutine is named on standard error, once.
+//!
+//! When all workers are blocked while fresh coroutines wait, a spare worker is started. It stays
+//! for the next time, asleep, and hosts what it has started to its end.
+//!
+//! How long a turn has lasted is counted in looks and not only by the clock, so that a machine that
+//! was suspended, or too busy to run this thread, raises no alarm.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::thread::{self, Thread};
+use std::time::Duration;
+
+use super::Scheduler;
+use super::worker::Worker;
+use crate::clock::Moment;
+
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(10);
+/// A worker is blocked if it has been in one turn for so many looks.
+const BLOCKED_LOOKS: u32 = 8;
+/// Its coroutine is named if it has been for so long, in at least twice as many looks.
+const BLAME_AFTER: Duration = Duration::from_millis(250);
+/// No more names than this in one minute.
+const BLAMES_A_MINUTE: u32 = 20;
+
+/// What the others see of the monitor.
+pub(super) struct Monitor {
+    /// It sleeps without a limit; whoever resets this wakes it.
+    dormant: AtomicBool,
+    thread: OnceLock<Thread>,
+}
+
+impl Monitor {
+    pub(super) fn new() -> Monitor {
+        Monitor { dormant: AtomicBool::new(false), thread: OnceLock::new() }
+    }
+
+    /// By a worker that has stopped sleeping.
+    pub(super) fn worker_woke(&self) {
+        // Either this sees the flag, or the monitor, which sets the flag first, sees the worker
+        // awake; or it misses this short moment of being awake, which does not matter.
+        if self.dormant.load(Ordering::SeqCst) && self.dormant.swap(false, Ordering::SeqCst) {
+            self.wake();
+        }
+    }
+
+    pub(super) fn wake(&self) {
+        if let Some(thread) = self.thread.get() {
+            thread.unpark();
+        }
+    }
+}
+
+/// Starts the monitor's thread.
+pub(super) fn start(scheduler: &Arc<Scheduler>) -> io::Result<()> {
+    let watched = scheduler.clone();
+    let name = format!("{}-monitor", scheduler.settings.name);
+    let thread = thread::Builder::new().name(name).spawn(move || Watch::new(watched).run())?;
+    let _ = scheduler.monitor.thread.set(thread.thread().clone());
+    scheduler.threads.lock().push(thread);
+    Ok(())
+}
+
+/// The monitor's own half.
+struct Watch {
+    scheduler: Arc<Scheduler>,
+    /// One for each worker.
+    turns: Vec<Turn>,
+    /// Names given since `minute` began.
+    blames: u32,
+    minute: Moment,
+}
+
+/// The turn in which a worker was found last.
+#[derive(Clone, Copy)]
+struct Turn {
+    number: u64,
+    since: Moment,
+    looks: u32,
+    blamed: bool,
+}
+
+impl Watch {
+    fn new(scheduler: Arc<Scheduler>) -> Watch {
+        let now = Moment::now();
+        let turn = Turn { number: 0, since: now, looks: 0, blamed: false };
+        let turns = vec![turn; scheduler.workers.len()];
+        Watch { scheduler, turns, blames: 0, minute: now }
+    }
+
+    fn run(mut self) {
+        let mut quiet_looks = 0;
+        while !self.scheduler.is_shut_down() {
+            quiet_looks = if self.all_asleep() { quiet_looks + 1 } else { 0 };
+            if quiet_looks < 3 {
+                thread::park_timeout(LOOK);
+            } else {
+                self.sleep();
+                quiet_looks = 0;
+            }
+            self.look();
+        }
+    }
+
+    fn all_asleep(&self) -> bool {
+        self.scheduler.workers.iter().all(|w| !w.is_running() || w.is_asleep())
+    }
+
+    /// Sleeps until a worker wakes up.
+    fn sleep(&self) {
+        let monitor = &self.scheduler.monitor;
+        monitor.dormant.store(true, Ordering::SeqCst);
+        if self.all_asleep() && !self.scheduler.is_shut_down() {
+            thread::park();
+        }
+        monitor.dormant.store(false, Ordering::SeqCst);
+    }
+
+    fn look(&mut self) {
+        let scheduler = self.scheduler.clone();
+        let now = Moment::now();
+        for (index, worker) in scheduler.workers.iter().enumerate().filter(|w| w.1.is_running()) {
+            let turn = &mut self.turns[index];
+            if worker.turn() != turn.number || worker.current().is_none() {
+                *turn = Turn { number: worker.turn(), since: now, looks: 0, blamed: false };
+                continue;
+            }
+            turn.looks += 1;
+            if turn.looks >= 2 {
+                worker.rescue(|task| scheduler.inject(task));
+            }
+            if turn.looks >= BLOCKED_LOOKS && worker.set_blocked() {
+                scheduler.blocked.fetch_add(1, Ordering::Relaxed);
+            }
+            let held = now.since(turn.since);
+            if held >= BLAME_AFTER && turn.looks >= 2 * BLOCKED_LOOKS && !turn.blamed {
+                turn.blamed = true;
+                self.blame(worker, held);
+            }
+        }
+        self.help();
+    }
+
+    /// If nobody can run what waits, gets somebody who can.
+    fn help(&self) {
+        let workers = || self.scheduler.workers.iter().filter(|w| w.is_running());
+        let waiting =
+            || !self.scheduler.injector.is_empty() || workers().any(|w| w.has_fresh());
+        if self.scheduler.blocked.load(Ordering::Relaxed) == 0 || !waiting() {
+            return;
+        }
+        if let Some(free) = workers().find(|w| !w.is_blocked()) {
+            free.interrupt();
+        } else if let Some(place) = self.scheduler.workers.iter().position(|w| !w.is_running())
+            && let Err(error) = self.scheduler.start_worker(place)
+        {
+            eprintln!(
+                "mco: all {} workers are held up and no spare one could be started: {error}",
+                self.scheduler.settings.workers
+            );
+        }
+    }
+
+    fn blame(&mut self, worker: &Worker, held: Duration) {
+        let Some((id, site)) = worker.current() else { return };
+        let now = Moment::now();
+        if now.since(self.minute) >= Duration::from_secs(60) {
+            (self.minute, self.blames) = (now, 0);
+        }
+        self.blames += 1;
+        if self.blames > BLAMES_A_MINUTE {
+            if self.blames == BLAMES_A_MINUTE + 1 {
+                eprintln!("mco: further coroutines hold workers up; not named for a minute");
+            }
+            return;
+        }
+        let who = worker.registry.find(id).map_or_else(
+            || format!("coroutine {id} (spawned at {site})"),
+            |task| task.to_string(),
+        );
+        eprintln!(
+            "mco: {who} has held a worker up for {held:.0?}: it blocks its thread, or computes \
+             without a pause, and the {} other coroutines of that worker cannot run; use mco's \
+             own sleep, locks and sockets instead of std's, or call `yield_now` now and then",
+            worker.hosted().saturating_sub(1)
+        );
+    }
+}

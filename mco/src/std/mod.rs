@@ -1,0 +1,5 @@
+//! The rest of what a program needs, in the manner of `std`.
+//!
+//! The module is called `std`, so where it is imported, the standard library is `::std`.
+
+pub mod defer;

@@ -1,0 +1,133 @@
+//! The coroutine that runs on this thread, and how it switches away.
+
+#![allow(unsafe_code)]
+
+use std::cell::Cell;
+use std::panic::Location;
+use std::ptr::NonNull;
+
+use super::header::{Header, Owned, Pause};
+use super::record::Reason;
+use super::{TaskRef, cancel};
+use crate::fiber::{Suspender, overflow};
+
+/// How many operations of the runtime a coroutine may complete without blocking before it lets
+/// the others run.
+const BUDGET: u32 = 128;
+
+thread_local! {
+    /// Set by the worker around each run. Plain cells with no destructor: a coroutine never
+    /// changes its thread, so reading one costs an instruction, and the signal handler may do it.
+    static RUNNING: Cell<Option<Running>> = const { Cell::new(None) };
+    static BUDGET_LEFT: Cell<u32> = const { Cell::new(BUDGET) };
+}
+
+/// The coroutine that runs now, for its own use: it is alive as long as its code executes.
+#[derive(Clone, Copy)]
+pub(crate) struct Running {
+    header: NonNull<Header>,
+    suspender: Suspender,
+}
+
+/// The coroutine that runs on this thread, if one does.
+#[inline]
+pub(crate) fn running() -> Option<Running> {
+    RUNNING.get()
+}
+
+/// A reference to the coroutine that runs on this thread.
+pub(crate) fn task() -> Option<TaskRef> {
+    running().map(|running| running.task())
+}
+
+impl Running {
+    pub(super) fn header(&self) -> &Header {
+        // SAFETY: `Running` is copied out of `RUNNING`, which is set while the worker that runs
+        // the coroutine holds a reference to it. The copies stay on this thread, in the frames of
+        // the coroutine, which do not outlive the run or are suspended with it.
+        unsafe { self.header.as_ref() }
+    }
+
+    pub(crate) fn task(&self) -> TaskRef {
+        // SAFETY: as in `header`.
+        unsafe { TaskRef::from_borrowed(self.header) }
+    }
+
+    pub(super) fn with_owned<R>(&self, f: impl FnOnce(&mut Owned) -> R) -> R {
+        // SAFETY: this is the coroutine's own thread, and all uses in this crate are short,
+        // neither nested nor suspended, and run no code of the user's.
+        unsafe { self.header().with_owned(f) }
+    }
+
+    /// Switches away until the coroutine is notified; at once if it has been. May return early.
+    /// The caller has checked for cancellation.
+    pub(crate) fn park(self, reason: Reason, site: &'static Location<'static>) {
+        let header = self.header();
+        header.record.set(reason, site);
+        if header.state.park() {
+            self.switch(Pause::Parked);
+        }
+        header.record.clear();
+    }
+
+    /// Lets the others run first. Unwinds if the coroutine is cancelled.
+    pub(crate) fn yield_now(self) {
+        cancel::check(self);
+        self.switch(Pause::Yielded);
+    }
+
+    fn switch(self, pause: Pause) {
+        self.with_owned(|owned| owned.pause = pause);
+        // SAFETY: `self` is the coroutine that runs on this thread, so this is its fiber; the
+        // runtime never nests another stack inside it.
+        unsafe { self.suspender.suspend() }
+    }
+}
+
+/// Counts an operation that could block. To be called before it, so that nothing is lost if the
+/// coroutine is cancelled here.
+#[inline]
+pub(crate) fn spend_budget() {
+    let left = BUDGET_LEFT.get();
+    if left > 0 {
+        BUDGET_LEFT.set(left - 1);
+    } else if let Some(running) = running() {
+        running.yield_now();
+    }
+}
+
+/// Runs a coroutine that has been started, until it suspends or ends.
+///
+/// # Safety
+///
+/// The caller must be its home worker, outside any coroutine, and hold a reference to it.
+pub(super) unsafe fn run(task: &TaskRef) -> Pause {
+    let header = task.header();
+    // SAFETY: the home worker is here, so the coroutine does not run, and nobody else looks.
+    let fiber = unsafe { header.fiber() }.as_mut().expect("a started coroutine has a stack");
+    header.state.begin();
+    RUNNING.set(Some(Running { header: task.as_raw(), suspender: fiber.suspender() }));
+    BUDGET_LEFT.set(BUDGET);
+    fiber.resume();
+    RUNNING.set(None);
+    // SAFETY: as above.
+    unsafe { header.with_owned(|owned| owned.pause) }
+}
+
+/// Tells the signal handler about the coroutine that runs on this thread, if `address` lies in
+/// the guard of its stack. See [`overflow::Lookup`].
+pub(super) fn lookup_overflow(address: usize, found: &mut dyn FnMut(overflow::Victim<'_>)) {
+    let Some(running) = running() else { return };
+    let header = running.header();
+    // SAFETY: the fiber is in its place while it runs; this reads what is constant in it, from
+    // the thread that it belongs to.
+    let Some(fiber) = (unsafe { header.fiber() }) else { return };
+    if fiber.bounds().is_guard(address) {
+        found(overflow::Victim {
+            name: header.attributes.name.as_deref(),
+            id: header.attributes.id,
+            spawned_at: header.attributes.spawned_at,
+            stack_size: header.attributes.stack_size,
+        });
+    }
+}

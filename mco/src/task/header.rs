@@ -1,0 +1,377 @@
+//! What is known about one coroutine, whatever its closure and result are.
+//!
+//! A coroutine is one allocation, `TaskCell<F, T>`: the [`Header`] first, then the closure, whose place
+//! the result takes. [`TaskRef`] is a counted reference to it that has forgotten `F` and `T`; the
+//! header's table of functions remembers them. Who may touch what:
+//!
+//! | field | touched by |
+//! | --- | --- |
+//! | the closure | the creator until the coroutine is queued; then whoever runs or discards it |
+//! | the result | the coroutine until `FINISHED`; then the holder of the `JoinHandle` |
+//! | `fiber` | the home worker, between runs and to resume it |
+//! | `Owned` | the home worker's thread |
+//! | the rest | anyone: it is constant or atomic |
+
+#![allow(unsafe_code)]
+
+use std::any::Any;
+use std::cell::UnsafeCell;
+use std::mem::{self, ManuallyDrop};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, Ordering, fence};
+use std::sync::{Arc, OnceLock};
+use std::thread;
+
+use parking_lot::Mutex;
+
+use super::local::Locals;
+use super::record::WaitRecord;
+use super::state::State;
+use super::{Home, WaiterList};
+use crate::fiber::{Body, Fiber};
+
+/// The result of a coroutine: what its closure returned, or the payload with which it ended.
+pub(crate) type Output<T> = thread::Result<T>;
+
+/// What a spawn says about a coroutine, besides what it runs.
+pub(crate) struct Attributes {
+    pub(crate) id: u64,
+    pub(crate) name: Option<Box<str>>,
+    /// In bytes, as [`crate::fiber::Pool::class_size`] gives it.
+    pub(crate) stack_size: usize,
+    pub(crate) spawned_at: &'static Location<'static>,
+}
+
+/// See the module.
+#[repr(C)]
+pub(crate) struct Header {
+    vtable: &'static Vtable,
+    refs: AtomicUsize,
+    pub(super) attributes: Attributes,
+    pub(super) state: State,
+    /// `FINISHED`, `DETACHED`, `AWAITED`.
+    pub(super) completion: AtomicU8,
+    /// Set once by a cancel, and never cleared.
+    pub(super) cancelled: AtomicBool,
+    /// The permit of `park` and `unpark`.
+    pub(super) permit: AtomicBool,
+    /// Whoever waits for the end; used while `AWAITED` is set and `FINISHED` is not.
+    pub(super) joiners: Mutex<WaiterList>,
+    /// The worker on which the coroutine has started; set before it first runs.
+    pub(super) home: OnceLock<Arc<dyn Home>>,
+    /// The next one in an inbox; belongs to whoever may queue the coroutine.
+    pub(super) link: AtomicPtr<Header>,
+    /// What the coroutine waits for; written by it, read by dumps.
+    pub(super) record: WaitRecord,
+    /// The stack, from the first run until the last.
+    fiber: UnsafeCell<Option<Fiber>>,
+    owned: UnsafeCell<Owned>,
+}
+
+/// The part of a header that belongs to the home worker's thread.
+#[derive(Default)]
+pub(super) struct Owned {
+    /// Coroutine-local values.
+    pub(super) locals: Locals,
+    /// How the last run ended.
+    pub(super) pause: Pause,
+    /// Its place in the worker's registry, once it has one.
+    pub(super) registered: Option<usize>,
+    /// A `Cancelled` payload is on its way up this stack, or was caught and is being kept.
+    pub(super) unwinding: bool,
+}
+
+/// Why a run of a coroutine has ended.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub(crate) enum Pause {
+    #[default]
+    Finished,
+    /// Waits to be notified.
+    Parked,
+    /// Wants to go on after the others.
+    Yielded,
+}
+
+// SAFETY: the fields that are not `Sync` by themselves are touched as the table in the module says:
+// `owned` by one thread, the closure and the result under the `completion` protocol. `F` and `T`
+// are `Send`, or are used by one thread at a time in the bounds of a scope (see `allocate`).
+unsafe impl Send for Header {}
+// SAFETY: as above.
+unsafe impl Sync for Header {}
+
+pub(super) const FINISHED: u8 = 1;
+/// The `JoinHandle` is gone: nobody will ask for the result.
+pub(super) const DETACHED: u8 = 2;
+/// Somebody is in `joiners`.
+pub(super) const AWAITED: u8 = 4;
+
+/// What depends on the types of the closure and the result.
+struct Vtable {
+    /// Runs the closure on the current fiber and stores the result. Does not unwind.
+    run: unsafe fn(NonNull<Header>),
+    /// Drops the closure of a coroutine that never started, and stores `Err` of the payload.
+    discard: unsafe fn(NonNull<Header>, Box<dyn Any + Send>),
+    /// Moves the result to the address, which must be valid for an `Output<T>`.
+    take_output: unsafe fn(NonNull<Header>, *mut ()),
+    drop_output: unsafe fn(NonNull<Header>),
+    free: unsafe fn(NonNull<Header>),
+}
+
+#[repr(C)]
+struct TaskCell<F, T> {
+    header: Header,
+    stage: UnsafeCell<Stage<F, T>>,
+}
+
+enum Stage<F, T> {
+    Fresh(F),
+    Finished(Output<T>),
+    Empty,
+}
+
+impl<F: FnOnce() -> T, T> TaskCell<F, T> {
+    const VTABLE: Vtable = Vtable {
+        run: Self::run,
+        discard: Self::discard,
+        take_output: Self::take_output,
+        drop_output: Self::drop_output,
+        free: Self::free,
+    };
+
+    /// # Safety
+    ///
+    /// `header` must be the header of a live `TaskCell<F, T>` whose stage nobody else touches now.
+    unsafe fn stage<'a>(header: NonNull<Header>) -> &'a mut Stage<F, T> {
+        // SAFETY: the header is the first field of a `repr(C)` cell, and was derived from a
+        // pointer to the whole of it.
+        unsafe { &mut *(*header.cast::<TaskCell<F, T>>().as_ptr()).stage.get() }
+    }
+
+    unsafe fn run(header: NonNull<Header>) {
+        // SAFETY: the caller runs the coroutine, so the stage is its own until it has finished.
+        // The borrow ends before the closure runs.
+        let stage = mem::replace(unsafe { Self::stage(header) }, Stage::Empty);
+        let Stage::Fresh(f) = stage else { return };
+        let output = catch_unwind(AssertUnwindSafe(f));
+        // SAFETY: as above.
+        *unsafe { Self::stage(header) } = Stage::Finished(output);
+    }
+
+    unsafe fn discard(header: NonNull<Header>, payload: Box<dyn Any + Send>) {
+        // SAFETY: the caller owns the coroutine, which has not started.
+        let stage = mem::replace(unsafe { Self::stage(header) }, Stage::Finished(Err(payload)));
+        drop_quietly(stage);
+    }
+
+    unsafe fn take_output(header: NonNull<Header>, to: *mut ()) {
+        // SAFETY: the coroutine has finished, and the caller is the one holder of its handle.
+        let stage = mem::replace(unsafe { Self::stage(header) }, Stage::Empty);
+        let Stage::Finished(output) = stage else { unreachable!("a result is taken once") };
+        // SAFETY: the caller says that `to` is valid for an `Output<T>`.
+        unsafe { to.cast::<Output<T>>().write(output) };
+    }
+
+    unsafe fn drop_output(header: NonNull<Header>) {
+        // SAFETY: the coroutine has finished, and nobody holds its handle.
+        drop_quietly(mem::replace(unsafe { Self::stage(header) }, Stage::Empty));
+    }
+
+    unsafe fn free(header: NonNull<Header>) {
+        // SAFETY: the last reference is gone; the cell came from `Box::leak` in `allocate`.
+        drop(unsafe { Box::from_raw(header.cast::<TaskCell<F, T>>().as_ptr()) });
+    }
+}
+
+/// Drops a value of the user's whose destructor may panic, where no panic may go further. The
+/// panic's own message has been printed by then.
+fn drop_quietly<V>(value: V) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
+        // A payload is a value of the user's too.
+        mem::forget(catch_unwind(AssertUnwindSafe(|| drop(payload))));
+    }
+}
+
+/// A counted reference to a coroutine.
+pub(crate) struct TaskRef(NonNull<Header>);
+
+// SAFETY: the header is `Send` and `Sync`, and the count is atomic.
+unsafe impl Send for TaskRef {}
+// SAFETY: as above.
+unsafe impl Sync for TaskRef {}
+
+impl TaskRef {
+    /// A fresh coroutine that will run `f`.
+    ///
+    /// # Safety
+    ///
+    /// `F` and `T` must be `Send`. If they are not `'static`, the coroutine must have finished,
+    /// and its result been taken or dropped, before what they borrow goes away.
+    pub(super) unsafe fn allocate<F: FnOnce() -> T, T>(
+        f: F,
+        attributes: Attributes,
+        completion: u8,
+    ) -> TaskRef {
+        let header = Header {
+            vtable: &TaskCell::<F, T>::VTABLE,
+            refs: AtomicUsize::new(1),
+            attributes,
+            state: State::new(),
+            completion: AtomicU8::new(completion),
+            cancelled: AtomicBool::new(false),
+            permit: AtomicBool::new(false),
+            joiners: Mutex::new(WaiterList::new()),
+            home: OnceLock::new(),
+            link: AtomicPtr::new(ptr::null_mut()),
+            record: WaitRecord::new(),
+            fiber: UnsafeCell::new(None),
+            owned: UnsafeCell::new(Owned::default()),
+        };
+        let cell = TaskCell::<F, T> { header, stage: UnsafeCell::new(Stage::Fresh(f)) };
+        TaskRef(NonNull::from(Box::leak(Box::new(cell))).cast())
+    }
+
+    pub(crate) fn into_raw(self) -> NonNull<Header> {
+        ManuallyDrop::new(self).0
+    }
+
+    /// # Safety
+    ///
+    /// `raw` must carry a reference that the caller owns, from `into_raw`.
+    pub(crate) unsafe fn from_raw(raw: NonNull<Header>) -> TaskRef {
+        TaskRef(raw)
+    }
+
+    /// A new reference to the coroutine whose header this is.
+    ///
+    /// # Safety
+    ///
+    /// `raw` must point to the header of a coroutine of which somebody holds a reference.
+    pub(super) unsafe fn from_borrowed(raw: NonNull<Header>) -> TaskRef {
+        TaskRef::clone(&ManuallyDrop::new(TaskRef(raw)))
+    }
+
+    pub(super) fn header(&self) -> &Header {
+        // SAFETY: the reference keeps the header alive.
+        unsafe { self.0.as_ref() }
+    }
+
+    pub(super) fn as_raw(&self) -> NonNull<Header> {
+        self.0
+    }
+
+    /// Takes the result of a finished coroutine.
+    ///
+    /// # Safety
+    ///
+    /// `T` must be the coroutine's result type, it must have finished, as seen with Acquire, and
+    /// this must happen once, by the holder of its handle.
+    pub(super) unsafe fn take_output<T>(&self) -> Output<T> {
+        let mut output = mem::MaybeUninit::<Output<T>>::uninit();
+        // SAFETY: the caller's promise; `take_output` fills the place in.
+        unsafe {
+            (self.header().vtable.take_output)(self.0, output.as_mut_ptr().cast());
+            output.assume_init()
+        }
+    }
+
+    /// Drops the result that nobody will ask for.
+    ///
+    /// # Safety
+    ///
+    /// The coroutine must have finished and its handle be gone; to be called once.
+    pub(super) unsafe fn drop_output(&self) {
+        // SAFETY: the caller's promise.
+        unsafe { (self.header().vtable.drop_output)(self.0) }
+    }
+
+    /// Stores `payload` as the result of a coroutine that has not started.
+    ///
+    /// # Safety
+    ///
+    /// The caller must have taken the fresh coroutine out of its queue.
+    pub(super) unsafe fn discard(&self, payload: Box<dyn Any + Send>) {
+        // SAFETY: the caller's promise.
+        unsafe { (self.header().vtable.discard)(self.0, payload) }
+    }
+
+    /// What a fiber runs for this coroutine.
+    ///
+    /// # Safety
+    ///
+    /// To be run once, by the home worker, which keeps a reference until the body has returned.
+    pub(super) unsafe fn body(&self) -> Body {
+        unsafe fn run(data: *const ()) {
+            let header = data.cast_mut().cast::<Header>();
+            // SAFETY: `data` is the header of a coroutine that the worker keeps alive. What runs
+            // here are the closure and the destructors of the coroutine's own locals; both catch
+            // what unwinds.
+            unsafe {
+                let header = NonNull::new_unchecked(header);
+                (header.as_ref().vtable.run)(header);
+                if header.as_ref().completion.load(Ordering::Acquire) & DETACHED != 0 {
+                    // Here rather than at the end, where the destructor could not suspend.
+                    (header.as_ref().vtable.drop_output)(header);
+                }
+                let header = header.as_ref();
+                // The destructor of one local may create another.
+                while let Some(local) = header.with_owned(|owned| owned.locals.pop()) {
+                    drop_quietly(local);
+                }
+                header.with_owned(|owned| owned.pause = Pause::Finished);
+            }
+        }
+        // SAFETY: `run` is sound for this header by the caller's promise, and does not unwind.
+        unsafe { Body::new(run, self.0.as_ptr().cast()) }
+    }
+}
+
+impl Clone for TaskRef {
+    fn clone(&self) -> TaskRef {
+        // Relaxed: the new reference is made from one that exists, as in `Arc`.
+        let before = self.header().refs.fetch_add(1, Ordering::Relaxed);
+        assert!(before < isize::MAX as usize, "too many references to one coroutine");
+        TaskRef(self.0)
+    }
+}
+
+impl Drop for TaskRef {
+    fn drop(&mut self) {
+        // Release, so that all uses of this reference come before the end; the fence pairs with
+        // the Release of every other drop, as in `Arc`.
+        if self.header().refs.fetch_sub(1, Ordering::Release) == 1 {
+            fence(Ordering::Acquire);
+            // SAFETY: this was the last reference.
+            unsafe { (self.header().vtable.free)(self.0) }
+        }
+    }
+}
+
+impl Header {
+    /// Gives access to what belongs to the home worker's thread. `f` must not run code of the
+    /// user's or suspend.
+    ///
+    /// # Safety
+    ///
+    /// The caller must be on that thread, and not inside another call for the same coroutine.
+    pub(super) unsafe fn with_owned<R>(&self, f: impl FnOnce(&mut Owned) -> R) -> R {
+        // SAFETY: the caller's promise makes this the only borrow.
+        f(unsafe { &mut *self.owned.get() })
+    }
+
+    /// The place of the coroutine's stack.
+    ///
+    /// # Safety
+    ///
+    /// The caller must be the home worker, outside the coroutine, and hold no other borrow of it.
+    #[expect(clippy::mut_from_ref, reason = "the caller promises that it is the only borrow")]
+    pub(super) unsafe fn fiber(&self) -> &mut Option<Fiber> {
+        // SAFETY: the caller's promise.
+        unsafe { &mut *self.fiber.get() }
+    }
+
+    pub(super) fn is_finished(&self) -> bool {
+        // Acquire pairs with the Release of `finish`: the result is visible.
+        self.completion.load(Ordering::Acquire) & FINISHED != 0
+    }
+}

@@ -1,0 +1,264 @@
+//! What is known about one coroutine, and what happens to it from birth to end.
+//!
+//! The life of a coroutine, as calls on its [`TaskRef`]:
+//!
+//! ```text
+//!  create ──> queued, stealable ──> start ──> run ──┬─ Parked ──> wake, by anyone ──> queued ──> run
+//!                  │                          ^     ├─ Yielded ─> queued at home ────────────────> run
+//!                  └─> discard                │     └─ Finished ─> retire ──> finish
+//!                      (cancelled, no stack)  └ only on the home worker
+//! ```
+//!
+//! `start`, `run` and `retire` are for the scheduler, on the worker that becomes the coroutine's
+//! home; which coroutine is queued is decided by [`state`] alone.
+
+#![allow(unsafe_code)]
+
+pub(crate) mod cancel;
+pub(crate) mod current;
+mod header;
+mod inbox;
+mod local;
+mod record;
+mod registry;
+mod state;
+mod waiter;
+
+/// The atomics of the protocol modules, apart so that the models in `tests/loom` can include those
+/// modules and supply loom's.
+mod atomic {
+    pub(super) use std::sync::atomic::{AtomicU8, Ordering};
+}
+
+use std::any::Any;
+use std::fmt;
+use std::panic::Location;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+pub(crate) use current::spend_budget;
+pub(crate) use header::{Attributes, Output, Pause, TaskRef};
+use header::{AWAITED, DETACHED, FINISHED};
+pub(crate) use inbox::{Inbox, Slot};
+pub use local::LocalKey;
+pub(crate) use record::{AtomicSite, Reason};
+pub(crate) use registry::Registry;
+pub(crate) use waiter::{ThreadParker, Waiter, WaiterList};
+
+use crate::fiber::{Fiber, overflow};
+
+/// Where a started coroutine lives: its worker, as far as this layer needs to know it.
+pub(crate) trait Home: Send + Sync {
+    /// Queues a coroutine of this home. Called by the one who has the right to, on any thread.
+    fn schedule(&self, task: TaskRef);
+}
+
+/// Makes the process report the overflow of a coroutine's stack. To be called before the first
+/// coroutine starts, any number of times.
+pub(crate) fn install_overflow_report() {
+    overflow::install(current::lookup_overflow);
+}
+
+impl TaskRef {
+    /// A fresh coroutine whose result somebody will ask for.
+    pub(crate) fn create<F, T>(f: F, attributes: Attributes) -> TaskRef
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        // SAFETY: the bounds are what is asked for.
+        unsafe { TaskRef::allocate(f, attributes, 0) }
+    }
+
+    /// A fresh coroutine that borrows, and whose result `()` nobody asks for.
+    ///
+    /// # Safety
+    ///
+    /// The closure must have run or been dropped before what it borrows goes away.
+    pub(crate) unsafe fn create_scoped<F>(f: F, attributes: Attributes) -> TaskRef
+    where
+        F: FnOnce() + Send,
+    {
+        // SAFETY: `F` is `Send`, `()` borrows nothing, and the caller sees to the closure.
+        unsafe { TaskRef::allocate(f, attributes, DETACHED) }
+    }
+
+    pub(crate) fn id(&self) -> u64 {
+        self.header().attributes.id
+    }
+
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.header().attributes.name.as_deref()
+    }
+
+    pub(crate) fn stack_size(&self) -> usize {
+        self.header().attributes.stack_size
+    }
+
+    pub(crate) fn spawned_at(&self) -> &'static Location<'static> {
+        self.header().attributes.spawned_at
+    }
+
+    /// What the coroutine is blocked in, and where.
+    pub(crate) fn blocked_in(&self) -> (Reason, Option<&'static Location<'static>>) {
+        (self.header().record.reason(), self.header().record.site())
+    }
+
+    /// Makes the coroutine look again at what it waits for, if it is parked.
+    pub(crate) fn wake(&self) {
+        if self.header().state.notify() {
+            let home = self.header().home.get().expect("a parked coroutine has a home");
+            // SAFETY: `notify` has passed on the reference that the parked coroutine held on
+            // itself, to this call alone.
+            let task = unsafe { TaskRef::from_raw(self.as_raw()) };
+            home.schedule(task);
+        }
+    }
+
+    /// Leaves the permit for the coroutine's `park`.
+    pub(crate) fn unpark(&self) {
+        self.header().permit.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    /// Takes the permit that [`TaskRef::unpark`] leaves.
+    pub(crate) fn take_permit(&self) -> bool {
+        self.header().permit.swap(false, Ordering::Acquire)
+    }
+
+    pub(crate) fn is_finished(&self) -> bool {
+        self.header().is_finished()
+    }
+
+    /// Enters `waiter` for the end of the coroutine; `false` if it has ended.
+    pub(crate) fn add_joiner(&self, waiter: Waiter) -> bool {
+        let mut joiners = self.header().joiners.lock();
+        // Acquire pairs with the Release of `finish`. Under the lock: a `finish` that sees
+        // `AWAITED` finds the waiter in the list.
+        if self.header().completion.fetch_or(AWAITED, Ordering::Acquire) & FINISHED != 0 {
+            return false;
+        }
+        joiners.add(waiter);
+        true
+    }
+
+    pub(crate) fn remove_joiner(&self, waiter: &Waiter) {
+        self.header().joiners.lock().remove(waiter);
+    }
+
+    /// The result, for the holder of the handle, which is used up by it.
+    ///
+    /// # Safety
+    ///
+    /// `T` must be the coroutine's result type; it must have finished; to be called once, and
+    /// `detach` not at all.
+    pub(crate) unsafe fn output<T>(&self) -> Output<T> {
+        debug_assert!(self.is_finished());
+        // SAFETY: the caller's promise.
+        unsafe { self.take_output() }
+    }
+
+    /// The handle goes away without asking for the result.
+    ///
+    /// # Safety
+    ///
+    /// To be called once, by the holder of the handle, and `output` not at all.
+    pub(crate) unsafe fn detach(&self) {
+        // Release and Acquire pair with those of `finish`: whoever comes second drops the result.
+        if self.header().completion.fetch_or(DETACHED, Ordering::AcqRel) & FINISHED != 0 {
+            // SAFETY: it has finished, and the handle is gone by the caller's promise.
+            unsafe { self.drop_output() }
+        }
+    }
+
+    /// Publishes the result and wakes those who wait for it.
+    fn finish(&self) {
+        let header = self.header();
+        let before = header.completion.fetch_or(FINISHED, Ordering::AcqRel);
+        if before & DETACHED != 0 {
+            // SAFETY: finished, and nobody holds the handle.
+            unsafe { self.drop_output() }
+        }
+        if before & AWAITED != 0 {
+            let joiners = std::mem::take(&mut *header.joiners.lock());
+            joiners.wake_all();
+        }
+    }
+}
+
+/// Names the coroutine in messages.
+impl fmt::Display for TaskRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name() {
+            Some(name) => write!(f, "coroutine `{name}` (id {}", self.id())?,
+            None => write!(f, "coroutine {} (", self.id())?,
+        }
+        let separator = if self.name().is_some() { ", " } else { "" };
+        write!(f, "{separator}spawned at {})", self.spawned_at())
+    }
+}
+
+/// The scheduler's side: each call is for the worker that has taken the coroutine out of a queue,
+/// on that worker's thread, outside any coroutine.
+impl TaskRef {
+    /// Whether the coroutine has started, and is bound to its home.
+    pub(crate) fn has_started(&self) -> bool {
+        self.header().home.get().is_some()
+    }
+
+    /// Binds a fresh coroutine to this worker and gives it a stack. `run` begins it.
+    pub(crate) fn start(&self, mut fiber: Fiber, home: Arc<dyn Home>) {
+        assert!(self.header().home.set(home).is_ok(), "a coroutine starts once");
+        // SAFETY: the caller is the home worker now and will run the body; `run` is called by
+        // that worker only, which holds a reference meanwhile. Nobody else looks at the stack.
+        unsafe {
+            fiber.prepare(self.body());
+            *self.header().fiber() = Some(fiber);
+        }
+    }
+
+    /// Runs a started coroutine until it suspends or ends, and says which.
+    pub(crate) fn run(&self) -> Pause {
+        // SAFETY: as the block above says of all its calls.
+        unsafe { current::run(self) }
+    }
+
+    /// After `Parked`: from here on the coroutine holds the reference on itself that the next
+    /// effective `wake` takes over.
+    pub(crate) fn leave_parked(self) {
+        let _: NonNull<_> = self.into_raw();
+    }
+
+    /// After a suspension: makes the coroutine visible in the worker's registry.
+    pub(crate) fn enter(&self, registry: &Registry) {
+        // SAFETY: on the home worker's thread, outside the coroutine.
+        unsafe {
+            self.header().with_owned(|owned| {
+                owned.registered.get_or_insert_with(|| registry.add(self.clone()));
+            });
+        }
+    }
+
+    /// After `Finished`: takes the stack back and lets those who wait for the end go on.
+    pub(crate) fn retire(self, registry: &Registry, give_back: impl FnOnce(Fiber)) {
+        // SAFETY: on the home worker's thread, outside the coroutine, which will not run again.
+        let (fiber, registered) = unsafe {
+            (self.header().fiber().take(), self.header().with_owned(|o| o.registered.take()))
+        };
+        if let Some(key) = registered {
+            registry.remove(key);
+        }
+        give_back(fiber.expect("a coroutine that ran has a stack"));
+        self.finish();
+    }
+
+    /// Ends a coroutine that has not started: its closure is dropped, and its result is `Err` of
+    /// the payload, or of [`Cancelled`](crate::coroutine::Cancelled).
+    pub(crate) fn discard_fresh(self, payload: Option<Box<dyn Any + Send>>) {
+        debug_assert!(!self.has_started());
+        // SAFETY: it is fresh and was taken out of its queue.
+        unsafe { self.discard(payload.unwrap_or_else(cancel::before_start)) };
+        self.finish();
+    }
+}

@@ -1,0 +1,71 @@
+//! The wake protocol: one atomic per coroutine that says whether a wake must queue it.
+//!
+//! ```text
+//!                 park, by the coroutine
+//!      RUNNING ────────────────────────────> PARKED
+//!       │  ^ ^                                  │
+//! notify│  │ └─ park finds it: does not park    │ notify: the caller must queue it
+//!       v  │                                    v
+//!      NOTIFIED <───────────────────────────────┘
+//!          └── begin, by the home worker, before it resumes the coroutine ──> RUNNING
+//! ```
+//!
+//! `RUNNING` covers everything from the first queueing on: a fresh coroutine, one that yielded and
+//! sits in a run queue, and one that executes. Who may do what:
+//!
+//! - [`park`](State::park) is called by the coroutine itself, [`begin`](State::begin) by its home
+//!   worker; both are the same thread.
+//! - [`notify`](State::notify) is called by anyone, any number of times.
+//!
+//! Exactly one `notify` between two `park`s sees `PARKED`, and that caller alone puts the coroutine
+//! into a queue; so it is in one queue at most. It also takes over the reference that the parked
+//! coroutine held on itself. Nothing needs to be done after the switch away from the coroutine:
+//! only its home worker resumes it, and that is busy with the switch.
+//!
+//! A notification may be consumed by a `park` that has nothing to do with it: every blocking
+//! operation checks its condition in a loop. What is never lost is the last one: each of the three
+//! is a read-modify-write, so a `notify` either precedes the `begin` or `park` that reads it, and
+//! then all that happened before it is visible there, or it follows, and then it marks the state.
+
+use super::atomic::{AtomicU8, Ordering};
+
+const RUNNING: u8 = 0;
+const PARKED: u8 = 1;
+const NOTIFIED: u8 = 2;
+
+/// The state of one coroutine. See the module.
+pub(crate) struct State(AtomicU8);
+
+impl State {
+    pub(crate) fn new() -> State {
+        State(AtomicU8::new(RUNNING))
+    }
+
+    /// By the coroutine: it is about to switch away until it is notified. `false`: it has been
+    /// notified already and must not switch.
+    pub(crate) fn park(&self) -> bool {
+        // Release pairs with the Acquire of the `notify` that sees `PARKED`: what the coroutine
+        // wrote is visible to whoever queues it.
+        let parked =
+            self.0.compare_exchange(RUNNING, PARKED, Ordering::Release, Ordering::Relaxed).is_ok();
+        if !parked {
+            self.begin();
+        }
+        parked
+    }
+
+    /// By the home worker: the coroutine is about to be resumed.
+    pub(crate) fn begin(&self) {
+        // Acquire pairs with the Release of every `notify` so far, also of those that found
+        // another one's mark and queued nothing. A plain store would lose theirs.
+        self.0.swap(RUNNING, Ordering::Acquire);
+    }
+
+    /// By anyone: something that the coroutine may be waiting for has happened. `true`: the caller
+    /// must queue it, and owns the reference to do it with.
+    #[must_use]
+    pub(crate) fn notify(&self) -> bool {
+        // Release pairs with `begin` and `park`; Acquire with the Release of `park`.
+        self.0.swap(NOTIFIED, Ordering::AcqRel) == PARKED
+    }
+}

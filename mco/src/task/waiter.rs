@@ -1,0 +1,139 @@
+//! Whoever is blocked: a coroutine or a thread. Every blocking operation works for both.
+
+use std::mem;
+use std::sync::Arc;
+
+use parking_lot::{Condvar, Mutex};
+
+use super::{TaskRef, current};
+use crate::clock::Moment;
+
+/// A blocked coroutine or thread, to be woken once or more.
+#[derive(Clone)]
+pub(crate) enum Waiter {
+    Coroutine(TaskRef),
+    Thread(Arc<ThreadParker>),
+}
+
+impl Waiter {
+    /// The calling coroutine or thread.
+    pub(crate) fn current() -> Waiter {
+        match current::task() {
+            Some(task) => Waiter::Coroutine(task),
+            None => Waiter::Thread(ThreadParker::current()),
+        }
+    }
+
+    /// Makes the waiter look again at what it waits for.
+    pub(crate) fn wake(&self) {
+        match self {
+            Waiter::Coroutine(task) => task.wake(),
+            Waiter::Thread(parker) => parker.unpark(),
+        }
+    }
+
+    fn is(&self, other: &Waiter) -> bool {
+        match (self, other) {
+            (Waiter::Coroutine(a), Waiter::Coroutine(b)) => a.as_raw() == b.as_raw(),
+            (Waiter::Thread(a), Waiter::Thread(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        }
+    }
+}
+
+/// What a thread parks on. Not `std::thread::park`: the permit of that belongs to the user.
+pub(crate) struct ThreadParker {
+    permit: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl ThreadParker {
+    pub(crate) fn current() -> Arc<ThreadParker> {
+        thread_local! {
+            static OF_THREAD: Arc<ThreadParker> = Arc::new(ThreadParker {
+                permit: Mutex::new(false),
+                changed: Condvar::new(),
+            });
+        }
+        OF_THREAD.with(Arc::clone)
+    }
+
+    fn unpark(&self) {
+        *self.permit.lock() = true;
+        self.changed.notify_one();
+    }
+
+    /// Waits for a permit and takes it, or for the deadline: `false`.
+    pub(crate) fn park(&self, deadline: Option<Moment>) -> bool {
+        let mut permit = self.permit.lock();
+        while !*permit {
+            match deadline {
+                None => self.changed.wait(&mut permit),
+                Some(at) => {
+                    if self.changed.wait_until(&mut permit, at.to_std()).timed_out() {
+                        break;
+                    }
+                }
+            }
+        }
+        mem::take(&mut *permit)
+    }
+}
+
+/// Those who wait for an event that concerns all of them, such as the end of a coroutine or the
+/// readiness of a socket. Usually one, so one needs no allocation.
+#[derive(Default)]
+pub(crate) enum WaiterList {
+    #[default]
+    Empty,
+    One(Waiter),
+    Many(Vec<Waiter>),
+}
+
+impl WaiterList {
+    pub(crate) const fn new() -> WaiterList {
+        WaiterList::Empty
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        matches!(self, WaiterList::Empty)
+    }
+
+    /// Adds a waiter, unless it is in the list.
+    pub(crate) fn add(&mut self, waiter: Waiter) {
+        *self = match mem::take(self) {
+            WaiterList::Empty => WaiterList::One(waiter),
+            WaiterList::One(first) if first.is(&waiter) => WaiterList::One(first),
+            WaiterList::One(first) => WaiterList::Many(vec![first, waiter]),
+            WaiterList::Many(mut all) => {
+                if !all.iter().any(|w| w.is(&waiter)) {
+                    all.push(waiter);
+                }
+                WaiterList::Many(all)
+            }
+        }
+    }
+
+    /// Removes a waiter that gives up, if it is in the list.
+    pub(crate) fn remove(&mut self, waiter: &Waiter) {
+        match self {
+            WaiterList::One(first) if first.is(waiter) => *self = WaiterList::Empty,
+            WaiterList::Many(all) => {
+                all.retain(|w| !w.is(waiter));
+                if all.is_empty() {
+                    *self = WaiterList::Empty;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Wakes everyone and forgets them. To be called on a list taken out from under its lock.
+    pub(crate) fn wake_all(self) {
+        match self {
+            WaiterList::Empty => {}
+            WaiterList::One(waiter) => waiter.wake(),
+            WaiterList::Many(all) => all.iter().for_each(Waiter::wake),
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! The path of mco may be given.
+#![forbid(unsafe_code)]
+#![deny(warnings)]
+
+use mco::{defer, go};
+
+mod facade {
+    pub use mco as rt;
+}
+
+fn work(number: u32) -> u32 {
+    number
+}
+
+#[mco::main(crate = facade::rt, workers = 1)]
+fn main() {
+    assert_eq!(go!(crate = mco, || 1).join().unwrap(), 1);
+    assert_eq!(go!(crate = facade::rt, work(1 + 1)).join().unwrap(), 2);
+    assert_eq!(go!(crate = ::mco, "name", { 3 }).join().unwrap(), 3);
+    assert_eq!(go! { crate = crate::facade::rt, let four = 4; four }.join().unwrap(), 4);
+    defer!(crate = mco, || ());
+    defer! { crate = facade::rt, work(5); }
+}
