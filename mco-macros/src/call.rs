@@ -52,7 +52,7 @@ struct Operands {
 impl Operands {
     /// Takes what is called, or the receiver of the method.
     fn take_subject(&mut self, subject: &mut Expr) {
-        if !is_path(subject) && !is_constant(subject) {
+        if must_be_evaluated(subject) {
             self.take(subject);
             self.acted_on = true;
         }
@@ -61,14 +61,13 @@ impl Operands {
     /// Takes the arguments, if one of them must be evaluated. Then the paths among them are evaluated, too, for what
     /// comes after a path may change what the path stands for: `f(n, next(&mut n))`.
     fn take_arguments(&mut self, arguments: &mut Punctuated<Expr, Token![,]>) {
-        if arguments
-            .iter()
-            .any(|argument| !is_path(argument) && !is_constant(argument))
-        {
-            arguments
+        if arguments.iter().any(must_be_evaluated) {
+            for argument in arguments
                 .iter_mut()
                 .filter(|argument| !is_constant(argument))
-                .for_each(|argument| self.take(argument));
+            {
+                self.take(argument);
+            }
         }
     }
 
@@ -83,11 +82,8 @@ impl Operands {
             .map_or_else(Span::call_site, |token| token.span());
         let name = Ident::new("operands", at(&tokens));
         let dot = Token![.](at(&tokens));
-        let span = Span::mixed_site().located_at(last);
-        let index = Index {
-            index: u32::try_from(self.values.len()).unwrap_or(u32::MAX),
-            span,
-        };
+        let mut index = Index::from(self.values.len());
+        index.span = Span::mixed_site().located_at(last);
         let value = replace(expr, Expr::Verbatim(quote!(#name #dot #index)));
         self.values.push(peel(value));
     }
@@ -100,20 +96,20 @@ impl Operands {
         if values.is_empty() {
             return quote!(#head #call);
         }
+        // Not always needed, which no lint minds: it is another crate's macro that says so.
         let mutable = self.acted_on.then(|| quote!(mut));
-        let allow = self.acted_on.then(|| quote!(#[allow(unused_mut)]));
         let arguments = Span::mixed_site().located_at(arguments.span.join());
         quote_spanned! {arguments=>
             {
-                #allow let #mutable operands = (#(#values,)*);
+                let #mutable operands = (#(#values,)*);
                 #head #call
             }
         }
     }
 }
 
-fn is_path(expr: &Expr) -> bool {
-    matches!(peeled(expr), Expr::Path(_))
+fn must_be_evaluated(expr: &Expr) -> bool {
+    !is_constant(expr) && !matches!(peeled(expr), Expr::Path(_))
 }
 
 /// Whether it makes no difference when this is evaluated.

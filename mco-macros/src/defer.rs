@@ -26,9 +26,9 @@ struct Defer {
 impl Defer {
     fn new(Input { krate, code }: Input) -> syn::Result<Self> {
         let mut faults = Faults::default();
-        krate.check(|path| format!("`{NAME}!(crate = {path}, ..)`"), &mut faults);
+        krate.check(|path| format!("{NAME}!(crate = {path}, ..)"), &mut faults);
         let work = match code {
-            Code::Statements(statements) => Work::statements(statements),
+            Code::Statements(statements) => Work::statements(&statements),
             Code::Operands(operands) => {
                 let mut operands = operands.into_iter();
                 let Some(first) = operands.next() else {

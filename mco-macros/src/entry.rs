@@ -1,22 +1,29 @@
 //! `#[mco::main]` and `#[mco::test]`: the function's body becomes that of a root coroutine.
 //!
-//! The function keeps its name, attributes, signature and documentation. Its body moves into an inner function of the
-//! same name, which shadows nothing that was not shadowed already, and in which the compiler judges `?`, `return` and
-//! the last expression as it does in any function.
+//! ```text
+//! fn main() -> impl Termination {
+//!     fn main() -> Result<(), Error> { .. }
+//!     ::mco::private::main::<Result<(), Error>>(::mco::private::MainOptions::new().workers(4), main)
+//! }
+//! ```
+//!
+//! The outer function has the attributes, visibility and documentation. The inner one has signature and body, so that
+//! the compiler judges `?`, `return` and the last expression as it does in any function; its name shadows nothing that
+//! was not shadowed already. What it returns need not be `Send`, so the runtime makes an exit code of it where it was
+//! made, and that, or whatever the runtime prefers, is what the outer function returns.
 
-use crate::args::{self, Args, Key};
+use crate::args::{self, Args, Schema};
 use crate::error::Faults;
 use crate::function::Function;
 use crate::table;
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote_spanned};
 use syn::ext::IdentExt;
-use syn::{ReturnType, Safety, Signature};
+use syn::{ReturnType, Safety, Signature, Type};
 
 /// One of the two attributes.
 struct Entry {
-    name: &'static str,
-    keys: &'static [Key],
+    schema: Schema,
     /// Whether anybody passes arguments to the function.
     has_arguments: fn(&Function) -> bool,
     /// What to do about a parameter that gets none.
@@ -25,17 +32,15 @@ struct Entry {
 }
 
 const MAIN: Entry = Entry {
-    name: "main",
-    keys: args::MAIN,
+    schema: args::MAIN,
     has_arguments: |_| false,
     instead: "remove the parameters, and ask `std::env::args`",
     expand: expand_main,
 };
 
 const TEST: Entry = Entry {
-    name: "test",
-    keys: args::TEST,
-    has_arguments: table::may_pass_arguments,
+    schema: args::TEST,
+    has_arguments: table::stands_below,
     instead: "remove the parameters, or let `#[rstest]` or `#[test_case]` supply them",
     expand: expand_test,
 };
@@ -51,9 +56,9 @@ pub(crate) fn test(args: TokenStream, item: TokenStream) -> TokenStream {
 impl Entry {
     fn run(&self, args: TokenStream, item: TokenStream) -> TokenStream {
         let mut faults = Faults::default();
-        let args = Args::parse(args, self.name, self.keys, &mut faults);
+        let args = Args::parse(args, &self.schema, &mut faults);
         args.krate.check(
-            |name| format!("`#[{name}::{}(crate = {name})]`", self.name),
+            |name| format!("#[{name}::{}(crate = {name})]", self.schema.attribute),
             &mut faults,
         );
 
@@ -77,7 +82,7 @@ impl Entry {
 
     /// Finds everything in the signature that an entry point cannot have.
     fn check(&self, function: &Function, faults: &mut Faults) {
-        let it = format!("`#[mco::{}]`", self.name);
+        let it = format!("`#[mco::{}]`", self.schema.attribute);
         let Signature {
             constness,
             asyncness,
@@ -144,56 +149,68 @@ impl Entry {
 
 fn expand_main(args: &Args, function: &Function) -> TokenStream {
     let krate = &args.krate;
-    let (inner, name) = (function.inner(), &function.sig.ident);
-    let body = quote_spanned! {Span::mixed_site()=>
-        #inner
-        #krate::private::main(#krate::private::MainOptions::new() #args, #name)
-    };
-    function.with(&TokenStream::new(), &body)
+    let options = quote_spanned!(Span::mixed_site()=> #krate::private::MainOptions::new() #args);
+    let run = run(
+        function,
+        &quote_spanned!(Span::mixed_site()=> #krate::private::main),
+        &options,
+    );
+    function.replaced(None, Some(termination()), &run)
 }
 
 fn expand_test(args: &Args, function: &Function) -> TokenStream {
     let krate = &args.krate;
-    let ident = &function.sig.ident;
-    let name = ident.unraw().to_string();
-    let has_parameters = !function.sig.inputs.is_empty();
-    let (inner, run) = if has_parameters {
-        (TokenStream::new(), closure(function))
-    } else {
-        (function.inner(), ident.to_token_stream())
+    if table::stands_below(function) {
+        let source = &args.source;
+        return function.with(&quote_spanned!(Span::mixed_site()=> #[#krate::test(#source)]));
+    }
+    // Last, so that the attributes before it see that this is a test already.
+    let register = (!table::is_registered(function))
+        .then(|| quote_spanned!(Span::mixed_site()=> #[::core::prelude::v1::test]));
+    let name = function.sig.ident.unraw().to_string();
+    let options = quote_spanned! {Span::mixed_site()=>
+        #krate::private::TestOptions::new(::core::concat!(::core::module_path!(), "::", #name)) #args
     };
-    let body = quote_spanned! {Span::mixed_site()=>
-        #inner
-        #krate::private::test(
-            #krate::private::TestOptions::new(::core::concat!(::core::module_path!(), "::", #name)) #args,
-            #run,
-        )
-    };
-    // A function with parameters is no test until another attribute has supplied them.
-    let register = if has_parameters || table::is_registered(function) {
-        TokenStream::new()
-    } else {
-        quote_spanned!(Span::mixed_site()=> #[::core::prelude::v1::test])
-    };
-    function.with(&register, &body)
+    let run = run(
+        function,
+        &quote_spanned!(Span::mixed_site()=> #krate::private::test),
+        &options,
+    );
+    match function.sig.output {
+        // `#[should_panic]` insists on a test without a result.
+        ReturnType::Default => {
+            let run = quote_spanned!(Span::mixed_site()=> #run;);
+            function.replaced(register, None, &run)
+        }
+        ReturnType::Type(..) => function.replaced(register, Some(termination()), &run),
+    }
 }
 
-/// The body as a closure that owns what the function is passed.
-fn closure(function: &Function) -> TokenStream {
-    let Function { sig, body, .. } = function;
-    let output = match &sig.output {
-        ReturnType::Default => quote_spanned!(Span::mixed_site()=> -> ()),
-        // A closure cannot say `-> impl Termination`, and need not.
-        output if mentions_impl(output.to_token_stream()) => TokenStream::new(),
-        output => output.to_token_stream(),
+/// The inner function, and the call that runs it.
+fn run(function: &Function, entry_point: &TokenStream, options: &TokenStream) -> TokenStream {
+    let (inner, name) = (function.inner(), &function.sig.ident);
+    // Where the type can be named, it is, so that the compiler points at it if it is no `Termination`.
+    let result = match &function.sig.output {
+        ReturnType::Type(_, result) if can_be_named(result) => {
+            Some(quote_spanned!(Span::mixed_site()=> ::<#result>))
+        }
+        _ => None,
     };
-    quote_spanned!(Span::mixed_site()=> move || #output #body)
+    quote_spanned!(Span::mixed_site()=> #inner #entry_point #result (#options, #name))
 }
 
-fn mentions_impl(tokens: TokenStream) -> bool {
-    tokens.into_iter().any(|token| match token {
-        TokenTree::Ident(ident) => ident == "impl",
-        TokenTree::Group(group) => mentions_impl(group.stream()),
-        _ => false,
-    })
+/// Whether a type may stand elsewhere than behind `->`.
+fn can_be_named(r#type: &Type) -> bool {
+    fn says_impl(tokens: TokenStream) -> bool {
+        tokens.into_iter().any(|token| match token {
+            TokenTree::Ident(ident) => ident == "impl",
+            TokenTree::Group(group) => says_impl(group.stream()),
+            _ => false,
+        })
+    }
+    !matches!(r#type, Type::Never(_)) && !says_impl(r#type.to_token_stream())
+}
+
+fn termination() -> TokenStream {
+    quote_spanned!(Span::mixed_site()=> -> impl ::std::process::Termination)
 }

@@ -46,12 +46,29 @@ impl Function {
         quote!(#sig #body)
     }
 
-    /// The function with one more attribute, or none, and with another body.
-    pub(crate) fn with(&self, attr: &TokenStream, body: &TokenStream) -> TokenStream {
+    /// The function with one more attribute, below all others.
+    pub(crate) fn with(&self, attr: &TokenStream) -> TokenStream {
+        let Self {
+            attrs,
+            vis,
+            sig,
+            body,
+        } = self;
+        quote!(#(#attrs)* #attr #vis #sig #body)
+    }
+
+    /// A plain function that has this one's place and name, and one more attribute.
+    pub(crate) fn replaced(
+        &self,
+        attr: Option<TokenStream>,
+        output: Option<TokenStream>,
+        body: &TokenStream,
+    ) -> TokenStream {
         let Self {
             attrs, vis, sig, ..
         } = self;
-        quote_spanned!(Span::mixed_site()=> #(#attrs)* #attr #vis #sig { #body })
+        let (fn_token, name) = (&sig.fn_token, &sig.ident);
+        quote_spanned!(Span::mixed_site()=> #(#attrs)* #attr #vis #fn_token #name() #output { #body })
     }
 
     /// The function as it was, for use beside an error about it.

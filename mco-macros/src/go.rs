@@ -25,9 +25,9 @@ struct Go {
 impl Go {
     fn new(name: &str, Input { krate, code }: Input) -> syn::Result<Self> {
         let mut faults = Faults::default();
-        krate.check(|path| format!("`{name}!(crate = {path}, ..)`"), &mut faults);
+        krate.check(|path| format!("{name}!(crate = {path}, ..)"), &mut faults);
         let (target, work) = match code {
-            Code::Statements(statements) => (None, Work::statements(statements)),
+            Code::Statements(statements) => (None, Work::statements(&statements)),
             Code::Operands(operands) => {
                 let (target, work) = arrange(operands, name)?;
                 (target, Work::new(work, name, &mut faults))
@@ -38,8 +38,8 @@ impl Go {
         {
             let method = &call.method;
             let message = format!(
-                "only `{method}` would run in the coroutine, and what it is called on here, at once: to run all of it \
-                 there, write `{name}!({{ .. }})`"
+                "the coroutine would run only `{method}`, on what is computed before it starts: write `{name}!({{ .. }})` \
+                 to run all of it there"
             );
             faults.add(method, message);
         }
@@ -83,8 +83,9 @@ fn arrange(operands: Vec<Expr>, name: &str) -> syn::Result<(Option<Expr>, Expr)>
         "`{name}!(|| ..)`, `{name}!(call(x))`, `{name}! {{ .. }}` or `{name}!(target, || ..)`"
     );
     if let [Expr::Assign(ExprAssign { left, .. }), _, ..] = operands.as_slice() {
+        let key = left.to_token_stream();
         let message = format!(
-            "`{name}!` takes no key but `crate`: a target has none, `{name}!(target, || ..)`"
+            "unknown key `{key}`: `{name}!` takes `crate`, and a target has none, `{name}!(target, || ..)`"
         );
         return Err(syn::Error::new_spanned(left, message));
     }

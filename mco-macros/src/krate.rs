@@ -36,8 +36,8 @@ impl Krate {
             let key: Token![crate] = input.parse()?;
             input.parse::<Token![=]>()?;
             krate.set(&key, Self::parse_path(input)?, &mut faults);
-            if !input.is_empty() {
-                input.parse::<Token![,]>()?;
+            if !input.is_empty() && input.parse::<Token![,]>().is_err() {
+                return Err(input.error("expected `,` after the path of mco"));
             }
         }
         faults.finish().map(|()| krate)
@@ -83,7 +83,8 @@ pub(crate) fn duplicate(key: &str) -> String {
 ///
 /// A procedural macro runs inside the compiler, whose command line lists every dependency by the name that the user
 /// chose and by its file: `--extern rt=target/debug/deps/libmco-0123.rmeta`. Where there is no such command line, in
-/// rust-analyzer for one, the answer is no, and a wrong `::mco` is for the compiler to report.
+/// rust-analyzer for one, or only the name of a file that holds it, the answer is no, and a wrong `::mco` is for the
+/// compiler to report.
 fn other_name(arguments: impl Iterator<Item = String>) -> Option<String> {
     let mut other = None;
     let mut is_value = false;
@@ -116,8 +117,10 @@ fn is_mco(file: &str) -> bool {
         .and_then(|stem| stem.to_str())
         .unwrap_or_default();
     let stem = stem.strip_prefix("lib").unwrap_or(stem);
-    stem.split_once('-')
-        .is_some_and(|(name, hash)| name == "mco" && !hash.contains('-'))
+    match stem.split_once('-') {
+        Some((name, hash)) => name == "mco" && !hash.contains('-'),
+        None => stem == "mco",
+    }
 }
 
 #[cfg(test)]
@@ -138,6 +141,7 @@ mod tests {
             find("rustc --extern=priv:rt=/t/deps/libmco-1f2e.rlib").as_deref(),
             Some("rt")
         );
+        assert_eq!(find("rustc --extern rt=libmco.rlib").as_deref(), Some("rt"));
     }
 
     #[test]
@@ -148,6 +152,10 @@ mod tests {
         );
         assert_eq!(
             find("rustc --extern mco_macros=/t/libmco_macros-1.so --extern proc_macro"),
+            None
+        );
+        assert_eq!(
+            find("rustc --extern rt=/t/libmco_net-1.rmeta --extern mco-x=/t/libmco-x-1.rmeta"),
             None
         );
         assert_eq!(find("rust-analyzer proc-macro"), None);

@@ -20,7 +20,7 @@
 //!
 //! Each macro is a pipeline, parse → validate → expand, in a module of its own; this file holds only the entry points
 //! and what users read. `work` reads what the function-like macros are given, `call` turns a call into a closure,
-//! `args` reads the attributes' keys, `function` the function below them, `table` knows the attributes of others.
+//! `args` and `value` read the attributes' keys, `function` the function below them, `table` knows the attributes of others.
 //! `krate` finds mco and `error` collects faults: what goes wrong in two macros is worded once.
 
 mod args;
@@ -32,6 +32,7 @@ mod function;
 mod go;
 mod krate;
 mod table;
+mod value;
 mod work;
 
 #[cfg(test)]
@@ -160,7 +161,7 @@ pub fn co(input: TokenStream) -> TokenStream {
     go::expand("co", input.into()).into()
 }
 
-/// [`go!`] under the name it has elsewhere.
+/// [`go!`] under the other name it had in the first versions of mco.
 ///
 /// ```
 /// let answer = mco::spawn!(|| 42);
@@ -288,7 +289,7 @@ pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
 /// # Tables
 ///
 /// Attributes that make several tests of one function, such as `#[rstest]` and `#[test_case]`, may stand above or below
-/// this one; the parameters that they supply reach the coroutine.
+/// this one: each row of the table is a test, and runs in a coroutine.
 ///
 /// ```text
 /// #[rstest]

@@ -1,25 +1,18 @@
-//! Other attributes on a test: which of them make it a test by themselves, and which pass it arguments.
+//! Tables: attributes that make tests of a function, one for each row of values, such as `#[rstest]` and
+//! `#[test_case]`.
 //!
-//! `#[mco::test]` sees only the attributes below it; those above have been expanded and are gone. Either way each test
-//! is registered once. Above `#[rstest]`, `#[mco::test]` leaves the registering to it; below, it finds a function
-//! without parameters for each row of the table, and registers that.
+//! They expand to functions without parameters, which bear the attributes that stood below the table's. So
+//! `#[mco::test]`, where it finds a table below it, goes below the table, and expands once it stands there. Wherever it
+//! was written, each row runs in a coroutine and is registered once.
 
 use crate::function::Function;
 use proc_macro2::{TokenStream, TokenTree};
 use syn::Attribute;
 
-/// Attributes that register tests, by their last name: `#[test]`, `#[tokio::test]`, `#[rstest]`.
-const REGISTER: &[&str] = &[
-    "test",
-    "rstest",
-    "test_case",
-    "test_matrix",
-    "parameterized",
-    "quickcheck",
-    "proptest",
-];
+/// The attributes that are known to be tables, by their last name.
+const TABLES: &[&str] = &["rstest", "test_case", "test_matrix"];
 
-/// Attributes of the language, which pass no arguments. Any other may be a macro that does.
+/// Attributes of the language, which are no tables. Any other may be one.
 const BUILT_IN: &[&str] = &[
     "allow",
     "cfg",
@@ -39,39 +32,38 @@ const BUILT_IN: &[&str] = &[
     "warn",
 ];
 
-/// Whether something else makes a test of the function, so that `#[test]` would make a second one.
+/// Whether a table stands below, or, if the function has parameters, something that may be one.
+pub(crate) fn stands_below(function: &Function) -> bool {
+    let wants_one = !function.sig.inputs.is_empty() || !function.sig.generics.params.is_empty();
+    function
+        .attrs
+        .iter()
+        .any(|attr| is_one_of(attr, TABLES) || wants_one && may_be_table(attr))
+}
+
+/// Whether something else registers the function as a test already.
 pub(crate) fn is_registered(function: &Function) -> bool {
-    function.attrs.iter().any(registers) || is_row_of_test_case(function)
+    function.attrs.iter().any(|attr| is_one_of(attr, &["test"])) || is_row_of_test_case(function)
 }
 
-/// Whether another attribute may turn the function, if it has parameters, into tests without.
-pub(crate) fn may_pass_arguments(function: &Function) -> bool {
-    function.attrs.iter().any(|attr| {
-        let path = attr.path();
-        let is_test = path
-            .segments
-            .last()
-            .is_some_and(|last| last.ident == "test");
-        !is_test && !BUILT_IN.iter().any(|name| path.is_ident(name))
-    })
-}
-
-fn registers(attr: &Attribute) -> bool {
+fn is_one_of(attr: &Attribute, names: &[&str]) -> bool {
     attr.path()
         .segments
         .last()
-        .is_some_and(|last| REGISTER.iter().any(|name| last.ident == name))
+        .is_some_and(|last| names.iter().any(|name| last.ident == name))
 }
 
-/// Whether `#[test_case]`, standing above, wrote this function for a row of its table. Alone among the attributes known
-/// here it adds a `#[test]` even where it finds another, and that is expanded before we see the function. So it is known
-/// by its hand: an odd `#[allow]`, and a body that calls the user's function by a path through `super`.
+fn may_be_table(attr: &Attribute) -> bool {
+    !is_one_of(attr, &["test"]) && !BUILT_IN.iter().any(|name| attr.path().is_ident(name))
+}
+
+/// Whether `#[test_case]` wrote this function for a row. Alone among the tables it adds a `#[test]` where there is an
+/// attribute of that name already, and above it, so that it is gone when we see the function. What is left to know its
+/// hand by is an odd `#[allow]`, and a body that calls the user's function by a path through `super`.
 fn is_row_of_test_case(function: &Function) -> bool {
     let allows = |attr: &Attribute| {
-        attr.path().is_ident("allow")
-            && attr.meta.require_list().is_ok_and(|list| {
-                idents(list.tokens.clone()) == ["clippy", "bool_assert_comparison"]
-            })
+        let list = attr.meta.require_list();
+        list.is_ok_and(|list| idents(list.tokens.clone()) == ["clippy", "bool_assert_comparison"])
     };
     let calls = |body: TokenStream| {
         idents(body.into_iter().take(4).collect()) == ["let", "_result", "super"]

@@ -4,8 +4,8 @@ use crate::error::Faults;
 use crate::krate::Krate;
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote_spanned};
+use syn::parse::discouraged::Speculative;
 use syn::parse::{Parse, ParseStream};
-use syn::punctuated::Punctuated;
 use syn::{
     BinOp, Block, Expr, ExprBinary, ExprBlock, ExprCall, ExprClosure, ExprMethodCall, Token,
 };
@@ -44,10 +44,10 @@ impl Parse for Code {
             return input.parse().map(Self::Statements);
         }
         let ahead = input.fork();
-        match Punctuated::<Expr, Token![,]>::parse_terminated(&ahead) {
+        match operands(&ahead) {
             Ok(operands) => {
-                input.parse::<TokenStream>()?;
-                Ok(Self::Operands(operands.into_iter().collect()))
+                input.advance_to(&ahead);
+                Ok(Self::Operands(operands))
             }
             // Statements need no `;` where each ends in a brace.
             Err(fault) => match Block::parse_within(&input.fork()) {
@@ -56,6 +56,17 @@ impl Parse for Code {
             },
         }
     }
+}
+
+fn operands(input: ParseStream<'_>) -> syn::Result<Vec<Expr>> {
+    let mut operands = Vec::new();
+    while !input.is_empty() {
+        operands.push(input.parse()?);
+        if !input.is_empty() && input.parse::<Token![,]>().is_err() {
+            return Err(input.error("expected `,` between operands, or `;` between statements"));
+        }
+    }
+    Ok(operands)
 }
 
 fn has_semicolon(input: ParseStream<'_>) -> bool {
@@ -94,7 +105,7 @@ impl Work {
                 ..
             }) if attrs.is_empty() => Self::Block(block.into_token_stream()),
             statement if is_statement(&statement) => {
-                Self::statements(statement.into_token_stream())
+                Self::statements(&statement.into_token_stream())
             }
             value => Self::Callable(value),
         };
@@ -103,7 +114,7 @@ impl Work {
     }
 
     /// Makes a block of statements.
-    pub(crate) fn statements(statements: TokenStream) -> Self {
+    pub(crate) fn statements(statements: &TokenStream) -> Self {
         Self::Block(quote_spanned!(Span::mixed_site()=> { #statements }))
     }
 
@@ -175,12 +186,19 @@ fn is_statement(expr: &Expr) -> bool {
 }
 
 fn is_assignment(op: &BinOp) -> bool {
-    let tokens = op.to_token_stream().to_string();
-    tokens.ends_with('=')
-        && !matches!(
-            op,
-            BinOp::Eq(_) | BinOp::Le(_) | BinOp::Ge(_) | BinOp::Ne(_)
-        )
+    matches!(
+        op,
+        BinOp::AddAssign(_)
+            | BinOp::SubAssign(_)
+            | BinOp::MulAssign(_)
+            | BinOp::DivAssign(_)
+            | BinOp::RemAssign(_)
+            | BinOp::BitXorAssign(_)
+            | BinOp::BitAndAssign(_)
+            | BinOp::BitOrAssign(_)
+            | BinOp::ShlAssign(_)
+            | BinOp::ShrAssign(_)
+    )
 }
 
 /// The place of what the user wrote, for a token of ours: its names stay out of the user's way, and the compiler

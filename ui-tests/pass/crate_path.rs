@@ -17,7 +17,7 @@ fn main() {
     assert_eq!(go!(crate = mco, || 1).join().unwrap(), 1);
     assert_eq!(go!(crate = facade::rt, work(1 + 1)).join().unwrap(), 2);
     assert_eq!(go!(crate = ::mco, "name", { 3 }).join().unwrap(), 3);
-    assert_eq!(go! { crate = crate::facade::rt, let four = 4; four }.join().unwrap(), 4);
+    assert_eq!(go! { crate = crate::facade::rt, let two = 2; two + two }.join().unwrap(), 4);
     defer!(crate = mco, || ());
     defer! { crate = facade::rt, work(5); }
 }

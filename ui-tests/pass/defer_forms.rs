@@ -16,7 +16,8 @@ fn main() {
         defer!({ push(5) });
         defer!(|| push(6));
         defer!(move || push(7));
-        defer!(if push(9) == () { push(8) });
+        defer!(if log.borrow().len() == 5 { push(8) });
+        defer!(push(9));
         defer!(ten);
         defer!(println!("over"));
         defer! {

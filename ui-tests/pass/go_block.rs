@@ -46,7 +46,7 @@ fn main() {
         if limit > 1 {
             done();
         }
-        while limit < 1 {
+        for _ in 0..limit {
             done();
         }
         limit

@@ -15,7 +15,7 @@ fn operand(number: u32) -> u32 {
 }
 
 /// Runs only when the caller lets it.
-fn gated(gate: Receiver<()>, one: u32, two: u32) -> (u32, usize) {
+fn gated(gate: &Receiver<()>, one: u32, two: u32) -> (u32, usize) {
     gate.recv().unwrap();
     (one * 10 + two, LOG.with(|log| log.borrow().len()))
 }
@@ -41,7 +41,7 @@ impl Pair {
 fn main() {
     let (open, gate) = channel();
     let mut next = 1;
-    let handle = go!(gated(gate, operand(next), {
+    let handle = go!(gated(Box::leak(Box::new(gate)), operand(next), {
         next += 1;
         operand(next)
     }));
@@ -55,13 +55,14 @@ fn main() {
     assert_eq!((handle.join().unwrap(), number), (3, 5));
 
     // Operands may be converted to what the function takes.
-    assert_eq!(go!(sum(&[1, 2, 3], |number| *number)).join().unwrap(), 6);
+    assert_eq!(go!(sum(&[1, 2, 3], |number: &u32| *number)).join().unwrap(), 6);
+    // A `move` closure moves as a whole, and so learns its types from the function it is passed to.
     let factor = 3;
     assert_eq!(go!(sum(&[1, 2], move |number| number * factor)).join().unwrap(), 9);
     assert_eq!(go!(nested::parse::<u32>("7")).join().unwrap(), Some(7));
     assert_eq!(go!(<u32 as std::str::FromStr>::from_str("8")).join().unwrap(), Ok(8));
     assert_eq!(go!(nested::parse("-1".trim())).join().unwrap(), Some(-1_i64));
-    let pair = go!(Pair(1, -2_i32.signum().unsigned_abs())).join().unwrap();
+    let pair = go!(Pair(1, (-2_i32).signum().unsigned_abs())).join().unwrap();
     assert_eq!((pair.0, pair.1), (1, 1));
 
     // What the caller's `?` does stays with the caller.

@@ -17,12 +17,12 @@ fn main() {
     assert_eq!(go!(|| 1).join().unwrap(), 1);
     assert_eq!(co!(|| 2).join().unwrap(), 2);
     assert_eq!(spawn!(|| 3,).join().unwrap(), 3);
-    assert_eq!(mco::go!(|| -> u8 { return 4 }).join().unwrap(), 4);
+    assert_eq!(mco::go!(|| -> u8 { 4 }).join().unwrap(), 4);
 
     let task = double(5);
     assert_eq!(go!(task).join().unwrap(), 10);
     assert_eq!(go!(main_thread).join().unwrap(), "main");
-    assert_eq!(go!(Box::new(|| 6) as Box<dyn FnOnce() -> u8 + Send>).join().unwrap(), 6);
+    assert_eq!(go!(Box::new(|| 6_u8) as Box<dyn FnOnce() -> u8 + Send>).join().unwrap(), 6);
 }
 
 fn main_thread() -> &'static str {

@@ -14,7 +14,7 @@ fn main() {
     assert_eq!(go!(String::from("name"), || 2).join().unwrap(), 2);
     assert_eq!(go!(64 * 1024_usize, || 3).join().unwrap(), 3);
     assert_eq!(go!(65_536_i32, || 4).join().unwrap(), 4);
-    assert_eq!(go!(("name", 64 * 1024), || 5).join().unwrap(), 5);
+    assert_eq!(go!(("name", 64 * 1024_usize), || 5).join().unwrap(), 5);
     let builder = Builder::new().name("name").stack_size(64 * 1024);
     assert_eq!(go!(builder, || 6).join().unwrap(), 6);
 
@@ -30,7 +30,7 @@ fn main() {
     go!({ order.push(1); "target" }, work({ order.push(2); 0 }, "")).join().unwrap();
     assert_eq!(order, [1, 2]);
 
-    let words = vec![String::from("one"), String::from("two")];
+    let words = [String::from("one"), String::from("two")];
     let mut total = 0;
     scope(|s| {
         let length = go!(s, || words[0].len());

@@ -10,6 +10,10 @@ fn add(one: usize, two: usize) -> usize {
     one + two
 }
 
+fn sum(numbers: &'static [usize], text: &'static &'static str) -> usize {
+    numbers.iter().sum::<usize>() + text.len()
+}
+
 fn lock(shared: &Mutex<Vec<u32>>, number: u32) -> usize {
     let mut list = shared.lock().unwrap();
     list.push(number);
@@ -23,10 +27,7 @@ fn main() {
     assert_eq!(length, 2);
 
     // References to constants live for ever.
-    fn sum(numbers: &'static [usize], more: &'static usize) -> usize {
-        numbers.iter().sum::<usize>() + more
-    }
-    assert_eq!(go!(sum(&[1, 2], &3)).join().unwrap(), 6);
+    assert_eq!(go!(sum(&[1, 2], &"three")).join().unwrap(), 8);
 
     let mut words = vec![String::from("word")];
     let handle = go!(add(words[0].len(), words.drain(..).count()));

@@ -1,6 +1,7 @@
 //! Neither side sees the names of the other.
 #![forbid(unsafe_code)]
 #![deny(warnings)]
+#![allow(clippy::used_underscore_binding)]
 
 use mco::{defer, go};
 

@@ -50,7 +50,7 @@ fn main() {
     assert_eq!(start!("name", one.pow(2)).join().unwrap(), 1);
     let sums = all![add(1, 2), add(one, one * 2)].map(|handle| handle.join().unwrap());
     assert_eq!(sums, [3, 3]);
-    assert_eq!(block! { let two = 2; two }.join().unwrap(), 2);
+    assert_eq!(block! { let two = 2; two + two }.join().unwrap(), 4);
     assert_eq!(bound!(number = 5).join().unwrap(), 6);
 
     let log = RefCell::new(Vec::new());

@@ -1,4 +1,4 @@
-//! A function that is not called `main` may have the attribute, too; what it calls by its own name is itself.
+//! A function that is not called `main` may have the attribute, too.
 #![forbid(unsafe_code)]
 #![deny(warnings)]
 
@@ -13,6 +13,7 @@ mod inner {
 }
 
 fn main() {
-    assert_eq!(inner::r#try(), Ok(()));
+    let code = std::process::Termination::report(inner::r#try());
+    assert_eq!(code, std::process::ExitCode::SUCCESS);
     inner::main();
 }

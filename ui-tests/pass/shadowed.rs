@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 #![deny(warnings)]
 
-#![allow(dead_code, non_camel_case_types)]
+#![allow(clippy::wildcard_imports, dead_code, non_camel_case_types)]
 
 mod std {}
 mod core {}
@@ -35,7 +35,7 @@ fn add(one: i32, two: i32) -> i32 {
 
 #[mco::main(workers = 2, stack_size = 65_536)]
 fn main() {
-    let mut number = 1;
+    let mut number = 1_i32;
     {
         mco::defer!(number += 1);
         mco::defer! { drop(); }
@@ -44,10 +44,7 @@ fn main() {
     mco::go!(add(number, number.pow(2))).join().unwrap();
     mco::go!("name", add(number, 5)).join().unwrap();
     mco::go! { add(1, 2); }.join().unwrap();
-    test();
 }
 
-fn test() {
-    #[mco::test(workers = 2, timeout = "5s")]
-    fn inner() {}
-}
+#[mco::test(workers = 2, timeout = "5s")]
+fn test() {}

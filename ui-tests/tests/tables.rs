@@ -126,6 +126,13 @@ fn cases_with_outcomes(number: u32) {
     assert!(number > 1, "boom");
 }
 
+#[mco::test]
+#[test_case(1 => 1)]
+#[test_case(2 => 4; "two")]
+fn cases_with_values(number: u32) -> u32 {
+    number * number
+}
+
 mod shadowed {
     #![allow(dead_code)]
 

@@ -2,7 +2,6 @@
 
 fn here() {
     ::mco::coroutine::spawn({
-        #[allow(unused_mut)]
         let mut operands = (self.handlers[0],);
         move || operands.0(request)
     })

@@ -3,7 +3,7 @@
 fn here() {
     {
         ::core::compile_error! {
-            "`go!` takes at most a target and what to run, its forms are `go!(|| ..)`, `go!(call(x))`, `go! { .. }` and `go!(target, || ..)`"
+            "`go!` takes at most a target and what to run: `go!(|| ..)`, `go!(call(x))`, `go! { .. }` or `go!(target, || ..)`"
         }
     }
 }

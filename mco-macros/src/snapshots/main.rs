@@ -3,7 +3,7 @@
 // fn main() { body(); }
 
 /// Starts here.
-fn main() {
+fn main() -> impl ::std::process::Termination {
     fn main() {
         body();
     }

@@ -3,13 +3,12 @@
 // pub fn main() -> Result<(), Error> { body()?; Ok(()) }
 
 #[allow(unused)]
-pub fn main() -> Result<(), Error> {
+pub fn main() -> impl ::std::process::Termination {
     fn main() -> Result<(), Error> {
         body()?;
         Ok(())
     }
-    rt::private::main(
-        rt::private::MainOptions::new().workers(4).stack_size(64 * KIB),
-        main,
-    )
+    rt::private::main::<
+        Result<(), Error>,
+    >(rt::private::MainOptions::new().workers(4).stack_size(64 * KIB), main)
 }

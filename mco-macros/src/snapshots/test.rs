@@ -13,5 +13,5 @@ fn works() {
             ::core::concat!(::core::module_path!(), "::", "works"),
         ),
         works,
-    )
+    );
 }

@@ -8,5 +8,5 @@ fn works() {
     "`virtual_time` is not available in this version of mco yet: leave the key out"
 }
 ::core::compile_error! {
-    "unknown key `worker`, did you mean `workers`?: `#[mco::test]` takes `workers`, `timeout`, `virtual_time`, `seed`, `seeds`, `deadlock`, `leaks` and `crate`"
+    "unknown key `worker`: did you mean `workers`? `#[mco::test]` takes `workers`, `timeout` and `crate`"
 }

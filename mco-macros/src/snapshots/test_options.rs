@@ -2,11 +2,13 @@
 // fn works() -> Result<(), Error> { body() }
 
 #[::core::prelude::v1::test]
-fn works() -> Result<(), Error> {
+fn works() -> impl ::std::process::Termination {
     fn works() -> Result<(), Error> {
         body()
     }
-    ::mco::private::test(
+    ::mco::private::test::<
+        Result<(), Error>,
+    >(
         ::mco::private::TestOptions::new(
                 ::core::concat!(::core::module_path!(), "::", "works"),
             )

@@ -37,17 +37,22 @@ func sleepCPU(warm bool) float64 {
 
 type cost struct{ bytes, percent float64 }
 
-// sleepers: what goroutines in a long sleep cost, in memory each and in processor time all together.
-func sleepers(goroutines int) cost {
-	var asleep int64
+// idlers: what goroutines cost that sleep long, or else wait for a channel; in memory each, in processor time together.
+func idlers(goroutines int, sleeping bool) cost {
+	var resting int64
+	never := make(chan int)
 	before := residentBytes()
 	for n := 0; n < goroutines; n++ {
 		go func() {
-			atomic.AddInt64(&asleep, 1)
-			time.Sleep(time.Hour)
+			atomic.AddInt64(&resting, 1)
+			if sleeping {
+				time.Sleep(time.Hour)
+			} else {
+				<-never
+			}
 		}()
 	}
-	for atomic.LoadInt64(&asleep) < int64(goroutines) {
+	for atomic.LoadInt64(&resting) < int64(goroutines) {
 		time.Sleep(time.Millisecond)
 	}
 	time.Sleep(200 * time.Millisecond)

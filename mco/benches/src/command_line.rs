@@ -53,7 +53,7 @@ pub(crate) fn parse(mut words: impl Iterator<Item = String>) -> Result<Request, 
             workers: 2,
             stack_size: None,
             at_least: Duration::from_millis(200),
-            may_keeps: None,
+            kept_stacks: None,
         },
     };
     while let Some(word) = words.next() {

@@ -98,6 +98,9 @@ impl Summary {
     }
 }
 
+/// What a goal is about that has nothing to do with others.
+const FIGURE: &str = "figure";
+
 /// A goal, and how mco stands to it.
 struct Verdict {
     /// What the share is of, and the runtime that this was: `best peer (may)`.
@@ -146,7 +149,7 @@ fn verdicts(measured: &Measured) -> Vec<Verdict> {
                     limit,
                     mco.zip(of(Runtime::Epoll)).map(|(mco, floor)| mco / floor),
                 ),
-                Goal::AtMost(limit) => ("figure".into(), limit, mco),
+                Goal::AtMost(limit) => (FIGURE.into(), limit, mco),
             };
             Verdict {
                 of,
@@ -159,6 +162,15 @@ fn verdicts(measured: &Measured) -> Vec<Verdict> {
 }
 
 impl Verdict {
+    /// A share has a digit more than a figure, as goals are often all but met.
+    fn number(&self, reached: f64) -> String {
+        if self.of == FIGURE {
+            number(reached)
+        } else {
+            format!("{reached:.3}")
+        }
+    }
+
     fn word(&self) -> &'static str {
         match self.reached {
             None => "-",
@@ -210,7 +222,9 @@ pub(crate) fn table(plan: &Plan, results: &[Measured]) {
             continue;
         }
         for verdict in verdicts {
-            let reached = verdict.reached.map_or("-".into(), number);
+            let reached = verdict
+                .reached
+                .map_or("-".into(), |reached| verdict.number(reached));
             line.extend([
                 verdict.of.clone(),
                 reached,

@@ -54,8 +54,8 @@ pub(crate) struct Setup {
     pub(crate) stack_size: Option<usize>,
     /// The shortest measurement.
     pub(crate) at_least: Duration,
-    /// How many finished coroutines May keeps, to use their stacks again; `None` is its default, 1,000.
-    pub(crate) may_keeps: Option<usize>,
+    /// How many stacks of finished coroutines mco and May keep; `None` is each one's default.
+    pub(crate) kept_stacks: Option<usize>,
 }
 
 impl Setup {
@@ -66,9 +66,9 @@ impl Setup {
         }
     }
 
-    pub(crate) fn may_keeping(self, coroutines: usize) -> Self {
+    pub(crate) fn keeping(self, stacks: usize) -> Self {
         Self {
-            may_keeps: Some(coroutines),
+            kept_stacks: Some(stacks),
             ..self
         }
     }
@@ -79,6 +79,9 @@ impl Setup {
 /// Like the others it leaves the runtime as it is: the process ends with the figure, and what is still asleep then
 /// need not be woken.
 pub(crate) fn on_mco<T: Send>(setup: &Setup, body: impl FnOnce() -> T + Send) -> T {
+    if let Some(stacks) = setup.kept_stacks {
+        mco::config().set_pool_capacity(stacks);
+    }
     let mut builder = mco::runtime::Runtime::builder().workers(setup.workers);
     if let Some(bytes) = setup.stack_size {
         builder = builder.stack_size(bytes);
@@ -110,8 +113,8 @@ pub(crate) fn on_may<T: Send + 'static>(
     if let Some(bytes) = setup.stack_size {
         may::config().set_stack_size(bytes / size_of::<usize>());
     }
-    if let Some(coroutines) = setup.may_keeps {
-        may::config().set_pool_capacity(coroutines);
+    if let Some(stacks) = setup.kept_stacks {
+        may::config().set_pool_capacity(stacks);
     }
     may_spawn(body).join().expect("the coroutine panicked")
 }

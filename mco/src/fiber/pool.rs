@@ -2,7 +2,7 @@
 //!
 //! A coroutine ends on the worker on which it began, so a stack always comes back to the pool that
 //! it was taken from: no pool is shared, and no lock is needed. A pool keeps as many stacks as were
-//! in use at once lately, up to a capacity; [`Pool::trim`], called about once a second while the
+//! in use at once lately, up to a capacity; [`Pool::trim`], called every few seconds while the
 //! worker has nothing to do, lets that memory of the last burst fade by half each time, and gives
 //! the deep pages of the stacks that stayed unused back to the kernel.
 

@@ -31,9 +31,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use generator::{Generator, Gn};
+use parking_lot::Mutex;
 
 /// Stacks that exist now, in all runtimes. A statistic, and the guard of the mapping limit.
 static MAPPED: AtomicUsize = AtomicUsize::new(0);
+
+/// Held while a stack is mapped.
+static MAPPING: Mutex<()> = Mutex::new(());
 
 /// A mapped stack with nothing on it. See [`super::Fiber`] for what runs on one.
 pub(crate) struct Stack {
@@ -117,6 +121,8 @@ impl Stack {
             return Err(fail(Cause::Zero));
         }
         let mode = guard_mode();
+        // One at a time: two half-made stacks side by side keep the kernel from merging them later.
+        let _one_at_a_time = MAPPING.lock();
         preflight(size, mode).map_err(fail)?;
         let stack = Stack::create(size).map_err(fail)?;
         match mode {

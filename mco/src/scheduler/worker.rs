@@ -31,7 +31,7 @@ const POLL_INTERVAL: Duration = Duration::from_micros(100);
 const CLOCK_INTERVAL: Duration = Duration::from_micros(50);
 
 /// How often a worker with nothing to do lets its pool of stacks shrink.
-const TRIM_INTERVAL: Duration = Duration::from_secs(1);
+const TRIM_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Imbalance between workers that is not worth moving a coroutine for.
 const PLACEMENT_SLACK: usize = 16;
@@ -661,7 +661,8 @@ impl Local {
         let scheduler = &self.scheduler;
         let anything_to_steal =
             || !scheduler.injector.is_empty() || scheduler.workers.iter().any(|w| w.has_fresh());
-        self.worker.inbox.is_empty()
+        self.ready.borrow().is_empty()
+            && self.worker.inbox.is_empty()
             && self.worker.newest.is_empty()
             && (self.is_unneeded() || !anything_to_steal())
             && (!scheduler.is_shut_down() || self.hosted.get() > 0)

@@ -91,7 +91,7 @@ pub(crate) struct Wheel<T> {
 }
 
 impl<T> Wheel<T> {
-    pub(crate) const fn new(now: u64) -> Self {
+    pub(crate) fn new(now: u64) -> Self {
         Self {
             slots: Heaps::new(),
             clock: now,

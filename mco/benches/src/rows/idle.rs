@@ -14,10 +14,12 @@ pub(crate) const ROWS: &[Row] = &[
         goals: &[Goal::OfBestPeer(0.8)],
         extra: false,
         work: Work::Alone(&[
-            (Runtime::Mco, |setup| sleeps::mco(setup, true)),
+            (Runtime::Mco, |setup| {
+                sleeps::mco(&setup.keeping(25_000), true)
+            }),
             (Runtime::Tokio, |setup| sleeps::tokio(setup, true)),
             (Runtime::May, |setup| {
-                sleeps::may(&setup.may_keeping(25_000), true)
+                sleeps::may(&setup.keeping(25_000), true)
             }),
         ]),
     },
@@ -40,56 +42,68 @@ pub(crate) const ROWS: &[Row] = &[
         goals: &[Goal::AtMost(0.5)],
         extra: false,
         work: Work::Alone(&[
-            (Runtime::Mco, |setup| sleepers::mco(setup, 10_000).percent),
-            (Runtime::Tokio, |setup| {
-                sleepers::tokio(setup, 10_000).percent
+            (Runtime::Mco, |setup| {
+                idlers::mco(setup, 10_000, Rest::Asleep).percent
             }),
-            (Runtime::May, |setup| sleepers::may(setup, 10_000).percent),
+            (Runtime::Tokio, |setup| {
+                idlers::tokio(setup, 10_000, Rest::Asleep).percent
+            }),
+            (Runtime::May, |setup| {
+                idlers::may(setup, 10_000, Rest::Asleep).percent
+            }),
         ]),
     },
     Row {
         name: "idle_bytes_64k",
-        what: "memory of each of 20,000 sleeping coroutines, with stacks of 64 KiB",
+        what: "memory of each of 20,000 parked coroutines, with stacks of 64 KiB",
         unit: "bytes",
         goals: &[Goal::AtMost(4400.0)],
         extra: false,
         work: Work::Alone(&[
             (Runtime::Mco, |setup| {
-                sleepers::mco(&setup.with_stacks_of(64 << 10), 20_000).bytes
+                idlers::mco(&setup.with_stacks_of(64 << 10), 20_000, Rest::Parked).bytes
             }),
-            (Runtime::Tokio, |setup| sleepers::tokio(setup, 20_000).bytes),
+            (Runtime::Tokio, |setup| {
+                idlers::tokio(setup, 20_000, Rest::Parked).bytes
+            }),
             (Runtime::May, |setup| {
-                sleepers::may(&setup.with_stacks_of(64 << 10), 20_000).bytes
+                idlers::may(&setup.with_stacks_of(64 << 10), 20_000, Rest::Parked).bytes
             }),
         ]),
     },
     Row {
         name: "idle_bytes",
-        what: "memory of each of 20,000 sleeping coroutines, with stacks of each runtime's default size",
+        what: "memory of each of 20,000 parked coroutines, with stacks of each runtime's default size",
         unit: "bytes",
         goals: &[Goal::AtMost(8400.0)],
         extra: false,
         work: Work::Alone(&[
-            (Runtime::Mco, |setup| sleepers::mco(setup, 20_000).bytes),
-            (Runtime::Tokio, |setup| sleepers::tokio(setup, 20_000).bytes),
-            (Runtime::May, |setup| sleepers::may(setup, 20_000).bytes),
+            (Runtime::Mco, |setup| {
+                idlers::mco(setup, 20_000, Rest::Parked).bytes
+            }),
+            (Runtime::Tokio, |setup| {
+                idlers::tokio(setup, 20_000, Rest::Parked).bytes
+            }),
+            (Runtime::May, |setup| {
+                idlers::may(setup, 20_000, Rest::Parked).bytes
+            }),
         ]),
     },
     Row {
         name: "idle_bytes_million",
-        what: "memory of each of 1,000,000 sleeping coroutines, with stacks of 64 KiB; needs 5 GB",
+        what: "memory of each of 1,000,000 parked coroutines, with stacks of 64 KiB; needs 5 GB",
         unit: "bytes",
         goals: &[Goal::AtMost(4400.0)],
         extra: true,
         work: Work::Alone(&[
             (Runtime::Mco, |setup| {
-                sleepers::mco(&setup.with_stacks_of(64 << 10), 1_000_000).bytes
+                idlers::mco(&setup.with_stacks_of(64 << 10), 1_000_000, Rest::Parked).bytes
             }),
             (Runtime::Tokio, |setup| {
-                sleepers::tokio(setup, 1_000_000).bytes
+                idlers::tokio(setup, 1_000_000, Rest::Parked).bytes
             }),
             (Runtime::May, |setup| {
-                sleepers::may(&setup.with_stacks_of(64 << 10), 1_000_000).bytes
+                idlers::may(&setup.with_stacks_of(64 << 10), 1_000_000, Rest::Parked).bytes
             }),
         ]),
     },
@@ -181,20 +195,27 @@ mod sleeps {
     }
 }
 
-/// 10,000 or more coroutines in a sleep that ends after the process has.
-mod sleepers {
+/// How a coroutine waits for what never comes.
+#[derive(Clone, Copy)]
+enum Rest {
+    Asleep,
+    Parked,
+}
+
+/// 10,000 or more coroutines at rest until the process ends.
+mod idlers {
     use super::*;
 
     const LONG: Duration = Duration::from_secs(3600);
-    /// For a runtime to come to rest after its last coroutine has gone to sleep.
+    /// For a runtime to come to rest after its last coroutine has.
     const SETTLE: Duration = Duration::from_millis(200);
-    /// So long, the processor time of the sleepers is watched.
+    /// So long, the processor time of the idlers is watched.
     const WATCH: Duration = Duration::from_secs(1);
 
-    /// How many coroutines are about to sleep.
-    static ASLEEP: AtomicUsize = AtomicUsize::new(0);
+    /// How many coroutines are about to rest.
+    static RESTING: AtomicUsize = AtomicUsize::new(0);
 
-    /// What the sleepers cost.
+    /// What the idlers cost.
     pub(crate) struct Cost {
         /// Memory of each.
         pub(crate) bytes: f64,
@@ -221,14 +242,14 @@ mod sleepers {
             }
         }
 
-        /// When all of them sleep.
-        fn all_asleep(&mut self, coroutines: usize) {
+        /// When all of them rest.
+        fn all_rest(&mut self, coroutines: usize) {
             self.bytes = (resident_bytes() as f64 - self.before as f64) / coroutines as f64;
             self.since = Instant::now();
             self.cpu = cpu_time();
         }
 
-        /// When they have slept for a while.
+        /// When they have rested for a while.
         fn end(self) -> Cost {
             let used = (cpu_time() - self.cpu).as_secs_f64();
             Cost {
@@ -238,58 +259,75 @@ mod sleepers {
         }
     }
 
-    pub(crate) fn mco(setup: &Setup, coroutines: usize) -> Cost {
+    pub(crate) fn mco(setup: &Setup, coroutines: usize, rest: Rest) -> Cost {
         on_mco(setup, || {
             let mut watch = Watch::begin();
             for _ in 0..coroutines {
-                mco::coroutine::spawn(|| {
-                    ASLEEP.fetch_add(1, Ordering::Release);
-                    mco::coroutine::sleep(LONG);
+                mco::coroutine::spawn(move || {
+                    RESTING.fetch_add(1, Ordering::Release);
+                    match rest {
+                        Rest::Asleep => mco::coroutine::sleep(LONG),
+                        Rest::Parked => loop {
+                            mco::coroutine::park();
+                        },
+                    }
                 });
             }
-            while ASLEEP.load(Ordering::Acquire) < coroutines {
+            while RESTING.load(Ordering::Acquire) < coroutines {
                 mco::coroutine::sleep(Duration::from_millis(1));
             }
             mco::coroutine::sleep(SETTLE);
-            watch.all_asleep(coroutines);
+            watch.all_rest(coroutines);
             mco::coroutine::sleep(WATCH);
             watch.end()
         })
     }
 
-    pub(crate) fn tokio(setup: &Setup, coroutines: usize) -> Cost {
+    pub(crate) fn tokio(setup: &Setup, coroutines: usize, rest: Rest) -> Cost {
         on_tokio(setup, async move {
             let mut watch = Watch::begin();
             for _ in 0..coroutines {
-                tokio::spawn(async {
-                    ASLEEP.fetch_add(1, Ordering::Release);
-                    tokio::time::sleep(LONG).await;
-                });
+                // Two kinds of task, so that the parked one has no room for a timer.
+                match rest {
+                    Rest::Asleep => tokio::spawn(async {
+                        RESTING.fetch_add(1, Ordering::Release);
+                        tokio::time::sleep(LONG).await;
+                    }),
+                    Rest::Parked => tokio::spawn(async {
+                        RESTING.fetch_add(1, Ordering::Release);
+                        std::future::pending().await
+                    }),
+                };
             }
-            while ASLEEP.load(Ordering::Acquire) < coroutines {
+            while RESTING.load(Ordering::Acquire) < coroutines {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
             tokio::time::sleep(SETTLE).await;
-            watch.all_asleep(coroutines);
+            watch.all_rest(coroutines);
             tokio::time::sleep(WATCH).await;
             watch.end()
         })
     }
 
-    pub(crate) fn may(setup: &Setup, coroutines: usize) -> Cost {
+    pub(crate) fn may(setup: &Setup, coroutines: usize, rest: Rest) -> Cost {
         on_may(setup, move || {
             let mut watch = Watch::begin();
             for _ in 0..coroutines {
-                may_spawn(|| {
-                    ASLEEP.fetch_add(1, Ordering::Release);
-                    may::coroutine::sleep(LONG);
+                may_spawn(move || {
+                    RESTING.fetch_add(1, Ordering::Release);
+                    match rest {
+                        Rest::Asleep => may::coroutine::sleep(LONG),
+                        Rest::Parked => loop {
+                            may::coroutine::park();
+                        },
+                    }
                 });
             }
-            while ASLEEP.load(Ordering::Acquire) < coroutines {
+            while RESTING.load(Ordering::Acquire) < coroutines {
                 may::coroutine::sleep(Duration::from_millis(1));
             }
             may::coroutine::sleep(SETTLE);
-            watch.all_asleep(coroutines);
+            watch.all_rest(coroutines);
             may::coroutine::sleep(WATCH);
             watch.end()
         })

@@ -25,9 +25,9 @@ pub(crate) const ROWS: &[Row] = &[
         goals: &[Goal::OfBestPeer(0.5)],
         extra: false,
         work: Work::Alone(&[
-            (Runtime::Mco, many::mco),
+            (Runtime::Mco, |setup| many::mco(&setup.keeping(25_000))),
             (Runtime::Tokio, many::tokio),
-            (Runtime::May, |setup| many::may(&setup.may_keeping(25_000))),
+            (Runtime::May, |setup| many::may(&setup.keeping(25_000))),
         ]),
     },
 ];

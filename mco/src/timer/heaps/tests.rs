@@ -11,6 +11,9 @@ impl<T, const WORDS: usize> Heaps<T, WORDS> {
         for (heap, occupied) in (0..).zip(bits) {
             let owner = Owner::Heap(heap);
             assert_eq!(occupied, self.first_link(owner).get() != NIL);
+            if !occupied {
+                continue;
+            }
             let mut lists = vec![owner];
             while let Some(owner) = lists.pop() {
                 for index in self.siblings(owner) {
@@ -165,7 +168,7 @@ fn comparisons(deadline: impl Fn(u64) -> u64) -> usize {
     comparisons.div_ceil(usize::try_from(ROUNDS).unwrap())
 }
 
-const COUNT: u64 = if cfg!(miri) { 256 } else { 16_384 };
+const COUNT: u64 = if cfg!(miri) { 32 } else { 16_384 };
 
 /// Far less than a walk through the heap, whatever the order.
 #[test]

@@ -8,13 +8,16 @@ mod select;
 use super::{Goal, Row, Work};
 use crate::runtimes::Runtime;
 
+/// Without mco's side the peers are measured only when a row is named.
+const MEASURED: bool = cfg!(feature = "sync");
+
 pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "ping_pong",
         what: "two coroutines, two unbounded channels, there and back",
         unit: "ns per round trip",
         goals: &[Goal::OfBestPeer(0.5)],
-        extra: false,
+        extra: !MEASURED,
         work: Work::Alone(&[
             #[cfg(feature = "sync")]
             (Runtime::Mco, ping_pong::mco),
@@ -27,7 +30,7 @@ pub(crate) const ROWS: &[Row] = &[
         what: "the same, the two on different workers of mco",
         unit: "ns per round trip",
         goals: &[Goal::AtMost(600.0)],
-        extra: false,
+        extra: !MEASURED,
         work: Work::Alone(&[
             #[cfg(feature = "sync")]
             (Runtime::Mco, ping_pong::mco_cross),
@@ -38,7 +41,7 @@ pub(crate) const ROWS: &[Row] = &[
         what: "one producer, one consumer, unbounded channel",
         unit: "ns per message",
         goals: &[Goal::OfBestPeer(0.4)],
-        extra: false,
+        extra: !MEASURED,
         work: Work::Alone(&[
             #[cfg(feature = "sync")]
             (Runtime::Mco, channels::unbounded::mco),
@@ -51,7 +54,7 @@ pub(crate) const ROWS: &[Row] = &[
         what: "one producer, one consumer, channel bounded to 1,024",
         unit: "ns per message",
         goals: &[Goal::OfBestPeer(0.4)],
-        extra: false,
+        extra: !MEASURED,
         work: Work::Alone(&[
             #[cfg(feature = "sync")]
             (Runtime::Mco, |setup| channels::bounded::mco(setup, 1)),
@@ -64,7 +67,7 @@ pub(crate) const ROWS: &[Row] = &[
         what: "four producers, four consumers, channel bounded to 1,024",
         unit: "ns per message",
         goals: &[Goal::OfBestPeer(0.5)],
-        extra: false,
+        extra: !MEASURED,
         work: Work::Alone(&[
             #[cfg(feature = "sync")]
             (Runtime::Mco, |setup| channels::bounded::mco(setup, 4)),
@@ -76,7 +79,7 @@ pub(crate) const ROWS: &[Row] = &[
         what: "64 coroutines add to a number behind one mutex",
         unit: "ns per lock",
         goals: &[Goal::OfBestPeer(0.9)],
-        extra: false,
+        extra: !MEASURED,
         work: Work::Alone(&[
             #[cfg(feature = "sync")]
             (Runtime::Mco, mutex::mco),
@@ -89,7 +92,7 @@ pub(crate) const ROWS: &[Row] = &[
         what: "a send to one of four channels, then a select over all four",
         unit: "ns per send and select",
         goals: &[Goal::OfBestPeer(0.6)],
-        extra: false,
+        extra: !MEASURED,
         work: Work::Alone(&[
             #[cfg(feature = "sync")]
             (Runtime::Mco, select::mco),

@@ -1,0 +1,5 @@
+//! Runs the example programs as a user would, and reads what they print.
+
+mod echo;
+mod echo_swarm;
+mod program;

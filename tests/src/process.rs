@@ -1,0 +1,137 @@
+//! What this process has, as the system counts it.
+//!
+//! Other tests of the same binary open and close things meanwhile, so these belong into a
+//! [`child`](crate::child).
+
+#![allow(unsafe_code)]
+
+use std::collections::HashMap;
+use std::fs;
+use std::time::Duration;
+
+/// Entries in a folder of this process's in `/proc`.
+fn entries(folder: &str) -> usize {
+    let path = format!("/proc/self/{folder}");
+    fs::read_dir(&path).unwrap_or_else(|e| panic!("{path} cannot be read: {e}")).count()
+}
+
+/// Open descriptors.
+///
+/// # Panics
+///
+/// If the system does not tell.
+#[must_use]
+pub fn descriptors() -> usize {
+    // Reading the folder takes one.
+    entries("fd") - 1
+}
+
+/// Threads.
+///
+/// # Panics
+///
+/// If the system does not tell.
+#[must_use]
+pub fn threads() -> usize {
+    entries("task")
+}
+
+/// Memory mappings, of which Linux allows `vm.max_map_count`.
+///
+/// # Panics
+///
+/// If the system does not tell.
+#[must_use]
+pub fn maps() -> usize {
+    fs::read_to_string("/proc/self/maps").expect("/proc/self/maps").lines().count()
+}
+
+/// Bytes of memory that are resident.
+///
+/// # Panics
+///
+/// If the system does not tell.
+#[must_use]
+pub fn resident() -> usize {
+    let text = fs::read_to_string("/proc/self/statm").expect("/proc/self/statm");
+    let pages = text.split_whitespace().nth(1).and_then(|n| n.parse::<usize>().ok());
+    pages.expect("a number of pages") * page_size()
+}
+
+/// The size of a page, in bytes.
+#[must_use]
+pub fn page_size() -> usize {
+    // SAFETY: `sysconf` has no preconditions.
+    let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    usize::try_from(size).unwrap_or(4096)
+}
+
+/// Major and minor number of the kernel.
+///
+/// # Panics
+///
+/// If the system does not tell.
+#[must_use]
+pub fn kernel() -> (u32, u32) {
+    let text = fs::read_to_string("/proc/sys/kernel/osrelease").expect("the kernel's version");
+    let mut parts = text.split(['.', '-', '\n']).map_while(|n| n.parse().ok());
+    (parts.next().expect("a major number"), parts.next().expect("a minor number"))
+}
+
+/// Whether the kernel has guard pages without a mapping of their own, which many coroutines at
+/// once need. If not, says that the calling test is skipped.
+#[must_use]
+pub fn has_light_guards(test: &str) -> bool {
+    let (major, minor) = kernel();
+    let has = (major, minor) >= (6, 13);
+    if !has {
+        eprintln!("{test}: SKIPPED, it needs Linux 6.13 and this is {major}.{minor}");
+    }
+    has
+}
+
+/// How long each thread of this process has waited for a processor so far; empty where the system
+/// does not tell.
+pub(crate) fn run_delays() -> HashMap<u64, Duration> {
+    let Ok(folder) = fs::read_dir("/proc/self/task") else {
+        return HashMap::new();
+    };
+    let delay = |entry: fs::DirEntry| {
+        let thread = entry.file_name().to_str()?.parse().ok()?;
+        let text = fs::read_to_string(entry.path().join("schedstat")).ok()?;
+        let nanos = text.split_whitespace().nth(1)?.parse().ok()?;
+        Some((thread, Duration::from_nanos(nanos)))
+    };
+    folder.filter_map(|entry| delay(entry.ok()?)).collect()
+}
+
+/// The limit of open descriptors that is in force.
+///
+/// # Panics
+///
+/// If the system does not tell.
+#[must_use]
+pub fn descriptor_limit() -> usize {
+    usize::try_from(get_limit().rlim_cur).unwrap_or(usize::MAX)
+}
+
+/// Changes the limit of open descriptors of this process, in a child only.
+///
+/// # Panics
+///
+/// If the system refuses.
+pub fn set_descriptor_limit(limit: usize) {
+    let mut limits = get_limit();
+    limits.rlim_cur = limit as libc::rlim_t;
+    // SAFETY: `limits` is a valid value.
+    let done = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limits) };
+    assert_eq!(done, 0, "setrlimit: {}", std::io::Error::last_os_error());
+}
+
+fn get_limit() -> libc::rlimit {
+    let mut limits = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limits` is a place for the answer.
+    let done = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limits) };
+    assert_eq!(done, 0, "getrlimit: {}", std::io::Error::last_os_error());
+    limits
+}

@@ -1,0 +1,5 @@
+use mco::defer;
+
+fn main() {
+    defer! { crate = "mco", println!("bye"); }
+}

@@ -1,0 +1,5 @@
+use mco::defer;
+
+fn main() {
+    defer!("1".parse::<u32>()?);
+}

@@ -1,0 +1,5 @@
+use mco::defer;
+
+fn main() {
+    let guard = defer!(println!("bye"));
+}

@@ -1,0 +1,7 @@
+use mco::defer;
+
+fn main() {
+    let text = String::new();
+    defer!(drop(text));
+    defer!(drop(text));
+}

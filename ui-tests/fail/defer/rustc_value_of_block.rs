@@ -1,0 +1,8 @@
+use mco::defer;
+
+fn main() {
+    defer! {
+        println!("bye");
+        "1".len()
+    }
+}

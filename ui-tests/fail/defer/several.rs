@@ -1,0 +1,5 @@
+use mco::defer;
+
+fn main() {
+    defer!(|number: u32| println!("{number}"), || ());
+}

@@ -1,0 +1,8 @@
+use mco::defer;
+
+fn first() {}
+fn second() {}
+
+fn main() {
+    defer!(first(), second());
+}

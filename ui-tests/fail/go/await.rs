@@ -1,0 +1,5 @@
+use mco::go;
+
+fn main() {
+    go!(std::future::ready(1).await);
+}

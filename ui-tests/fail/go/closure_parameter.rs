@@ -1,0 +1,5 @@
+use mco::go;
+
+fn main() {
+    go!(|number| number + 1);
+}

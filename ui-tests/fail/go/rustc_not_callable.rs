@@ -1,0 +1,6 @@
+use mco::go;
+
+fn main() {
+    let number = 5;
+    go!(number);
+}

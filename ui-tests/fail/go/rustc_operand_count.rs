@@ -1,0 +1,9 @@
+use mco::go;
+
+fn work(number: u32, text: String) {
+    println!("{number}{text}");
+}
+
+fn main() {
+    go!(work(1));
+}

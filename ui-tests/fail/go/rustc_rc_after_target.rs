@@ -1,0 +1,7 @@
+use mco::go;
+use std::rc::Rc;
+
+fn main() {
+    let shared = Rc::new(1);
+    go!("name", move || println!("{shared}"));
+}

@@ -1,0 +1,6 @@
+use mco::go;
+use std::rc::Rc;
+
+fn main() {
+    go!(|| Rc::new(1));
+}

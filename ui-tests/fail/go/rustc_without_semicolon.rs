@@ -1,0 +1,6 @@
+use mco::go;
+
+fn main() {
+    go! { println!("one"); }
+    println!("two");
+}

@@ -1,0 +1,5 @@
+use mco::go;
+
+fn main() {
+    go!(println!("{}", 1) println!("{}", 2));
+}

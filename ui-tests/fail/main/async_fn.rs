@@ -1,0 +1,4 @@
+#[mco::main]
+async fn main() {
+    std::future::ready(()).await
+}

@@ -1,0 +1,6 @@
+#[mco::main]
+const MAIN: u32 = 1;
+
+fn main() {
+    let _ = MAIN;
+}

@@ -1,0 +1,2 @@
+#[mco::main(crate = mco, crate = ::mco)]
+fn main() {}

@@ -1,0 +1,2 @@
+#[mco::main(crate = 5)]
+fn main() {}

@@ -1,0 +1,2 @@
+#[mco::main(crate = "mco")]
+fn main() {}

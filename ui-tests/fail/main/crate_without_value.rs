@@ -1,0 +1,2 @@
+#[mco::main(crate)]
+fn main() {}

@@ -1,0 +1,2 @@
+#[mco::main]
+extern "C" fn main() {}

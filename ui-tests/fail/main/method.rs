@@ -1,0 +1,10 @@
+struct App;
+
+impl App {
+    #[mco::main]
+    fn run(&self) {}
+}
+
+fn main() {
+    App.run();
+}

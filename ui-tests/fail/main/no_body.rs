@@ -1,0 +1,2 @@
+#[mco::main]
+fn main();

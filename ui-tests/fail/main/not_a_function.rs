@@ -1,0 +1,7 @@
+#[mco::main]
+/// Documented.
+pub struct Main;
+
+fn main() {
+    let _ = Main;
+}

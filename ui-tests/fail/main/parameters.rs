@@ -1,0 +1,4 @@
+#[mco::main]
+fn main(arguments: Vec<String>, more: usize) {
+    drop((arguments, more));
+}

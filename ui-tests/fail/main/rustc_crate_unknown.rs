@@ -1,0 +1,2 @@
+#[mco::main(crate = nowhere)]
+fn main() {}

@@ -1,0 +1,4 @@
+#[mco::main]
+fn main() -> String {
+    String::new()
+}

@@ -1,0 +1,4 @@
+#[mco::main]
+fn main() {
+    "1".parse::<u32>()?;
+}

@@ -1,0 +1,4 @@
+#[mco::main(workers = NAME.trim())]
+fn main() {}
+
+const NAME: &str = "4";

@@ -1,0 +1,4 @@
+#[mco::main]
+fn main() -> Result<(), std::io::Error> {
+    println!("no `Ok` follows");
+}

@@ -1,0 +1,2 @@
+#[mco::main(stack_size = "64K")]
+fn main() {}

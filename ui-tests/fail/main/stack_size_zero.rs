@@ -1,0 +1,2 @@
+#[mco::main(stack_size = 0x0)]
+fn main() {}

@@ -1,0 +1,2 @@
+#[mco::main(wrokers = 4)]
+fn main() {}

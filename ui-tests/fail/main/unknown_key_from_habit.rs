@@ -1,0 +1,2 @@
+#[mco::main(worker_threads = 4)]
+fn main() {}

@@ -1,0 +1,2 @@
+#[mco::main(timeout = "5s")]
+fn main() {}

@@ -1,0 +1,2 @@
+#[mco::main]
+unsafe fn main() {}

@@ -1,0 +1,2 @@
+#[mco::main(4)]
+fn main() {}

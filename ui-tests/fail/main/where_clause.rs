@@ -1,0 +1,6 @@
+#[mco::main]
+fn main()
+where
+    (): Sized,
+{
+}

@@ -1,0 +1,2 @@
+#[mco::main(workers = true)]
+fn main() {}

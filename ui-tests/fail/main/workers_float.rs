@@ -1,0 +1,2 @@
+#[mco::main(workers = 4.5)]
+fn main() {}

@@ -1,0 +1,2 @@
+#[mco::main(workers = -1)]
+fn main() {}

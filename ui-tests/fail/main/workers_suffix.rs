@@ -1,0 +1,2 @@
+#[mco::main(workers = 4i32)]
+fn main() {}

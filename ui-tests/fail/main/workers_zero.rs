@@ -1,0 +1,2 @@
+#[mco::main(workers = 0)]
+fn main() {}

@@ -1,0 +1,6 @@
+#[mco::test]
+async fn works() {
+    std::future::ready(()).await
+}
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[mco::test]
+const fn works() {}
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[mco::test(crate = "mco")]
+fn works() {}
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[mco::test(deadlock = 0)]
+fn works() {}
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[mco::test(deadlock = false)]
+fn works() {}
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[mco::test]
+extern "C" fn works() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+#[mco::test]
+fn works<T: Default>() {
+    T::default();
+}
+
+fn main() {}

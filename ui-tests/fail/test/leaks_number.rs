@@ -1,0 +1,4 @@
+#[mco::test(leaks = 1)]
+fn works() {}
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[mco::test(leaks = cfg!(debug_assertions))]
+fn works() {}
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[mco::test]
+fn works();
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[mco::test]
+mod works {}
+
+fn main() {}

@@ -1,0 +1,7 @@
+#[mco::test]
+#[test]
+fn works(number: u32) {
+    assert_eq!(number, 1);
+}
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[mco::test(seed = -7)]
+fn works() {}
+
+fn main() {}

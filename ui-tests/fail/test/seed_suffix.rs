@@ -1,0 +1,4 @@
+#[mco::test(seed = 7usize)]
+fn works() {}
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[mco::test(seeds = true)]
+fn works() {}
+
+fn main() {}

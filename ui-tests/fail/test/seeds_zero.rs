@@ -1,0 +1,4 @@
+#[mco::test(seeds = 0)]
+fn works() {}
+
+fn main() {}

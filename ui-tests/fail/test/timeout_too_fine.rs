@@ -1,0 +1,4 @@
+#[mco::test(timeout = "0.5ms")]
+fn works() {}
+
+fn main() {}

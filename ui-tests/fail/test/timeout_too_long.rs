@@ -1,0 +1,4 @@
+#[mco::test(timeout = "1000000000000m")]
+fn works() {}
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[mco::test(timeout = "5 sec")]
+fn works() {}
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[mco::test(timeout = "0s")]
+fn works() {}
+
+fn main() {}

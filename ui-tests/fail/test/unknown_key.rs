@@ -1,0 +1,4 @@
+#[mco::test(virtual = true)]
+fn works() {}
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[mco::test(start_paused = true)]
+fn works() {}
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[mco::test]
+unsafe fn works() {}
+
+fn main() {}

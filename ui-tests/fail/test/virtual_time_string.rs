@@ -1,0 +1,4 @@
+#[mco::test(virtual_time = "true")]
+fn works() {}
+
+fn main() {}

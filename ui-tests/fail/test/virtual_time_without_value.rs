@@ -1,0 +1,4 @@
+#[mco::test(virtual_time)]
+fn works() {}
+
+fn main() {}

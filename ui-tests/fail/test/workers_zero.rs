@@ -1,0 +1,4 @@
+#[mco::test(workers = 0)]
+fn works() {}
+
+fn main() {}
