@@ -1,1 +1,259 @@
-//! Not written yet.
+//! Coroutines that hold their worker up: the others get help, and the culprit is named.
+//!
+//! In processes of their own: what is told on standard error is part of it.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use mco::coroutine::{Builder, JoinHandle};
+use mco::runtime::Runtime;
+use mco_tests::{child, eventually, process, runtime};
+
+/// For so long a coroutine blocks its thread.
+const HELD: Duration = Duration::from_secs(3);
+
+/// How soon a coroutine must run although all workers are held up.
+const HELP: Duration = Duration::from_millis(500);
+
+/// Holds each of the two workers of `runtime` up, with the names `culprit-0` and `culprit-1`.
+fn hold_both(runtime: &Runtime) -> Vec<JoinHandle<()>> {
+    let held = Arc::new(AtomicUsize::new(0));
+    let hold = |n: usize| {
+        let holds = held.clone();
+        let culprit = runtime.run(move || {
+            Builder::new().name(format!("culprit-{n}")).spawn(move || {
+                holds.fetch_add(1, Ordering::SeqCst);
+                thread::sleep(HELD);
+            })
+        });
+        eventually("the worker is held up", || held.load(Ordering::SeqCst) > n);
+        culprit
+    };
+    (0..2).map(hold).collect()
+}
+
+#[test]
+fn a_coroutine_spawned_from_outside_runs_soon() {
+    child::pass(|| {
+        let runtime = runtime(2);
+        let culprits = hold_both(&runtime);
+        let start = Instant::now();
+        runtime.spawn(|| ()).join().unwrap();
+        let took = start.elapsed();
+        assert!(culprits.iter().all(|culprit| !culprit.is_finished()), "they have ended");
+        assert!(took < HELP, "it took {took:?}");
+        culprits.into_iter().for_each(|culprit| culprit.join().unwrap());
+    });
+}
+
+#[test]
+fn each_culprit_is_named_once() {
+    let end = child::pass(|| {
+        let runtime = runtime(2);
+        let culprits = hold_both(&runtime);
+        culprits.into_iter().for_each(|culprit| culprit.join().unwrap());
+    });
+    for culprit in ["culprit-0", "culprit-1"] {
+        assert_eq!(end.stderr.matches(culprit).count(), 1, "{culprit}: {end}");
+    }
+    // Where it was spawned.
+    end.assert_says(&format!("{}:", file!()));
+    end.assert_says("has held a worker up");
+}
+
+#[test]
+fn a_nameless_culprit_is_named_by_its_place() {
+    let line = line!() + 4;
+    let end = child::pass(|| {
+        let runtime = runtime(2);
+        runtime.spawn(|| thread::sleep(Duration::from_secs(1))).join().unwrap();
+    });
+    end.assert_says(&format!("{}:{}:", file!(), line - 1));
+    assert_eq!(end.stderr.matches("has held a worker up").count(), 1, "{end}");
+}
+
+#[test]
+fn what_a_culprit_has_just_spawned_runs_soon() {
+    child::pass(|| {
+        let runtime = runtime(2);
+        let (tell, told) = mpsc::channel();
+        let hold = |_| {
+            let tell = tell.clone();
+            runtime.spawn(move || {
+                let start = Instant::now();
+                // The newest one, which only this worker would look at.
+                mco::coroutine::spawn(move || tell.send(start.elapsed()).unwrap());
+                thread::sleep(HELD);
+            })
+        };
+        let culprits: Vec<_> = (0..2).map(hold).collect();
+        for _ in 0..2 {
+            let took = told.recv().unwrap();
+            assert!(took < HELP, "it took {took:?}");
+        }
+        assert!(culprits.iter().all(|culprit| !culprit.is_finished()), "they have ended");
+    });
+}
+
+#[test]
+fn the_queue_of_a_culprit_is_worked_off_by_others() {
+    child::pass(|| {
+        let runtime = runtime(2);
+        let (tell, told) = mpsc::channel();
+        let culprit = runtime.spawn(move || {
+            for _ in 0..1000 {
+                let tell = tell.clone();
+                mco::coroutine::spawn(move || tell.send(()).unwrap());
+            }
+            drop(tell);
+            thread::sleep(HELD);
+        });
+        let start = Instant::now();
+        assert_eq!(told.iter().count(), 1000);
+        let took = start.elapsed();
+        assert!(!culprit.is_finished() && took < HELP, "it took {took:?}");
+    });
+}
+
+#[test]
+fn those_that_run_on_a_spare_worker_block_and_wake_as_usual() {
+    child::pass(|| {
+        let runtime = runtime(2);
+        let culprits = hold_both(&runtime);
+        let sum = runtime.run(|| {
+            let add = |n: u64| {
+                mco::coroutine::spawn(move || {
+                    mco::coroutine::sleep(Duration::from_millis(n));
+                    n
+                })
+            };
+            let parts: Vec<_> = (0..50).map(add).collect();
+            parts.into_iter().map(|part| part.join().unwrap()).sum::<u64>()
+        });
+        assert_eq!(sum, 1225);
+        assert!(culprits.iter().all(|culprit| !culprit.is_finished()), "they have ended");
+    });
+}
+
+#[test]
+fn a_spare_worker_hosts_what_it_has_started_to_its_end() {
+    child::pass(|| {
+        let runtime = runtime(1);
+        let (held, holds) = mpsc::channel();
+        let culprit = runtime.spawn(move || {
+            held.send(()).unwrap();
+            thread::sleep(Duration::from_secs(1));
+        });
+        holds.recv().unwrap();
+        let long = runtime.spawn(|| {
+            let home = thread::current().id();
+            mco::coroutine::park();
+            assert_eq!(thread::current().id(), home);
+        });
+        eventually("it has started elsewhere", || runtime.metrics().live() == 2);
+        assert!(!culprit.is_finished());
+        culprit.join().unwrap();
+        // The regular worker is back; the spare one still serves its own.
+        for _ in 0..100 {
+            runtime.run(|| ());
+        }
+        long.coroutine().unpark();
+        long.join().unwrap();
+    });
+}
+
+#[test]
+fn a_spare_worker_is_used_again() {
+    child::pass(|| {
+        let runtime = runtime(1);
+        let mut threads = Vec::new();
+        for _ in 0..5 {
+            let (held, holds) = mpsc::channel();
+            let culprit = runtime.spawn(move || {
+                held.send(()).unwrap();
+                thread::sleep(Duration::from_millis(600));
+            });
+            holds.recv().unwrap();
+            let start = Instant::now();
+            runtime.spawn(|| ()).join().unwrap();
+            assert!(start.elapsed() < HELP, "it took {:?}", start.elapsed());
+            culprit.join().unwrap();
+            threads.push(process::threads());
+        }
+        assert_eq!(threads.first(), threads.last(), "more and more threads: {threads:?}");
+    });
+}
+
+#[test]
+fn many_culprits_one_after_the_other_are_all_helped() {
+    child::pass(|| {
+        let runtime = runtime(2);
+        // More than there are workers: each needs a worker of its own to block on.
+        let started = Arc::new(AtomicUsize::new(0));
+        let hold = |_| {
+            let started = started.clone();
+            runtime.spawn(move || {
+                started.fetch_add(1, Ordering::SeqCst);
+                thread::sleep(HELD);
+            })
+        };
+        let culprits: Vec<_> = (0..8).map(hold).collect();
+        eventually("all eight block at once", || started.load(Ordering::SeqCst) == 8);
+        assert!(culprits.iter().all(|culprit| !culprit.is_finished()), "they had to queue");
+        let start = Instant::now();
+        runtime.spawn(|| ()).join().unwrap();
+        assert!(start.elapsed() < HELP, "it took {:?}", start.elapsed());
+    });
+}
+
+#[test]
+fn a_busy_but_fair_coroutine_is_not_blamed() {
+    let end = child::pass(|| {
+        let runtime = runtime(2);
+        let spin = |_| {
+            runtime.spawn(|| {
+                let start = Instant::now();
+                while start.elapsed() < Duration::from_secs(1) {
+                    mco::coroutine::yield_now();
+                }
+            })
+        };
+        let busy: Vec<_> = (0..4).map(spin).collect();
+        busy.into_iter().for_each(|handle| handle.join().unwrap());
+    });
+    end.assert_does_not_say("has held a worker up");
+}
+
+#[test]
+fn those_that_wait_are_not_blamed() {
+    let end = child::pass(|| {
+        let runtime = runtime(2);
+        let wait = |_| runtime.spawn(|| mco::coroutine::sleep(Duration::from_secs(1)));
+        let waiting: Vec<_> = (0..20).map(wait).collect();
+        waiting.into_iter().for_each(|handle| handle.join().unwrap());
+    });
+    assert_eq!(end.stderr, "", "{end}");
+}
+
+#[test]
+fn a_runtime_whose_workers_are_held_up_can_be_dropped() {
+    child::pass(|| {
+        let runtime = runtime(1);
+        let (held, holds) = mpsc::channel();
+        let over = Arc::new(AtomicBool::new(false));
+        let ends = over.clone();
+        runtime.spawn(move || {
+            held.send(()).unwrap();
+            thread::sleep(Duration::from_secs(1));
+            ends.store(true, Ordering::SeqCst);
+        });
+        holds.recv().unwrap();
+        let queued: Vec<_> = (0..10).map(|_| runtime.spawn(|| ())).collect();
+        drop(runtime);
+        assert!(over.load(Ordering::SeqCst), "it did not wait for what cannot be unwound");
+        // Each has run on a spare worker or was discarded; none hangs.
+        queued.into_iter().for_each(|handle| drop(handle.join()));
+    });
+}

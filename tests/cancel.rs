@@ -247,7 +247,7 @@ fn no_message_is_printed() {
             runtime.spawn(move || drop(near.read(&mut [0]))),
             runtime.spawn(|| drop(coroutine::spawn(coroutine::park).join())),
             runtime.spawn(|| coroutine::scope(|s| drop(s.spawn(coroutine::park)))),
-            runtime.spawn(|| drop(runtime_of_one().run(coroutine::park))),
+            runtime.spawn(|| runtime_of_one().run(coroutine::park)),
         ];
         let blocked = || handles.iter().all(|handle| !handle.is_finished());
         settle(&runtime);
@@ -508,12 +508,23 @@ fn a_destructor_may_open_a_scope() {
     });
 }
 
+/// A child of the calling coroutine that has started, and parks.
+fn parked_child() -> JoinHandle<()> {
+    let started = Arc::new(AtomicBool::new(false));
+    let starts = started.clone();
+    let child = coroutine::spawn(move || {
+        starts.store(true, Ordering::SeqCst);
+        coroutine::park();
+    });
+    eventually("the child has started", || started.load(Ordering::SeqCst));
+    child
+}
+
 #[test]
 fn a_destructor_may_cancel_its_child_and_wait_for_it() {
     // What a guard that owns a helper does. The two may share a worker.
     assert_cleans_up(|| {
-        let child = coroutine::spawn(coroutine::park);
-        coroutine::yield_now();
+        let child = parked_child();
         child.cancel();
         assert_cancelled(child);
     });
@@ -524,13 +535,12 @@ fn a_panicking_parent_may_cancel_its_child_and_wait_for_it() {
     quiet::panics_on_purpose();
     with_runtimes(|runtime| {
         let handle = runtime.spawn(|| {
-            let child = Mutex::new(Some(coroutine::spawn(coroutine::park)));
+            let child = Mutex::new(Some(parked_child()));
             let _guard = OnDrop(|| {
                 let child = child.lock().unwrap().take().unwrap();
                 child.cancel();
                 assert_cancelled(child);
             });
-            coroutine::yield_now();
             panic!("on purpose");
         });
         assert_eq!(text_of(&*handle.join().unwrap_err()), "on purpose");
@@ -553,9 +563,9 @@ fn one_is_cancelled_in_time_while_its_neighbour_cleans_up() {
         parked.cancel();
         parked.wait();
         let wall = watch.wall();
-        assert!(!slow.is_finished(), "the neighbour has ended, so this shows nothing");
         let took = watch.without_delays(wall);
         assert!(took < SOON, "it took {took:?}, because another one was unwinding");
+        assert!(!slow.is_finished(), "the neighbour has ended, so this shows nothing");
         assert_cancelled(parked);
         assert_cancelled(slow);
     });

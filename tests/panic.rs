@@ -42,7 +42,8 @@ fn a_panic_reaches_join_with_its_payload() {
     quietly(|runtime| {
         let payload = runtime.spawn(|| panic!("on purpose: text")).join().unwrap_err();
         assert_eq!(payload.downcast_ref(), Some(&"on purpose: text"));
-        let payload = runtime.spawn(|| panic!("on purpose: {}", 7)).join().unwrap_err();
+        let payload =
+            runtime.spawn(|| panic!("on purpose: {}", std::hint::black_box(7))).join().unwrap_err();
         assert_eq!(payload.downcast_ref(), Some(&String::from("on purpose: 7")));
         let payload = runtime.spawn(|| panic::resume_unwind(Box::new(7u32))).join().unwrap_err();
         assert_eq!(payload.downcast_ref(), Some(&7u32));

@@ -22,7 +22,7 @@ use std::cell::Cell;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
-use generator::Scope;
+use generator::{Generator, Scope};
 
 pub(crate) use pool::Pool;
 pub(crate) use stack::{Bounds, MapError, Stack, mapped};
@@ -50,18 +50,19 @@ impl Body {
     }
 }
 
-/// What a fiber and its loop share. It lives on the heap, at a fixed address, from the start of
-/// the loop until after its end; both sides run on the fiber's thread.
+/// What a fiber and its loop share. It lives in the frame of the loop, on the fiber's own stack, as
+/// long as the loop runs; both sides are on the fiber's thread.
 struct Link {
     /// The next body; written by [`Fiber::prepare`], taken by the loop. With none, the loop ends.
     body: Cell<Option<Body>>,
-    /// The generator's handle for switching back; written by the loop before anything else runs.
-    scope: Cell<*mut Scope<'static, 'static, (), ()>>,
+    /// The generator's handle for switching back.
+    scope: *mut Scope<'static, 'static, (), ()>,
+    bounds: Bounds,
 }
 
-/// A stack with its loop on it. See the module.
+/// A stack with its loop on it. See the module. Two words, since every coroutine has one.
 pub(crate) struct Fiber {
-    stack: Stack,
+    generator: Generator<'static, (), ()>,
     link: NonNull<Link>,
     /// The loop is a suspended computation of this thread.
     _not_send: PhantomData<*mut ()>,
@@ -73,24 +74,25 @@ pub(crate) struct Suspender(NonNull<Link>);
 
 impl Fiber {
     /// Starts a loop on `stack`, which then waits for its first body.
-    pub(crate) fn new(mut stack: Stack) -> Fiber {
-        let link = Box::new(Link { body: Cell::new(None), scope: Cell::new(std::ptr::null_mut()) });
-        let link = NonNull::from(Box::leak(link));
-        let argument = LoopArgument(link);
-        stack.generator_mut().scoped_init(move |scope| run_loop(argument, scope));
-        Fiber { stack, link, _not_send: PhantomData }
+    pub(crate) fn new(stack: Stack) -> Fiber {
+        let (mut generator, bounds) = stack.into_parts();
+        let published = Cell::new(None);
+        let argument = LoopArgument { published: &raw const published, bounds };
+        generator.scoped_init(move |scope| run_loop(argument, scope));
+        generator.resume();
+        let link = published.get().expect("the loop has begun");
+        Fiber { generator, link, _not_send: PhantomData }
     }
 
     /// Gives the idle loop its next body, which the next [`Fiber::resume`] enters.
     pub(crate) fn prepare(&mut self, body: Body) {
-        // SAFETY: the link lives until `vacate` or `drop`; both sides run on this thread, so
-        // nothing else touches the cell now.
+        // SAFETY: the loop runs until the fiber is dropped.
         unsafe { self.link.as_ref() }.body.set(Some(body));
     }
 
     /// Runs the body until it suspends or returns.
     pub(crate) fn resume(&mut self) {
-        self.stack.generator_mut().resume();
+        self.generator.resume();
     }
 
     /// The handle by which the body suspends itself.
@@ -100,27 +102,27 @@ impl Fiber {
 
     /// Where the stack and its guard lie.
     pub(crate) fn bounds(&self) -> Bounds {
-        self.stack.bounds()
+        // SAFETY: the loop runs until the fiber is dropped.
+        unsafe { self.link.as_ref() }.bounds
     }
 
     /// Tells the kernel that it may take back the pages of this idle stack that lie deeper than
     /// the few that the next body will need first.
     pub(crate) fn release_deep_pages(&mut self) {
-        self.stack.release_deep_pages();
+        // SAFETY: the fiber is idle, so its frames are the loop's, within what is kept.
+        unsafe { self.bounds().release_deep_pages() }
     }
 }
 
 impl Drop for Fiber {
     /// Ends the idle loop: with no body to run, it returns.
     fn drop(&mut self) {
-        let generator = self.stack.generator_mut();
-        generator.resume();
-        assert!(generator.is_done(), "a fiber was dropped inside a body");
+        self.generator.resume();
+        assert!(self.generator.is_done(), "a fiber was dropped inside a body");
         // Dropping a *finished* generator reads the lowest page of its stack, which belongs to
         // our guard; one that is ready to run something is dropped without looking.
-        generator.scoped_init(|_| ());
-        // SAFETY: the loop has ended, so nothing refers to the link any more.
-        drop(unsafe { Box::from_raw(self.link.as_ptr()) });
+        self.generator.scoped_init(|_| ());
+        stack::unmapped();
     }
 }
 
@@ -132,31 +134,34 @@ impl Suspender {
     /// The caller must be running on this very fiber, on no stack nested inside it.
     pub(crate) unsafe fn suspend(self) {
         // SAFETY: the caller runs on the fiber, so its loop is alive, and with it the link and
-        // the scope that the loop published; no other reference to the scope is in use, since
+        // the scope; no other reference to the scope is in use, since
         // only the code of this fiber uses it and that is here.
-        unsafe { (*self.0.as_ref().scope.get()).yield_with(()) }
+        unsafe { (*self.0.as_ref().scope).yield_with(()) }
     }
 }
 
-/// Carries the link into the generator's closure, which has to be `Send`.
-struct LoopArgument(NonNull<Link>);
+/// What the loop is started with.
+struct LoopArgument {
+    /// Where it says where its link is.
+    published: *const Cell<Option<NonNull<Link>>>,
+    bounds: Bounds,
+}
 
 // SAFETY: `scoped_init` asks for `Send` because a generator may be sent; a `Fiber` may not, so the
 // closure runs on the thread that made it.
 unsafe impl Send for LoopArgument {}
 
 fn run_loop(argument: LoopArgument, mut scope: Scope<'_, 'static, (), ()>) {
-    let link = argument.0;
     let scope: *mut Scope<'_, 'static, (), ()> = &raw mut scope;
-    // SAFETY: `Fiber` frees the link only after this loop has ended. The cast changes a lifetime
-    // that has no effect on layout; the scope lives in this frame for as long as anything on this
-    // fiber can use it. A body is sound to run by the contract of `Body::new`.
-    unsafe {
-        link.as_ref().scope.set(scope.cast());
-        while let Some(body) = link.as_ref().body.take() {
-            (body.run)(body.data);
-            (*scope).yield_with(());
-        }
+    let link = Link { body: Cell::new(None), scope: scope.cast(), bounds: argument.bounds };
+    // SAFETY: `Fiber::new` keeps the place of `published` until this loop first yields.
+    unsafe { (*argument.published).set(Some(NonNull::from(&link))) };
+    loop {
+        // SAFETY: the scope lives in this frame; the bodies use it too, but have returned.
+        unsafe { (*scope).yield_with(()) };
+        let Some(body) = link.body.take() else { return };
+        // SAFETY: by the contract of `Body::new`.
+        unsafe { (body.run)(body.data) };
     }
 }
 

@@ -27,6 +27,7 @@
 
 use std::fmt;
 use std::io;
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -52,13 +53,6 @@ pub(crate) struct Bounds {
     pub(crate) guard: usize,
     pub(crate) bottom: usize,
     pub(crate) top: usize,
-}
-
-impl Bounds {
-    /// Whether `address` lies in the guard: a fault there is an overflow of this stack.
-    pub(crate) fn is_guard(&self, address: usize) -> bool {
-        (self.guard..self.bottom).contains(&address)
-    }
 }
 
 /// Why a stack could not be mapped, with what to do about it.
@@ -182,25 +176,33 @@ impl Stack {
         Ok(self)
     }
 
-    pub(super) fn generator_mut(&mut self) -> &mut Generator<'static, (), ()> {
-        &mut self.generator
+    /// For a fiber, which calls [`unmapped`] at its end.
+    pub(super) fn into_parts(self) -> (Generator<'static, (), ()>, Bounds) {
+        let this = ManuallyDrop::new(self);
+        // SAFETY: moved out of a value that is not used or dropped any more.
+        (unsafe { std::ptr::read(&this.generator) }, this.bounds)
+    }
+}
+
+impl Bounds {
+    /// Whether `address` lies in the guard: a fault there is an overflow of this stack.
+    pub(crate) fn is_guard(&self, address: usize) -> bool {
+        (self.guard..self.bottom).contains(&address)
     }
 
-    pub(crate) fn bounds(&self) -> Bounds {
-        self.bounds
-    }
-
-    /// See [`super::Fiber::release_deep_pages`].
-    pub(super) fn release_deep_pages(&mut self) {
-        /// Kept: the control block, the idle loop, and what a shallow body uses.
+    /// Gives the pages to the kernel that lie deeper than the topmost few.
+    ///
+    /// # Safety
+    ///
+    /// The stack must be mapped, and nothing that matters may lie deeper than 16 KiB on it.
+    pub(super) unsafe fn release_deep_pages(&self) {
         const KEEP: usize = 16 * 1024;
-        let end = self.bounds.top - KEEP.next_multiple_of(page_size());
+        let end = self.top - KEEP.next_multiple_of(page_size());
         #[cfg(unix)]
-        if end > self.bounds.bottom {
-            let start = self.bounds.bottom as *mut libc::c_void;
-            // SAFETY: the range lies inside this stack, below everything that an idle loop has on
-            // it; its contents are dead. Failure only means that the pages stay.
-            unsafe { libc::madvise(start, end - self.bounds.bottom, libc::MADV_DONTNEED) };
+        if end > self.bottom {
+            let start = self.bottom as *mut libc::c_void;
+            // SAFETY: the caller's promise. Failure only means that the pages stay.
+            unsafe { libc::madvise(start, end - self.bottom, libc::MADV_DONTNEED) };
         }
         #[cfg(not(unix))]
         let _ = end;
@@ -209,8 +211,13 @@ impl Stack {
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        MAPPED.fetch_sub(1, Ordering::Relaxed);
+        unmapped();
     }
+}
+
+/// A stack is gone.
+pub(super) fn unmapped() {
+    MAPPED.fetch_sub(1, Ordering::Relaxed);
 }
 
 /// Checks what would make `generator` panic while it maps a stack, which would print a message

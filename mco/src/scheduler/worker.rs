@@ -30,6 +30,9 @@ const POLL_INTERVAL: Duration = Duration::from_micros(100);
 /// A busy worker looks at the clock about this often.
 const CLOCK_INTERVAL: Duration = Duration::from_micros(50);
 
+/// A worker that polls again within this time is in the middle of an exchange.
+const SHORT_NAP: Duration = Duration::from_micros(100);
+
 /// How often a worker with nothing to do lets its pool of stacks shrink.
 const TRIM_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -256,13 +259,16 @@ struct Clock {
     interval: Cell<u32>,
     looked: Cell<Moment>,
     polled: Cell<Moment>,
+    /// How long it was from the last poll but one to the last one, if that ended a sleep.
+    nap: Cell<Duration>,
 }
 
 impl Clock {
     fn new() -> Clock {
         let now = Moment::now();
         let (countdown, interval) = (Cell::new(0), Cell::new(0));
-        Clock { countdown, interval, looked: Cell::new(now), polled: Cell::new(now) }
+        let nap = Cell::new(Duration::MAX);
+        Clock { countdown, interval, looked: Cell::new(now), polled: Cell::new(now), nap }
     }
 }
 
@@ -640,6 +646,11 @@ impl Local {
         }
         self.worker.sleep.begin();
         if self.may_sleep() {
+            if self.clock.nap.get() < SHORT_NAP {
+                // Events come quickly. Let whoever makes them have the processor, if it waits for
+                // this one, and take more of them at once.
+                std::thread::yield_now();
+            }
             let timer = timers::next().map(|at| at.since(Moment::now()));
             let timeout = [timer, self.trim_pool()].into_iter().flatten().min();
             self.reactor.borrow_mut().poll(timeout);
@@ -647,6 +658,7 @@ impl Local {
         self.worker.sleep.end();
         self.scheduler.monitor.worker_woke();
         let now = Moment::now();
+        self.clock.nap.set(now.since(self.clock.polled.get()));
         self.clock.looked.set(now);
         self.clock.polled.set(now);
         timers::expire(now);

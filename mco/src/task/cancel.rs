@@ -12,7 +12,7 @@
 //!   only put off: [`retry_deferred`] wakes the coroutine again when the thread unwinds no longer.
 
 use std::any::Any;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::panic;
 use std::sync::atomic::Ordering;
@@ -71,6 +71,8 @@ pub(crate) fn before_start() -> Box<dyn Any + Send> {
 thread_local! {
     /// Cancelled coroutines of this worker that could not be unwound when they looked.
     static DEFERRED: RefCell<Vec<TaskRef>> = const { RefCell::new(Vec::new()) };
+    /// Whether there are any. Apart, since the worker looks after each run.
+    static ANY_DEFERRED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Unwinds the coroutine that runs now, if it is cancelled and may be unwound.
@@ -93,6 +95,7 @@ fn unwind(running: Running) {
                 deferred.push(running.task());
             }
         });
+        ANY_DEFERRED.set(true);
         return;
     }
     running.with_owned(|owned| owned.unwinding = true);
@@ -102,14 +105,10 @@ fn unwind(running: Running) {
 /// By the worker between two runs: lets the coroutines look again whose cancel was put off.
 #[inline]
 pub(crate) fn retry_deferred() {
-    DEFERRED.with(|deferred| {
-        let none = deferred.borrow().is_empty();
-        if !none && !std::thread::panicking() {
-            for task in deferred.take() {
-                task.wake();
-            }
-        }
-    });
+    if ANY_DEFERRED.get() && !std::thread::panicking() {
+        ANY_DEFERRED.set(false);
+        DEFERRED.take().iter().for_each(TaskRef::wake);
+    }
 }
 
 impl TaskRef {

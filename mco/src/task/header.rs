@@ -17,6 +17,7 @@
 use std::any::Any;
 use std::cell::UnsafeCell;
 use std::mem::{self, ManuallyDrop};
+use std::num::NonZeroU32;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, Ordering, fence};
@@ -77,7 +78,7 @@ pub(super) struct Owned {
     /// How the last run ended.
     pub(super) pause: Pause,
     /// Its place in the worker's registry, once it has one.
-    pub(super) registered: Option<usize>,
+    pub(super) registered: Option<NonZeroU32>,
     /// A `Cancelled` payload is on its way up this stack, or was caught and is being kept.
     pub(super) unwinding: bool,
 }

@@ -104,22 +104,26 @@ macro_rules! coroutine_local {
     };
 }
 
-/// The values of one coroutine or thread, by the address of their key. Few, so a list.
+/// The values of one coroutine or thread, by the address of their key. Few, so a list; mostly
+/// none, so one word.
 #[derive(Default)]
-pub(super) struct Locals(Vec<(usize, Rc<dyn Any>)>);
+pub(super) struct Locals(Option<Box<List>>);
+
+type List = Vec<(usize, Rc<dyn Any>)>;
 
 impl Locals {
     fn get(&self, key: usize) -> Option<Rc<dyn Any>> {
-        self.0.iter().find(|(k, _)| *k == key).map(|(_, value)| value.clone())
+        let mut list = self.0.iter().flat_map(|list| list.iter());
+        list.find(|(k, _)| *k == key).map(|(_, value)| value.clone())
     }
 
     fn insert(&mut self, key: usize, value: Rc<dyn Any>) {
-        self.0.push((key, value));
+        self.0.get_or_insert_default().push((key, value));
     }
 
     /// Takes a value out, the youngest first.
     pub(super) fn pop(&mut self) -> Option<Rc<dyn Any>> {
-        self.0.pop().map(|(_, value)| value)
+        self.0.as_mut()?.pop().map(|(_, value)| value)
     }
 }
 

@@ -5,6 +5,8 @@
 //! the worker is stuck. A coroutine that ends without ever suspending is not entered, so that
 //! short ones pay nothing.
 
+use std::num::NonZeroU32;
+
 use parking_lot::Mutex;
 use slab::Slab;
 
@@ -15,12 +17,15 @@ use super::TaskRef;
 pub(crate) struct Registry(Mutex<Slab<TaskRef>>);
 
 impl Registry {
-    pub(super) fn add(&self, task: TaskRef) -> usize {
-        self.0.lock().insert(task)
+    /// Enters a coroutine; returns by what to remove it. Small, since each coroutine keeps one.
+    pub(super) fn add(&self, task: TaskRef) -> NonZeroU32 {
+        let index = self.0.lock().insert(task);
+        let key = u32::try_from(index + 1).ok().and_then(NonZeroU32::new);
+        key.expect("a worker hosts fewer than 2^32 coroutines")
     }
 
-    pub(super) fn remove(&self, key: usize) {
-        let task = self.0.lock().remove(key);
+    pub(super) fn remove(&self, key: NonZeroU32) {
+        let task = self.0.lock().remove(key.get() as usize - 1);
         drop(task);
     }
 

@@ -38,7 +38,7 @@ fn filled(slab: &mut Slab<u64>, count: u64) -> Vec<TimerKey> {
     (0..count).map(|value| slab.insert(0, value)).collect()
 }
 
-const BURST: u64 = if cfg!(miri) { 300 } else { 100_000 };
+const BURST: u64 = if cfg!(miri) { 130 } else { 100_000 };
 
 #[test]
 fn small() {

@@ -214,7 +214,7 @@ fn a_panic_loses_only_the_timer_it_came_from() {
 
 #[test]
 fn gives_a_burst_back() {
-    let count = if cfg!(miri) { 300 } else { 100_000 };
+    let count = if cfg!(miri) { 130 } else { 100_000 };
     let mut wheel = Wheel::new(0);
     for round in 1..=2 {
         for n in 0..count {
