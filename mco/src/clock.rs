@@ -12,14 +12,11 @@ static EPOCH: Lazy<Instant> = Lazy::new(Instant::now);
 pub(crate) struct Moment(u64);
 
 impl Moment {
-    /// Further away than anything will wait for.
-    pub(crate) const FAR: Moment = Moment(u64::MAX);
-
     pub(crate) fn now() -> Moment {
         Moment(nanos(EPOCH.elapsed()))
     }
 
-    /// The moment `duration` after now; [`Moment::FAR`] if that cannot be represented.
+    /// The moment `duration` after now, or as far away as can be represented.
     pub(crate) fn after(duration: Duration) -> Moment {
         Moment::now() + duration
     }

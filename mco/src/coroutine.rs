@@ -8,7 +8,6 @@
 //! The functions and types are those of `std::thread`, with [`JoinHandle::cancel`] and some more.
 //! All of them work in plain threads too.
 
-#![allow(unsafe_code)]
 
 mod builder;
 mod handle;

@@ -1,4 +1,80 @@
-//! mco
+//! Goroutines for Rust: stackful coroutines that read like blocking code, scheduled over all cores.
+//!
+//! ```
+//! use std::io::{Read, Write};
+//! use mco::net::{TcpListener, TcpStream};
+//!
+//! # fn main() -> std::io::Result<()> {
+//! let listener = TcpListener::bind("127.0.0.1:0")?;
+//! let addr = listener.local_addr()?;
+//!
+//! // One coroutine for each connection: a stack of its own, code that just reads and writes.
+//! mco::coroutine::spawn(move || {
+//!     for stream in listener.incoming() {
+//!         let mut stream = stream.unwrap();
+//!         mco::coroutine::spawn(move || {
+//!             let mut buffer = [0; 1024];
+//!             while let Ok(n @ 1..) = stream.read(&mut buffer) {
+//!                 if stream.write_all(&buffer[..n]).is_err() {
+//!                     break;
+//!                 }
+//!             }
+//!         });
+//!     }
+//! });
+//!
+//! let mut stream = TcpStream::connect(addr)?;
+//! stream.write_all(b"hello")?;
+//! let mut answer = [0; 5];
+//! stream.read_exact(&mut answer)?;
+//! assert_eq!(&answer, b"hello");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What it promises
+//!
+//! **A coroutine that has started never changes its thread.** So spawning is safe Rust, with no
+//! `unsafe` in any expansion: an `Rc`, a `RefCell` borrow or a std `MutexGuard` may live across a
+//! call that blocks. What moves between workers is only what has not started yet.
+//!
+//! Everything that blocks here works in a plain thread too, with the same meaning. A thread needs
+//! no runtime set up: the global one starts when the first coroutine is spawned.
+//!
+//! A coroutine's panic ends that coroutine, and reaches whoever joins it. A stack overflow ends the
+//! process with a message that names the coroutine. A coroutine that holds its worker up is named
+//! on standard error, and the others are run elsewhere if need be.
+//!
+//! # What to know
+//!
+//! - **Block with mco, not with std.** `std::thread::sleep`, a std lock that is contended, a file or
+//!   a DNS lookup block the worker with all its coroutines. A std `MutexGuard` held across a
+//!   blocking call of mco can deadlock its worker: the next coroutine there that locks it blocks the
+//!   thread on which the first would have to go on.
+//! - **Thread-local values are shared** by the coroutines of one worker. For what belongs to one
+//!   coroutine there is [`coroutine_local!`]. Code that relies on strict nesting of thread-local
+//!   scopes must not block inside them.
+//! - **Computing does not yield.** A loop that neither blocks nor uses mco keeps its worker; let it
+//!   call [`coroutine::yield_now`] now and then.
+//! - **Stacks do not grow.** Each coroutine has 6 MiB of address space, of which it uses memory as
+//!   far as its stack has grown; [`config()`] and [`coroutine::Builder::stack_size`] change that.
+//!   On Linux 6.13 and later the number of coroutines is bounded by memory alone. On older kernels
+//!   a stack takes two of the process's mappings, 65,530 by default (`vm.max_map_count`), so some
+//!   32,000 coroutines live at once.
+//! - **Destructors may block.** While one does so during an unwinding, `std::thread::panicking()` is
+//!   true for the other coroutines of that worker too. Nothing may block inside a panic hook.
+//! - **A cancelled coroutine unwinds**, from its next blocking call, with the payload
+//!   [`coroutine::Cancelled`]. Code that must not be cut off there should not be cancelled.
+//!
+//! # Map
+//!
+//! | module | what for |
+//! | --- | --- |
+//! | [`coroutine`] | spawn, join, scope, cancel, sleep, park |
+//! | [`net`] | TCP |
+//! | [`runtime`] | a number of workers of its own, metrics |
+//! | [`mod@std`] | the rest, in the manner of `std` |
+
 mod clock;
 mod config;
 pub mod coroutine;

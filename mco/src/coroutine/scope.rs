@@ -296,6 +296,8 @@ impl<T> ScopedJoinHandle<'_, T> {
 
 impl<T> fmt::Debug for ScopedJoinHandle<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ScopedJoinHandle").field("coroutine", &self.coroutine).finish_non_exhaustive()
+        f.debug_struct("ScopedJoinHandle")
+            .field("coroutine", &self.coroutine)
+            .finish_non_exhaustive()
     }
 }

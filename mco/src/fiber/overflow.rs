@@ -18,6 +18,7 @@
 pub(crate) use unix::install;
 
 /// Whose stack overflowed.
+#[cfg_attr(not(unix), expect(dead_code, reason = "`generator` reports overflows there"))]
 pub(crate) struct Victim<'a> {
     pub(crate) name: Option<&'a str>,
     pub(crate) id: u64,
@@ -100,7 +101,10 @@ mod unix {
         // flags say. Restoring the action and returning repeats the faulting instruction under it.
         unsafe {
             match previous {
-                Some(action) if action.sa_sigaction == libc::SIG_IGN || action.sa_sigaction == libc::SIG_DFL => {
+                Some(action)
+                    if action.sa_sigaction == libc::SIG_IGN
+                        || action.sa_sigaction == libc::SIG_DFL =>
+                {
                     libc::sigaction(signal, action, std::ptr::null_mut());
                 }
                 Some(action) if action.sa_flags & libc::SA_SIGINFO != 0 => {
@@ -125,11 +129,11 @@ mod unix {
             Some(name) => write!(text, "`{name}` (id {})", victim.id),
             None => write!(text, "{}", victim.id),
         };
-        let _ = write!(
+        let _ = writeln!(
             text,
             ", spawned at {}:{}:{}, overflowed its stack of {} bytes; give it a larger one \
              (`Builder::stack_size`, `mco::config().set_stack_size`), or recurse less and keep \
-             large values on the heap\n",
+             large values on the heap",
             victim.spawned_at.file(),
             victim.spawned_at.line(),
             victim.spawned_at.column(),

@@ -66,9 +66,14 @@ pub(crate) struct MapError {
 enum Cause {
     Zero,
     /// Not representable, or above the hard limit of `RLIMIT_STACK`, which `generator` obeys.
-    TooLarge { limit: usize },
+    TooLarge {
+        limit: usize,
+    },
     /// Each stack with a guard page of its own takes two of the process's mappings.
-    Mappings { alive: usize, limit: usize },
+    Mappings {
+        alive: usize,
+        limit: usize,
+    },
     System(io::Error),
     Engine(String),
 }
@@ -240,7 +245,8 @@ const MAPPINGS_OF_OTHERS: usize = 512;
 /// what a cold stack costs.
 #[cfg(unix)]
 fn probe(size: usize) -> Result<(), Cause> {
-    let Some(bytes) = size.checked_add(4 * page_size()).filter(|n| *n <= isize::MAX as usize) else {
+    let Some(bytes) = size.checked_add(4 * page_size()).filter(|n| *n <= isize::MAX as usize)
+    else {
         return Err(Cause::TooLarge { limit: hard_limit() });
     };
     // SAFETY: an anonymous mapping at an address of the kernel's choice, unmapped at once, that
@@ -276,6 +282,7 @@ pub(crate) fn mapped() -> usize {
 #[derive(Debug)]
 pub(crate) enum GuardMode {
     /// A guard without a mapping of its own: the number of coroutines is bounded by memory.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "Linux has it"))]
     Merged,
     /// `generator`'s own guard page: two mappings a stack. Holds the reason.
     #[allow(dead_code, reason = "read through Debug, when somebody asks why")]

@@ -267,10 +267,7 @@ impl TcpStream {
     }
 
     #[track_caller]
-    fn send<R>(
-        &self,
-        op: impl FnMut(&sys::TcpStream) -> io::Result<Attempt<R>>,
-    ) -> io::Result<R> {
+    fn send<R>(&self, op: impl FnMut(&sys::TcpStream) -> io::Result<Attempt<R>>) -> io::Result<R> {
         let wait = Wait::new(Reason::Write);
         self.socket.run(Side::Write, wait, || self.write_timeout.deadline(), op)
     }

@@ -46,13 +46,12 @@ struct Registration {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        self.registrar.remove(self.key, |registry| {
-            #[cfg(unix)]
-            return registry.deregister(&mut mio::unix::SourceFd(&self.fd));
-            // On Windows the socket leaves by itself when it is closed.
-            #[cfg(windows)]
-            Ok(())
-        });
+        #[cfg(unix)]
+        self.registrar
+            .remove(self.key, |registry| registry.deregister(&mut mio::unix::SourceFd(&self.fd)));
+        // There the socket leaves by itself when it is closed.
+        #[cfg(windows)]
+        self.registrar.remove(self.key, |_| Ok(()));
     }
 }
 
@@ -63,6 +62,16 @@ type Shared<S> = S;
 /// waits, so the one registration gets in between.
 #[cfg(windows)]
 type Shared<S> = parking_lot::RwLock<S>;
+
+#[cfg(unix)]
+fn shared<S>(io: S) -> Shared<S> {
+    io
+}
+
+#[cfg(windows)]
+fn shared<S>(io: S) -> Shared<S> {
+    parking_lot::RwLock::new(io)
+}
 
 /// What a successful attempt says about the next one.
 pub(crate) enum Attempt<R> {
@@ -89,7 +98,7 @@ impl<S: Io> Evented<S> {
     pub(crate) fn new(io: S) -> Evented<S> {
         Evented {
             registration: OnceCell::new(),
-            io: io.into(),
+            io: shared(io),
             source: Arc::new(Source::new()),
             nonblocking: AtomicBool::new(false),
         }

@@ -22,8 +22,8 @@ use parking_lot::Mutex;
 use slab::Slab;
 
 pub(crate) use evented::{Attempt, Evented, Io};
-use source::Source;
 pub(crate) use source::Side;
+use source::Source;
 
 /// The token of the waker; sources have the index of their place in the slab.
 const WAKER: Token = Token(usize::MAX);

@@ -153,8 +153,7 @@ impl Watch {
     /// If nobody can run what waits, gets somebody who can.
     fn help(&self) {
         let workers = || self.scheduler.workers.iter().filter(|w| w.is_running());
-        let waiting =
-            || !self.scheduler.injector.is_empty() || workers().any(|w| w.has_fresh());
+        let waiting = || !self.scheduler.injector.is_empty() || workers().any(|w| w.has_fresh());
         if self.scheduler.blocked.load(Ordering::Relaxed) == 0 || !waiting() {
             return;
         }
@@ -183,10 +182,10 @@ impl Watch {
             }
             return;
         }
-        let who = worker.registry.find(id).map_or_else(
-            || format!("coroutine {id} (spawned at {site})"),
-            |task| task.to_string(),
-        );
+        let who = worker
+            .registry
+            .find(id)
+            .map_or_else(|| format!("coroutine {id} (spawned at {site})"), |task| task.to_string());
         eprintln!(
             "mco: {who} has held a worker up for {held:.0?}: it blocks its thread, or computes \
              without a pause, and the {} other coroutines of that worker cannot run; use mco's \

@@ -13,8 +13,8 @@ use crossbeam_deque::{Steal, Stealer, Worker as Deque};
 use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 
-use super::idle::Sleep;
 use super::Scheduler;
+use super::idle::Sleep;
 use crate::clock::Moment;
 use crate::fiber::Pool;
 use crate::reactor::{Reactor, Registrar};
@@ -406,7 +406,7 @@ impl Local {
 
     /// What to run next.
     fn next(&self) -> Option<TaskRef> {
-        if self.turn.get() % FAIR_TURN == 0
+        if self.turn.get().is_multiple_of(FAIR_TURN)
             && let Some(task) = self.oldest_fresh()
         {
             return Some(task);
@@ -419,7 +419,9 @@ impl Local {
     fn oldest_fresh(&self) -> Option<TaskRef> {
         let injector = &self.scheduler.injector;
         let injected = if injector.is_empty() { None } else { retry(|| injector.steal()) };
-        injected.or_else(|| retry(|| self.worker.stealer.steal())).or_else(|| self.worker.newest.take())
+        injected
+            .or_else(|| retry(|| self.worker.stealer.steal()))
+            .or_else(|| self.worker.newest.take())
     }
 
     fn run_one(&self, task: TaskRef) {
@@ -530,7 +532,11 @@ impl Local {
         let now = Moment::now();
         let interval = clock.interval.get();
         let took = now.since(clock.looked.replace(now));
-        clock.interval.set(if took > CLOCK_INTERVAL { interval / 2 } else { (interval * 2 + 1).min(63) });
+        clock.interval.set(if took > CLOCK_INTERVAL {
+            interval / 2
+        } else {
+            (interval * 2 + 1).min(63)
+        });
         clock.countdown.set(clock.interval.get());
         // What the others host may have changed.
         self.placement_limit.set(self.placement_limit.get().min(PLACEMENT_SLACK));

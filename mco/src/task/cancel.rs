@@ -17,8 +17,8 @@ use std::fmt;
 use std::panic;
 use std::sync::atomic::Ordering;
 
-use super::current::{self, Running};
 use super::TaskRef;
+use super::current::{self, Running};
 
 /// The payload with which a cancelled coroutine unwinds, and that [`JoinHandle::join`] returns.
 ///
@@ -123,4 +123,3 @@ impl TaskRef {
         self.header().cancelled.load(Ordering::Relaxed)
     }
 }
-

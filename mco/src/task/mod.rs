@@ -38,8 +38,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 pub(crate) use current::spend_budget;
-pub(crate) use header::{Attributes, Output, Pause, TaskRef};
 use header::{AWAITED, DETACHED, FINISHED};
+pub(crate) use header::{Attributes, Output, Pause, TaskRef};
 pub(crate) use inbox::{Inbox, Slot};
 pub use local::LocalKey;
 pub(crate) use record::{AtomicSite, Reason};

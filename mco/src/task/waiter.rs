@@ -95,10 +95,6 @@ impl WaiterList {
         WaiterList::Empty
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        matches!(self, WaiterList::Empty)
-    }
-
     /// Adds a waiter, unless it is in the list.
     pub(crate) fn add(&mut self, waiter: Waiter) {
         *self = match mem::take(self) {

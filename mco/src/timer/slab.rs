@@ -109,11 +109,7 @@ impl<T> Slab<T> {
             generation: Some(generation),
             value: Some(value),
         };
-        let side = if self.vacant[LOWER] == NIL {
-            UPPER
-        } else {
-            LOWER
-        };
+        let side = if self.vacant[LOWER] == NIL { UPPER } else { LOWER };
         let index = self.vacant[side];
         let index = if index == NIL {
             self.push(entry)
@@ -132,10 +128,7 @@ impl<T> Slab<T> {
     /// Adds an entry to a slab in which none is vacant.
     fn push(&mut self, entry: Entry<T>) -> u32 {
         let index = u32::try_from(self.entries.len()).unwrap_or(NIL);
-        assert!(
-            index < MAX_ENTRIES,
-            "one worker has no room for more than {MAX_ENTRIES} timers"
-        );
+        assert!(index < MAX_ENTRIES, "one worker has no room for more than {MAX_ENTRIES} timers");
         if self.entries.len() == 2 * self.half {
             self.half *= 2;
             self.live_upper = 0;
@@ -173,11 +166,7 @@ impl<T> Slab<T> {
     }
 
     fn side(&self, index: u32) -> usize {
-        if (index as usize) < self.half {
-            LOWER
-        } else {
-            UPPER
-        }
+        if (index as usize) < self.half { LOWER } else { UPPER }
     }
 
     fn can_be_cut(&self) -> bool {
@@ -190,10 +179,7 @@ impl<T> Slab<T> {
             self.entries.truncate(self.half);
             self.half /= 2;
             let upper = &self.entries[self.half..];
-            self.live_upper = upper
-                .iter()
-                .filter(|entry| entry.generation.is_some())
-                .count();
+            self.live_upper = upper.iter().filter(|entry| entry.generation.is_some()).count();
         }
         self.entries.shrink_to_fit();
 

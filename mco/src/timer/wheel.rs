@@ -92,11 +92,7 @@ pub(crate) struct Wheel<T> {
 
 impl<T> Wheel<T> {
     pub(crate) fn new(now: u64) -> Self {
-        Self {
-            slots: Heaps::new(),
-            clock: now,
-            now,
-        }
+        Self { slots: Heaps::new(), clock: now, now }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -112,8 +108,7 @@ impl<T> Wheel<T> {
     ///
     /// The key may be dropped; the timer fires all the same.
     pub(crate) fn insert(&mut self, deadline: u64, value: T) -> TimerKey {
-        self.slots
-            .insert(slot_for(deadline, self.clock), deadline, value)
+        self.slots.insert(slot_for(deadline, self.clock), deadline, value)
     }
 
     /// Removes a timer, in O(1). `None` if it has fired or was removed before.
@@ -152,8 +147,7 @@ impl<T> Wheel<T> {
                     break;
                 }
                 self.clock = start;
-                self.slots
-                    .scatter(slot, |deadline| slot_for(deadline, start));
+                self.slots.scatter(slot, |deadline| slot_for(deadline, start));
             }
         }
         self.clock = self.now;

@@ -176,8 +176,5 @@ fn asking_is_cheap_in_the_long_run() {
     assert!(comparisons(|n| n) <= 5, "in order");
     assert!(comparisons(|n| u64::MAX - n) <= 5, "in reverse");
     let logarithm = usize::try_from(COUNT.ilog2()).unwrap();
-    assert!(
-        comparisons(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15)) <= 3 * logarithm,
-        "scattered"
-    );
+    assert!(comparisons(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15)) <= 3 * logarithm, "scattered");
 }

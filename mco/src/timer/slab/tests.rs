@@ -8,10 +8,7 @@ impl<T> Slab<T> {
 
         let live = |entries: &[Entry<T>]| entries.iter().filter(|e| e.value.is_some()).count();
         assert_eq!(self.live, live(&self.entries));
-        assert_eq!(
-            self.live_upper,
-            live(self.entries.get(self.half..).unwrap_or(&[]))
-        );
+        assert_eq!(self.live_upper, live(self.entries.get(self.half..).unwrap_or(&[])));
 
         let mut vacant = 0;
         for side in [LOWER, UPPER] {
@@ -56,11 +53,7 @@ fn a_key_finds_only_its_own_timer() {
     assert!(!slab.contains(first));
 
     let second = slab.insert(0, "second");
-    assert_eq!(
-        first.index(),
-        second.index(),
-        "the entry should be used again"
-    );
+    assert_eq!(first.index(), second.index(), "the entry should be used again");
     assert!(!slab.contains(first));
     assert!(slab.contains(second));
 }
@@ -111,10 +104,7 @@ fn gives_a_burst_back_below_a_ticker() {
     for key in keys {
         slab.take(key.index());
     }
-    assert!(
-        slab.capacity() >= usize::try_from(BURST).unwrap(),
-        "the ticker can't be moved"
-    );
+    assert!(slab.capacity() >= usize::try_from(BURST).unwrap(), "the ticker can't be moved");
     for _ in 0..2 {
         slab.take(ticker.index());
         ticker = slab.insert(0, 0);

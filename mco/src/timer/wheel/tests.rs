@@ -29,12 +29,10 @@ fn quiet_panic() -> ! {
 
 /// Where digits, ticks and levels begin and end.
 fn edges() -> impl Iterator<Item = u64> {
-    (0..u64::BITS)
-        .step_by(if cfg!(miri) { 9 } else { 1 })
-        .flat_map(|bit| {
-            let power = 1 << bit;
-            [power - 1, power, power + 1, power + (power >> 1)]
-        })
+    (0..u64::BITS).step_by(if cfg!(miri) { 9 } else { 1 }).flat_map(|bit| {
+        let power = 1 << bit;
+        [power - 1, power, power + 1, power + (power >> 1)]
+    })
 }
 
 #[test]
@@ -45,11 +43,8 @@ fn small() {
 #[test]
 fn slots_cover_all_times_in_order() {
     for clock in edges().chain([0, u64::MAX]) {
-        let mut times = Vec::from_iter(
-            edges()
-                .chain([u64::MAX])
-                .map(|time| clock.saturating_add(time)),
-        );
+        let mut times =
+            Vec::from_iter(edges().chain([u64::MAX]).map(|time| clock.saturating_add(time)));
         times.sort_unstable();
         assert!(times.is_sorted_by_key(|&time| slot_for(time, clock)));
         for time in times {
@@ -204,10 +199,7 @@ fn a_panic_loses_only_the_timer_it_came_from() {
         assert_eq!(wheel.remove(keys[3]), Some(3));
         // Due before the panic, due still, even if the clock were set back.
         wheel.insert(4 * step + 1, 7);
-        assert_eq!(
-            wheel.expired(0),
-            if step == 1 { [2, 4, 7] } else { [2, 7, 4] }
-        );
+        assert_eq!(wheel.expired(0), if step == 1 { [2, 4, 7] } else { [2, 7, 4] });
         assert_eq!(wheel.expired(6 * step), [5]);
     }
 }
@@ -302,12 +294,7 @@ struct Model {
 
 impl Model {
     fn new(now: u64) -> Self {
-        Self {
-            wheel: Wheel::new(now),
-            timers: BTreeSet::new(),
-            keys: Vec::new(),
-            now,
-        }
+        Self { wheel: Wheel::new(now), timers: BTreeSet::new(), keys: Vec::new(), now }
     }
 
     fn resolve(&self, time: Time) -> u64 {
@@ -332,8 +319,7 @@ impl Model {
 
     fn insert(&mut self, deadline: u64) {
         let number = self.keys.len();
-        self.keys
-            .push((self.wheel.insert(deadline, number), deadline));
+        self.keys.push((self.wheel.insert(deadline, number), deadline));
         self.timers.insert((deadline, number));
     }
 
@@ -377,10 +363,7 @@ impl Model {
             Operation::Remove(_) => {}
             Operation::RemoveMost => {
                 let numbers = Vec::from_iter(self.timers.iter().map(|&(_, number)| number));
-                numbers
-                    .into_iter()
-                    .skip(3)
-                    .for_each(|number| self.remove(number));
+                numbers.into_iter().skip(3).for_each(|number| self.remove(number));
             }
             Operation::NextDeadline => {
                 assert_eq!(self.wheel.next_deadline(), self.next_deadline());
