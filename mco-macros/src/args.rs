@@ -23,19 +23,12 @@ struct Key {
 }
 
 const fn key(name: &'static str, takes: Takes, example: &'static str) -> Key {
-    Key {
-        name,
-        takes,
-        example,
-    }
+    Key { name, takes, example }
 }
 
 pub(crate) const MAIN: Schema = Schema {
     attribute: "main",
-    keys: &[
-        key("workers", Takes::Count, "4"),
-        key("stack_size", Takes::Count, "262_144"),
-    ],
+    keys: &[key("workers", Takes::Count, "4"), key("stack_size", Takes::Count, "262_144")],
 };
 
 pub(crate) const TEST: Schema = Schema {
@@ -68,10 +61,7 @@ pub(crate) struct Args {
 impl Args {
     /// Reads what stands between the parentheses of the attribute. What is at fault is left out.
     pub(crate) fn parse(tokens: TokenStream, schema: &Schema, faults: &mut Faults) -> Self {
-        let mut args = Self {
-            source: tokens.clone(),
-            ..Self::default()
-        };
+        let mut args = Self { source: tokens.clone(), ..Self::default() };
         let read = |input: ParseStream<'_>| {
             while !input.is_empty() {
                 if let Err(fault) = args.read_one(input, schema, faults) {
@@ -96,9 +86,7 @@ impl Args {
     ) -> syn::Result<()> {
         if !input.peek(Ident::peek_any) {
             let Key { name, example, .. } = &schema.keys[0];
-            return Err(input.error(format!(
-                "expected a key and its value: `{name} = {example}`"
-            )));
+            return Err(input.error(format!("expected a key and its value: `{name} = {example}`")));
         }
         let name = input.call(Ident::parse_any)?;
         if name == "crate" {
@@ -143,9 +131,7 @@ impl Schema {
                 .filter(|name| !NOT_YET.contains(name))
                 .chain(["crate"]);
             let hint = meant(&name.to_string(), names.clone());
-            let hint = hint
-                .map(|hint| format!("did you mean `{hint}`? "))
-                .unwrap_or_default();
+            let hint = hint.map(|hint| format!("did you mean `{hint}`? ")).unwrap_or_default();
             let message = format!(
                 "unknown key `{name}`: {hint}`#[mco::{}]` takes {}",
                 self.attribute,
@@ -153,20 +139,13 @@ impl Schema {
             );
             syn::Error::new_spanned(name, message)
         };
-        self.keys
-            .iter()
-            .find(|key| name == key.name)
-            .ok_or_else(unknown)
+        self.keys.iter().find(|key| name == key.name).ok_or_else(unknown)
     }
 }
 
 impl Key {
     fn check(&self, input: ParseStream<'_>) -> syn::Result<Value> {
-        let Self {
-            name,
-            takes,
-            example,
-        } = self;
+        let Self { name, takes, example } = self;
         takes.check(input.parse()?).map_err(|fault| {
             let message = fault.message(name, example);
             syn::Error::new_spanned(fault.place, message)

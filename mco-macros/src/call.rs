@@ -34,10 +34,8 @@ pub(crate) fn of_method(mut call: ExprMethodCall) -> TokenStream {
 
 /// Whether this is `f(x).unwrap()`, of which only the `unwrap` would run in the coroutine: nobody means that.
 pub(crate) fn is_afterthought(call: &ExprMethodCall) -> bool {
-    let runs = matches!(
-        peeled(&call.receiver),
-        Expr::Call(_) | Expr::MethodCall(_) | Expr::Macro(_)
-    );
+    let runs =
+        matches!(peeled(&call.receiver), Expr::Call(_) | Expr::MethodCall(_) | Expr::Macro(_));
     runs && (call.method == "unwrap" || call.method == "expect")
 }
 
@@ -62,10 +60,7 @@ impl Operands {
     /// comes after a path may change what the path stands for: `f(n, next(&mut n))`.
     fn take_arguments(&mut self, arguments: &mut Punctuated<Expr, Token![,]>) {
         if arguments.iter().any(must_be_evaluated) {
-            for argument in arguments
-                .iter_mut()
-                .filter(|argument| !is_constant(argument))
-            {
+            for argument in arguments.iter_mut().filter(|argument| !is_constant(argument)) {
                 self.take(argument);
             }
         }
@@ -75,11 +70,8 @@ impl Operands {
     /// type wrong, shows as the expression from its first to its last token.
     fn take(&mut self, expr: &mut Expr) {
         let tokens = expr.to_token_stream();
-        let last = tokens
-            .clone()
-            .into_iter()
-            .last()
-            .map_or_else(Span::call_site, |token| token.span());
+        let last =
+            tokens.clone().into_iter().last().map_or_else(Span::call_site, |token| token.span());
         let name = Ident::new("operands", at(&tokens));
         let dot = Token![.](at(&tokens));
         let mut index = Index::from(self.values.len());

@@ -74,25 +74,15 @@ impl Entry {
         if faults.is_empty() {
             (self.expand)(&args, &function)
         } else {
-            [function.salvaged(), faults.into_items()]
-                .into_iter()
-                .collect()
+            [function.salvaged(), faults.into_items()].into_iter().collect()
         }
     }
 
     /// Finds everything in the signature that an entry point cannot have.
     fn check(&self, function: &Function, faults: &mut Faults) {
         let it = format!("`#[mco::{}]`", self.schema.attribute);
-        let Signature {
-            constness,
-            asyncness,
-            safety,
-            abi,
-            ident,
-            generics,
-            inputs,
-            ..
-        } = &function.sig;
+        let Signature { constness, asyncness, safety, abi, ident, generics, inputs, .. } =
+            &function.sig;
         if let Some(token) = constness {
             faults.add(
                 token,
@@ -112,10 +102,7 @@ impl Entry {
         }
         if let Some(abi) = abi {
             let tokens = abi.to_token_stream();
-            faults.add(
-                abi,
-                format!("{it} takes functions of Rust's own ABI: remove `{tokens}`"),
-            );
+            faults.add(abi, format!("{it} takes functions of Rust's own ABI: remove `{tokens}`"));
         }
         if function.body.is_none() {
             faults.add(
@@ -130,10 +117,7 @@ impl Entry {
             );
         } else if !(self.has_arguments)(function) {
             if !inputs.is_empty() {
-                faults.add(
-                    inputs,
-                    format!("{it} passes no arguments: {}", self.instead),
-                );
+                faults.add(inputs, format!("{it} passes no arguments: {}", self.instead));
             }
             let generic = format!(
                 "{it} cannot choose what a generic function leaves open: use concrete types"
@@ -150,11 +134,7 @@ impl Entry {
 fn expand_main(args: &Args, function: &Function) -> TokenStream {
     let krate = &args.krate;
     let options = quote_spanned!(Span::mixed_site()=> #krate::private::MainOptions::new() #args);
-    let run = run(
-        function,
-        &quote_spanned!(Span::mixed_site()=> #krate::private::main),
-        &options,
-    );
+    let run = run(function, &quote_spanned!(Span::mixed_site()=> #krate::private::main), &options);
     function.replaced(None, Some(termination()), &run)
 }
 
@@ -171,11 +151,7 @@ fn expand_test(args: &Args, function: &Function) -> TokenStream {
     let options = quote_spanned! {Span::mixed_site()=>
         #krate::private::TestOptions::new(::core::concat!(::core::module_path!(), "::", #name)) #args
     };
-    let run = run(
-        function,
-        &quote_spanned!(Span::mixed_site()=> #krate::private::test),
-        &options,
-    );
+    let run = run(function, &quote_spanned!(Span::mixed_site()=> #krate::private::test), &options);
     match function.sig.output {
         // `#[should_panic]` insists on a test without a result.
         ReturnType::Default => {

@@ -30,9 +30,7 @@ impl Faults {
 
     /// The faults as `compile_error!` invocations, which may stand wherever items may; nothing if there are none.
     pub(crate) fn into_items(self) -> TokenStream {
-        self.0
-            .map(syn::Error::into_compile_error)
-            .unwrap_or_default()
+        self.0.map(syn::Error::into_compile_error).unwrap_or_default()
     }
 
     /// Ends a step: the faults become its error.
@@ -72,10 +70,7 @@ pub(crate) fn meant<'a>(
     wrong: &str,
     mut valid: impl Iterator<Item = &'a str> + Clone,
 ) -> Option<&'a str> {
-    let habit = HABITS
-        .iter()
-        .find(|(habit, _)| *habit == wrong)
-        .map(|&(_, name)| name);
+    let habit = HABITS.iter().find(|(habit, _)| *habit == wrong).map(|&(_, name)| name);
     if let Some(name) = valid.clone().find(|name| Some(*name) == habit) {
         return Some(name);
     }
@@ -110,11 +105,7 @@ mod tests {
         assert_eq!(meant("Workers"), Some("workers"));
         assert_eq!(meant("stacksize"), Some("stack_size"));
         assert_eq!(meant("worker_threads"), Some("workers"));
-        assert_eq!(
-            meant("start_paused"),
-            None,
-            "the key it stands for is not valid here"
-        );
+        assert_eq!(meant("start_paused"), None, "the key it stands for is not valid here");
         assert_eq!(meant("colour"), None);
     }
 
@@ -127,10 +118,7 @@ mod tests {
 
     #[test]
     fn lists_read_well() {
-        assert_eq!(
-            listed(KEYS.into_iter()),
-            "`workers`, `stack_size` and `seed`"
-        );
+        assert_eq!(listed(KEYS.into_iter()), "`workers`, `stack_size` and `seed`");
         assert_eq!(listed(KEYS.into_iter().take(1)), "`workers`");
     }
 }

@@ -21,21 +21,15 @@ impl Parse for Function {
         let attrs = input.call(Attribute::parse_outer)?;
         let vis = input.parse()?;
         if let Some(kind) = other_item(input) {
-            return Err(input.error(format!(
-                "expected a function, found {kind}: put the attribute on a `fn`"
-            )));
+            return Err(input
+                .error(format!("expected a function, found {kind}: put the attribute on a `fn`")));
         }
         let sig = input.parse()?;
         let body = match input.parse()? {
             TokenTree::Group(body) => Some(body),
             _semicolon => None,
         };
-        Ok(Self {
-            attrs,
-            vis,
-            sig,
-            body,
-        })
+        Ok(Self { attrs, vis, sig, body })
     }
 }
 
@@ -48,12 +42,7 @@ impl Function {
 
     /// The function with one more attribute, below all others.
     pub(crate) fn with(&self, attr: &TokenStream) -> TokenStream {
-        let Self {
-            attrs,
-            vis,
-            sig,
-            body,
-        } = self;
+        let Self { attrs, vis, sig, body } = self;
         quote!(#(#attrs)* #attr #vis #sig #body)
     }
 
@@ -64,9 +53,7 @@ impl Function {
         output: Option<TokenStream>,
         body: &TokenStream,
     ) -> TokenStream {
-        let Self {
-            attrs, vis, sig, ..
-        } = self;
+        let Self { attrs, vis, sig, .. } = self;
         let (fn_token, name) = (&sig.fn_token, &sig.ident);
         quote_spanned!(Span::mixed_site()=> #(#attrs)* #attr #vis #fn_token #name() #output { #body })
     }
@@ -79,13 +66,8 @@ impl Function {
         let refused = self.is_refused_as_main();
         self.sig.constness = None;
         let missing = quote_spanned!(Span::mixed_site()=> { loop {} });
-        let body = self
-            .body
-            .as_ref()
-            .map_or(missing, ToTokens::to_token_stream);
-        let Self {
-            attrs, vis, sig, ..
-        } = self;
+        let body = self.body.as_ref().map_or(missing, ToTokens::to_token_stream);
+        let Self { attrs, vis, sig, .. } = self;
         let function = quote!(#(#attrs)* #vis #sig #body);
         if !refused {
             return function;
@@ -98,15 +80,7 @@ impl Function {
     }
 
     fn is_refused_as_main(&self) -> bool {
-        let Signature {
-            asyncness,
-            safety,
-            abi,
-            ident,
-            generics,
-            inputs,
-            ..
-        } = &self.sig;
+        let Signature { asyncness, safety, abi, ident, generics, inputs, .. } = &self.sig;
         let plain = asyncness.is_none() && matches!(safety, Safety::Default) && abi.is_none();
         let bare =
             inputs.is_empty() && generics.params.is_empty() && generics.where_clause.is_none();

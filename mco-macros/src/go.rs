@@ -43,21 +43,13 @@ impl Go {
             );
             faults.add(method, message);
         }
-        faults.finish().map(|()| Self {
-            krate,
-            target,
-            work,
-        })
+        faults.finish().map(|()| Self { krate, target, work })
     }
 }
 
 impl ToTokens for Go {
     fn to_tokens(&self, tokens: &mut TokenStream) {
-        let Self {
-            krate,
-            target,
-            work,
-        } = self;
+        let Self { krate, target, work } = self;
         let work = match work {
             Work::Closure(closure) => closure.to_token_stream(),
             Work::Callable(value) => value.to_token_stream(),

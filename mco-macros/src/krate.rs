@@ -89,11 +89,8 @@ fn other_name(arguments: impl Iterator<Item = String>) -> Option<String> {
     let mut other = None;
     let mut is_value = false;
     for argument in arguments {
-        let value = if is_value {
-            Some(argument.as_str())
-        } else {
-            argument.strip_prefix("--extern=")
-        };
+        let value =
+            if is_value { Some(argument.as_str()) } else { argument.strip_prefix("--extern=") };
         is_value = argument == "--extern";
         let Some((name, file)) = value.and_then(|value| value.split_once('=')) else {
             continue;
@@ -112,10 +109,7 @@ fn other_name(arguments: impl Iterator<Item = String>) -> Option<String> {
 
 /// Whether cargo would give this file name to the library of a package that is called mco.
 fn is_mco(file: &str) -> bool {
-    let stem = FilePath::new(file)
-        .file_stem()
-        .and_then(|stem| stem.to_str())
-        .unwrap_or_default();
+    let stem = FilePath::new(file).file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
     let stem = stem.strip_prefix("lib").unwrap_or(stem);
     match stem.split_once('-') {
         Some((name, hash)) => name == "mco" && !hash.contains('-'),
@@ -133,14 +127,8 @@ mod tests {
 
     #[test]
     fn a_renamed_dependency_is_found() {
-        assert_eq!(
-            find("rustc --extern rt=/t/deps/libmco-1f2e.rmeta -C x").as_deref(),
-            Some("rt")
-        );
-        assert_eq!(
-            find("rustc --extern=priv:rt=/t/deps/libmco-1f2e.rlib").as_deref(),
-            Some("rt")
-        );
+        assert_eq!(find("rustc --extern rt=/t/deps/libmco-1f2e.rmeta -C x").as_deref(), Some("rt"));
+        assert_eq!(find("rustc --extern=priv:rt=/t/deps/libmco-1f2e.rlib").as_deref(), Some("rt"));
         assert_eq!(find("rustc --extern rt=libmco.rlib").as_deref(), Some("rt"));
     }
 

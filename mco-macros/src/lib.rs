@@ -280,7 +280,7 @@ pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
 /// | key | value | default |
 /// | --- | --- | --- |
 /// | `workers` | threads that run coroutines, a `usize` | `1` |
-/// | `timeout` | after which the test fails: `"5s"`, `"1.5s"`, `"500ms"`, `"2m"` | none |
+/// | `timeout` | after which the test fails: `"5s"`, `"1.5s"`, `"500ms"`, `"2m"` | `"60s"` |
 /// | `crate` | the path of mco: see [the crate's documentation](crate) | `::mco` |
 ///
 /// Reserved for later versions, and refused by this one: `virtual_time`, `deadlock` and `leaks` (each a `bool`),

@@ -40,38 +40,22 @@ fn inside(expansion: &TokenStream) -> TokenStream {
 
 #[track_caller]
 fn go_to(name: &str, source: &str) {
-    check(
-        name,
-        &format!("go!({source})"),
-        &inside(&go::expand("go", tokens(source))),
-    );
+    check(name, &format!("go!({source})"), &inside(&go::expand("go", tokens(source))));
 }
 
 #[track_caller]
 fn defer_to(name: &str, source: &str) {
-    check(
-        name,
-        &format!("defer!({source})"),
-        &inside(&defer::expand(tokens(source))),
-    );
+    check(name, &format!("defer!({source})"), &inside(&defer::expand(tokens(source))));
 }
 
 #[track_caller]
 fn main_to(name: &str, args: &str, item: &str) {
-    check(
-        name,
-        &format!("#[mco::main({args})]\n{item}"),
-        &entry::main(tokens(args), tokens(item)),
-    );
+    check(name, &format!("#[mco::main({args})]\n{item}"), &entry::main(tokens(args), tokens(item)));
 }
 
 #[track_caller]
 fn test_to(name: &str, args: &str, item: &str) {
-    check(
-        name,
-        &format!("#[mco::test({args})]\n{item}"),
-        &entry::test(tokens(args), tokens(item)),
-    );
+    check(name, &format!("#[mco::test({args})]\n{item}"), &entry::test(tokens(args), tokens(item)));
 }
 
 #[test]
@@ -83,10 +67,7 @@ fn go_closures() {
 #[test]
 fn go_calls() {
     go_to("go_call", "handle(connection.clone(), id, 5)");
-    go_to(
-        "go_call_of_names",
-        "handle::<u32>(connection, 5, move |x| x + 1)",
-    );
+    go_to("go_call_of_names", "handle::<u32>(connection, 5, move |x| x + 1)");
     go_to("go_call_of_value", "(self.handlers[0])(request)");
     go_to("go_method", "queue.push(queue.len())");
     go_to("go_method_of_value", "server.clone().serve(connection, 5)");
@@ -139,14 +120,6 @@ fn tests() {
         "workers = 2, timeout = \"1.5s\"",
         "fn works() -> Result<(), Error> { body() }",
     );
-    test_to(
-        "test_table",
-        "",
-        "#[rstest]\nfn works(#[case] mut number: u32) { number += 1; }",
-    );
-    test_to(
-        "test_error",
-        "virtual_time = true, worker = 1",
-        "fn works() { body(); }",
-    );
+    test_to("test_table", "", "#[rstest]\nfn works(#[case] mut number: u32) { number += 1; }");
+    test_to("test_error", "virtual_time = true, worker = 1", "fn works() { body(); }");
 }

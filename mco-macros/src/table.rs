@@ -35,10 +35,7 @@ const BUILT_IN: &[&str] = &[
 /// Whether a table stands below, or, if the function has parameters, something that may be one.
 pub(crate) fn stands_below(function: &Function) -> bool {
     let wants_one = !function.sig.inputs.is_empty() || !function.sig.generics.params.is_empty();
-    function
-        .attrs
-        .iter()
-        .any(|attr| is_one_of(attr, TABLES) || wants_one && may_be_table(attr))
+    function.attrs.iter().any(|attr| is_one_of(attr, TABLES) || wants_one && may_be_table(attr))
 }
 
 /// Whether something else registers the function as a test already.
@@ -47,10 +44,7 @@ pub(crate) fn is_registered(function: &Function) -> bool {
 }
 
 fn is_one_of(attr: &Attribute, names: &[&str]) -> bool {
-    attr.path()
-        .segments
-        .last()
-        .is_some_and(|last| names.iter().any(|name| last.ident == name))
+    attr.path().segments.last().is_some_and(|last| names.iter().any(|name| last.ident == name))
 }
 
 fn may_be_table(attr: &Attribute) -> bool {
@@ -69,10 +63,7 @@ fn is_row_of_test_case(function: &Function) -> bool {
         idents(body.into_iter().take(4).collect()) == ["let", "_result", "super"]
     };
     function.attrs.iter().any(allows)
-        && function
-            .body
-            .as_ref()
-            .is_some_and(|body| calls(body.stream()))
+        && function.body.as_ref().is_some_and(|body| calls(body.stream()))
 }
 
 fn idents(tokens: TokenStream) -> Vec<String> {

@@ -32,17 +32,9 @@ pub(crate) struct Fault {
 }
 
 enum Kind {
-    Mistyped {
-        takes: &'static str,
-        found: &'static str,
-    },
-    Suffix {
-        takes: &'static str,
-        suffix: String,
-    },
-    TooLarge {
-        takes: &'static str,
-    },
+    Mistyped { takes: &'static str, found: &'static str },
+    Suffix { takes: &'static str, suffix: String },
+    TooLarge { takes: &'static str },
     Zero,
     NoDuration(&'static str),
 }
@@ -53,10 +45,7 @@ impl Takes {
         let problem = match (self, &literal) {
             (Self::Duration, Literal::Lit(Lit::Str(text))) => match milliseconds(&text.value()) {
                 Ok(number) => {
-                    return Ok(Value {
-                        tokens: number.into_token_stream(),
-                        suffix: "_ms",
-                    });
+                    return Ok(Value { tokens: number.into_token_stream(), suffix: "_ms" });
                 }
                 Err(why) => Some(Kind::NoDuration(why)),
             },
@@ -65,18 +54,12 @@ impl Takes {
             }
             (Self::Switch, Literal::Lit(Lit::Bool(_)))
             | (Self::Count | Self::Number | Self::Switch, Literal::None) => None,
-            _ => Some(Kind::Mistyped {
-                takes: self.description(),
-                found: literal.description(),
-            }),
+            _ => Some(Kind::Mistyped { takes: self.description(), found: literal.description() }),
         };
         let tokens = value.into_token_stream();
         match problem {
             None => Ok(Value { tokens, suffix: "" }),
-            Some(kind) => Err(Fault {
-                place: tokens,
-                kind,
-            }),
+            Some(kind) => Err(Fault { place: tokens, kind }),
         }
     }
 
@@ -84,10 +67,7 @@ impl Takes {
         let takes = self.description();
         let suffix = number.suffix();
         if !suffix.is_empty() && !takes.contains(suffix) {
-            return Some(Kind::Suffix {
-                takes,
-                suffix: suffix.to_owned(),
-            });
+            return Some(Kind::Suffix { takes, suffix: suffix.to_owned() });
         }
         match number.base10_parse::<u64>() {
             Err(_) => Some(Kind::TooLarge { takes }),
@@ -176,9 +156,7 @@ impl<'a> Literal<'a> {
 
 /// Reads `"5s"`, `"1.5s"`, `"500ms"`, `"2m"`. The error says what the text does wrong, or what it is not.
 fn milliseconds(text: &str) -> Result<u64, &'static str> {
-    let digits = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(text.len());
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     let unit: u64 = match unit {
         "ms" => 1,
@@ -230,21 +208,14 @@ mod tests {
 
     #[test]
     fn what_is_no_duration() {
-        for text in [
-            "", "s", "five", "5 s", "-5s", "5h", "5s ", "1.s", ".5s", "1.2.3s", ".", ".s",
-        ] {
+        for text in ["", "s", "five", "5 s", "-5s", "5h", "5s ", "1.s", ".5s", "1.2.3s", ".", ".s"]
+        {
             assert!(milliseconds(text).is_err(), "{text}");
         }
         assert_eq!(milliseconds("5"), Err("needs a unit"));
         assert_eq!(milliseconds("0s"), Err("must be more than zero"));
-        assert_eq!(
-            milliseconds("0.5ms"),
-            Err("is not a whole number of milliseconds")
-        );
-        assert_eq!(
-            milliseconds("1.0005s"),
-            Err("is not a whole number of milliseconds")
-        );
+        assert_eq!(milliseconds("0.5ms"), Err("is not a whole number of milliseconds"));
+        assert_eq!(milliseconds("1.0005s"), Err("is not a whole number of milliseconds"));
         assert_eq!(milliseconds("1234567890123s"), Err("has too many digits"));
         assert_eq!(milliseconds("0.0000000000001s"), Err("has too many digits"));
     }

@@ -24,10 +24,7 @@ pub(crate) enum Code {
 
 impl Parse for Input {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-        Ok(Self {
-            krate: Krate::parse_leading(input)?,
-            code: input.parse()?,
-        })
+        Ok(Self { krate: Krate::parse_leading(input)?, code: input.parse()? })
     }
 }
 
@@ -98,12 +95,9 @@ impl Work {
             Expr::Closure(closure) => Self::Closure(closure),
             Expr::Call(call) => Self::Call(call),
             Expr::MethodCall(call) => Self::MethodCall(call),
-            Expr::Block(ExprBlock {
-                attrs,
-                label: None,
-                block,
-                ..
-            }) if attrs.is_empty() => Self::Block(block.into_token_stream()),
+            Expr::Block(ExprBlock { attrs, label: None, block, .. }) if attrs.is_empty() => {
+                Self::Block(block.into_token_stream())
+            }
             statement if is_statement(&statement) => {
                 Self::statements(&statement.into_token_stream())
             }

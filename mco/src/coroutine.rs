@@ -8,7 +8,6 @@
 //! The functions and types are those of `std::thread`, with [`JoinHandle::cancel`] and some more.
 //! All of them work in plain threads too.
 
-
 mod builder;
 mod handle;
 mod scope;
@@ -16,7 +15,7 @@ mod scope;
 use std::fmt;
 use std::time::Duration;
 
-pub use builder::{Builder, Spawn};
+pub use builder::{Builder, IntoBuilder, Spawn};
 pub use handle::{Coroutine, CoroutineId, JoinHandle};
 pub use scope::{Scope, ScopedJoinHandle, scope};
 

@@ -75,6 +75,7 @@
 //! | [`runtime`] | a number of workers of its own, metrics |
 //! | [`mod@std`] | the rest, in the manner of `std` |
 
+mod block_on;
 mod clock;
 mod config;
 pub mod coroutine;
@@ -90,5 +91,7 @@ mod task;
 mod timer;
 mod wait;
 
+pub use block_on::block_on;
 pub use config::{Config, config};
+pub use mco_macros::{co, defer, go, main, spawn, test};
 pub use task::LocalKey;

@@ -8,18 +8,11 @@ use std::process::{Command, Output};
 
 #[test]
 fn every_edition_and_pedantry() {
-    let bins: String = fs::read_dir(here("pass"))
-        .unwrap()
-        .map(|file| bin(&file.unwrap().path()))
-        .collect();
+    let bins: String =
+        fs::read_dir(here("pass")).unwrap().map(|file| bin(&file.unwrap().path())).collect();
     let workspace = Workspace::new("editions");
     for edition in ["2018", "2021", "2024"] {
-        workspace.package(
-            &format!("edition{edition}"),
-            edition,
-            "mco = { path = MCO }",
-            &bins,
-        );
+        workspace.package(&format!("edition{edition}"), edition, "mco = { path = MCO }", &bins);
     }
     workspace.succeeds(&[
         "clippy",
@@ -36,12 +29,7 @@ fn every_edition_and_pedantry() {
 fn another_name() {
     let workspace = Workspace::new("renamed");
     let dependency = "rt = { package = \"mco\", path = MCO }";
-    workspace.package(
-        "renamed",
-        "2024",
-        dependency,
-        &bin(&here("projects/renamed.rs")),
-    );
+    workspace.package("renamed", "2024", dependency, &bin(&here("projects/renamed.rs")));
     workspace.succeeds(&["test"]);
 }
 
@@ -49,12 +37,7 @@ fn another_name() {
 fn another_name_that_was_not_given() {
     let workspace = Workspace::new("unnamed");
     let dependency = "rt = { package = \"mco\", path = MCO }";
-    workspace.package(
-        "unnamed",
-        "2024",
-        dependency,
-        &bin(&here("projects/unnamed.rs")),
-    );
+    workspace.package("unnamed", "2024", dependency, &bin(&here("projects/unnamed.rs")));
     let say_so = |line, call| {
         format!("{line}: error: this crate depends on mco under the name `rt`: say so, `{call}`")
     };
@@ -73,10 +56,7 @@ fn another_name_that_was_not_given() {
 #[test]
 fn what_a_test_harness_refuses() {
     let workspace = Workspace::new("refused");
-    let test = format!(
-        "[[test]]\nname = \"refused\"\npath = {:?}\n",
-        here("projects/refused.rs")
-    );
+    let test = format!("[[test]]\nname = \"refused\"\npath = {:?}\n", here("projects/refused.rs"));
     workspace.package("refused", "2024", "mco = { path = MCO }", &test);
     workspace.fails(
         &["check", "--tests"],
@@ -94,11 +74,8 @@ impl Workspace {
     fn new(name: &str) -> Self {
         let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         fs::create_dir_all(&root).unwrap();
-        fs::write(
-            root.join("Cargo.toml"),
-            "[workspace]\nresolver = \"3\"\nmembers = [\"*/\"]\n",
-        )
-        .unwrap();
+        fs::write(root.join("Cargo.toml"), "[workspace]\nresolver = \"3\"\nmembers = [\"*/\"]\n")
+            .unwrap();
         fs::copy(here("../Cargo.lock"), root.join("Cargo.lock")).unwrap();
         Self(root)
     }
@@ -115,11 +92,7 @@ impl Workspace {
     #[track_caller]
     fn succeeds(&self, command: &[&str]) {
         let output = self.cargo(command);
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
     /// Runs a command that fails with these errors and no others.
@@ -127,20 +100,14 @@ impl Workspace {
     fn fails(&self, command: &[&str], expected: &[String]) {
         let output = self.cargo(command);
         let errors = String::from_utf8_lossy(&output.stderr);
-        let mut actual: Vec<&str> = errors
-            .lines()
-            .filter(|line| line.contains(": error"))
-            .collect();
+        let mut actual: Vec<&str> =
+            errors.lines().filter(|line| line.contains(": error")).collect();
         // A binary is compiled with its tests and without.
         actual.sort_unstable();
         actual.dedup();
-        let all = actual
-            .iter()
-            .all(|error| expected.iter().any(|expected| error.contains(expected)));
-        assert!(
-            all && actual.len() == expected.len(),
-            "expected {expected:#?}, found {errors}"
-        );
+        let all =
+            actual.iter().all(|error| expected.iter().any(|expected| error.contains(expected)));
+        assert!(all && actual.len() == expected.len(), "expected {expected:#?}, found {errors}");
     }
 
     fn cargo(&self, command: &[&str]) -> Output {
@@ -150,10 +117,7 @@ impl Workspace {
             .args(&command[1..])
             .current_dir(&self.0)
             // One folder for all, so that mco is compiled once; apart from the one that is locked while this runs.
-            .env(
-                "CARGO_TARGET_DIR",
-                Path::new(env!("CARGO_TARGET_TMPDIR")).join("target"),
-            )
+            .env("CARGO_TARGET_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("target"))
             .output()
             .unwrap()
     }

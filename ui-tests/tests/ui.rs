@@ -19,10 +19,7 @@ fn fail() {
 #[test]
 fn fail_in_rustc() {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let version = Command::new(rustc)
-        .arg("--version")
-        .output()
-        .expect("run `rustc --version`");
+    let version = Command::new(rustc).arg("--version").output().expect("run `rustc --version`");
     let version = String::from_utf8_lossy(&version.stdout);
     if version.starts_with(WRITTEN_BY) {
         compile_fail(is_about_rustc);
@@ -43,16 +40,12 @@ fn compile_fail(wanted: impl Fn(&Path) -> bool) {
 }
 
 fn is_about_rustc(file: &Path) -> bool {
-    file.file_name()
-        .is_some_and(|name| name.to_string_lossy().starts_with("rustc_"))
+    file.file_name().is_some_and(|name| name.to_string_lossy().starts_with("rustc_"))
 }
 
 fn entries(folder: &Path) -> Vec<PathBuf> {
-    let mut entries: Vec<_> = folder
-        .read_dir()
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let mut entries: Vec<_> =
+        folder.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
     entries.sort();
     entries
 }

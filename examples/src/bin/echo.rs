@@ -31,10 +31,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    println!(
-        "listening on {}",
-        listener.local_addr().expect("it listens")
-    );
+    println!("listening on {}", listener.local_addr().expect("it listens"));
 
     loop {
         match listener.accept() {

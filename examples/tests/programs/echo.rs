@@ -17,9 +17,7 @@ fn start(command: &mut Command) -> (Program, String) {
 
 fn connect(address: &str) -> TcpStream {
     let stream = TcpStream::connect(address).unwrap();
-    stream
-        .set_read_timeout(Some(Duration::from_secs(60)))
-        .unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     stream
 }
 
@@ -59,25 +57,14 @@ fn an_address_in_use_is_reported() {
     let address = taken.local_addr().unwrap().to_string();
     let ended = run(Command::new(ECHO).arg(&address));
     assert_eq!(ended.status, Some(1), "{ended:?}");
-    assert!(
-        ended
-            .stderr
-            .contains(&format!("cannot listen on {address}")),
-        "{ended:?}"
-    );
+    assert!(ended.stderr.contains(&format!("cannot listen on {address}")), "{ended:?}");
     assert!(ended.stderr.contains("choose another port"), "{ended:?}");
     assert_eq!(ended.stdout, "");
 }
 
 #[test]
 fn a_bad_address_is_reported() {
-    for address in [
-        "nonsense",
-        "127.0.0.1",
-        "127.0.0.1:70000",
-        "",
-        "192.0.2.1:0",
-    ] {
+    for address in ["nonsense", "127.0.0.1", "127.0.0.1:70000", "", "192.0.2.1:0"] {
         let ended = run(Command::new(ECHO).arg(address));
         assert_eq!(ended.status, Some(1), "{ended:?}");
         assert!(ended.stderr.starts_with("echo: "), "{ended:?}");

@@ -10,17 +10,9 @@ fn swarm(arguments: &str) -> Ended {
 
 /// The number that follows `name` at the start of a line.
 fn number(ended: &Ended, name: &str) -> u64 {
-    let line = ended
-        .stdout
-        .lines()
-        .find_map(|line| line.trim_start().strip_prefix(name));
+    let line = ended.stdout.lines().find_map(|line| line.trim_start().strip_prefix(name));
     let line = line.unwrap_or_else(|| panic!("no `{name}` in {ended:?}"));
-    line.split_whitespace()
-        .next()
-        .unwrap()
-        .replace(',', "")
-        .parse()
-        .unwrap()
+    line.split_whitespace().next().unwrap().replace(',', "").parse().unwrap()
 }
 
 /// Checks the exit status, and that the report is whole and its numbers add up.
@@ -29,23 +21,11 @@ fn assert_done(ended: &Ended, clients: u64, rounds: u64) {
     assert_eq!(number(ended, "connections"), clients);
     assert_eq!(number(ended, "messages"), clients * rounds);
     for name in ["throughput", "p50", "p90", "p99", "p99.9", "max"] {
-        assert!(
-            ended.stdout.contains(&format!("{name} ")),
-            "no `{name}` in {ended:?}"
-        );
+        assert!(ended.stdout.contains(&format!("{name} ")), "no `{name}` in {ended:?}");
     }
-    let rows = ended
-        .stdout
-        .lines()
-        .skip_while(|line| !line.starts_with("worker "))
-        .skip(1);
-    let coroutines = |row: &str| {
-        row.split_whitespace()
-            .nth(1)?
-            .replace(',', "")
-            .parse::<u64>()
-            .ok()
-    };
+    let rows = ended.stdout.lines().skip_while(|line| !line.starts_with("worker ")).skip(1);
+    let coroutines =
+        |row: &str| row.split_whitespace().nth(1)?.replace(',', "").parse::<u64>().ok();
     let coroutines: u64 = rows.map(|row| coroutines(row).unwrap()).sum();
     // One at each end, the one that accepts and the one that waits for all. That which draws the
     // progress bar may not have started yet.
@@ -56,10 +36,7 @@ fn assert_done(ended: &Ended, clients: u64, rounds: u64) {
 fn a_small_swarm() {
     let ended = swarm("--clients 50 --rounds 40 --size 100 --workers 2");
     assert_done(&ended, 50, 40);
-    assert!(
-        !ended.stderr.contains("to go"),
-        "the progress bar is for terminals: {ended:?}"
-    );
+    assert!(!ended.stderr.contains("to go"), "the progress bar is for terminals: {ended:?}");
 }
 
 #[test]
@@ -67,11 +44,7 @@ fn any_number_of_workers() {
     for workers in [1, 2, 8] {
         let ended = swarm(&format!("--clients 200 --rounds 10 --workers {workers}"));
         assert_done(&ended, 200, 10);
-        let rows = ended
-            .stdout
-            .lines()
-            .skip_while(|line| !line.starts_with("worker "))
-            .skip(1);
+        let rows = ended.stdout.lines().skip_while(|line| !line.starts_with("worker ")).skip(1);
         assert!(rows.count() >= workers, "{ended:?}");
     }
 }
@@ -79,11 +52,7 @@ fn any_number_of_workers() {
 #[test]
 fn any_size() {
     for size in [1, 16 * 1024, 1_000_000] {
-        assert_done(
-            &swarm(&format!("--clients 10 --rounds 3 --size={size}")),
-            10,
-            3,
-        );
+        assert_done(&swarm(&format!("--clients 10 --rounds 3 --size={size}")), 10, 3);
     }
 }
 
@@ -97,13 +66,7 @@ fn help_is_printed() {
     for option in ["--help", "-h"] {
         let ended = swarm(option);
         assert_eq!((ended.status, ended.stderr.as_str()), (Some(0), ""));
-        for option in [
-            "--clients N",
-            "--rounds N",
-            "--size BYTES",
-            "--workers N",
-            "--help",
-        ] {
+        for option in ["--clients N", "--rounds N", "--size BYTES", "--workers N", "--help"] {
             assert!(ended.stdout.contains(option), "no `{option}` in {ended:?}");
         }
     }
@@ -119,23 +82,14 @@ fn bad_options_are_reported() {
         ("--clients many", "`--clients many`: a whole number"),
         ("--clients -5", "`--clients -5`: a whole number"),
         ("--size 1.5", "`--size 1.5`: a whole number"),
-        (
-            "--rounds 99999999999999999999",
-            "`--rounds 99999999999999999999`: a whole number",
-        ),
+        ("--rounds 99999999999999999999", "`--rounds 99999999999999999999`: a whole number"),
         ("--workers", "`--workers` needs a number"),
-        (
-            "--turbo",
-            "unknown option `--turbo`: valid ones are `--clients`, `--rounds`, `--size`",
-        ),
+        ("--turbo", "unknown option `--turbo`: valid ones are `--clients`, `--rounds`, `--size`"),
         ("100", "unknown option `100`"),
     ] {
         let ended = swarm(arguments);
         assert_eq!(ended.status, Some(2), "{ended:?}");
-        assert!(
-            ended.stderr.contains(complaint),
-            "no `{complaint}` in {ended:?}"
-        );
+        assert!(ended.stderr.contains(complaint), "no `{complaint}` in {ended:?}");
         assert!(ended.stderr.contains("usage: echo_swarm"), "{ended:?}");
         assert_eq!(ended.stdout, "");
     }
@@ -161,46 +115,22 @@ mod descriptor_limit {
     fn the_default_number_of_clients_adapts() {
         let ended = limited_swarm("-n 1040", "--workers 2");
         assert_done(&ended, 500, 20);
-        assert!(
-            ended
-                .stderr
-                .contains("1,040 descriptors allows 500 clients"),
-            "{ended:?}"
-        );
-        assert!(
-            ended.stderr.contains("10,000 would need 20,040"),
-            "{ended:?}"
-        );
+        assert!(ended.stderr.contains("1,040 descriptors allows 500 clients"), "{ended:?}");
+        assert!(ended.stderr.contains("10,000 would need 20,040"), "{ended:?}");
     }
 
     #[test]
     fn a_number_asked_for_is_not_lowered() {
         let ended = limited_swarm("-n 1040", "--clients 501 --workers 2");
-        assert_eq!(
-            (ended.status, ended.stdout.as_str()),
-            (Some(1), ""),
-            "{ended:?}"
-        );
-        assert!(
-            ended
-                .stderr
-                .contains("1,040 descriptors allows 500 clients"),
-            "{ended:?}"
-        );
+        assert_eq!((ended.status, ended.stdout.as_str()), (Some(1), ""), "{ended:?}");
+        assert!(ended.stderr.contains("1,040 descriptors allows 500 clients"), "{ended:?}");
     }
 
     #[test]
     fn a_limit_without_room_for_a_client() {
         let ended = limited_swarm("-n 40", "--workers 2");
-        assert_eq!(
-            (ended.status, ended.stdout.as_str()),
-            (Some(1), ""),
-            "{ended:?}"
-        );
-        assert!(
-            ended.stderr.contains("40 descriptors allows 0 clients"),
-            "{ended:?}"
-        );
+        assert_eq!((ended.status, ended.stdout.as_str()), (Some(1), ""), "{ended:?}");
+        assert!(ended.stderr.contains("40 descriptors allows 0 clients"), "{ended:?}");
     }
 
     #[test]

@@ -30,11 +30,7 @@ pub(crate) struct Ended {
 #[cfg(unix)]
 pub(crate) fn limited(limits: &str, program: &str) -> Command {
     let mut shell = Command::new("sh");
-    shell.args([
-        "-c",
-        &format!("ulimit {limits} && exec \"$0\" \"$@\""),
-        program,
-    ]);
+    shell.args(["-c", &format!("ulimit {limits} && exec \"$0\" \"$@\""), program]);
     shell
 }
 
@@ -43,27 +39,16 @@ pub(crate) fn run(command: &mut Command) -> Ended {
     let mut program = Program::start(command);
     let (stdout, stderr) = (program.stdout.rest(), program.stderr.rest());
     let status = program.child.wait().unwrap().code();
-    Ended {
-        status,
-        stdout,
-        stderr,
-    }
+    Ended { status, stdout, stderr }
 }
 
 impl Program {
     pub(crate) fn start(command: &mut Command) -> Program {
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let stdout = Lines::of(child.stdout.take().unwrap());
         let stderr = Lines::of(child.stderr.take().unwrap());
-        Program {
-            child,
-            stdout,
-            stderr,
-        }
+        Program { child, stdout, stderr }
     }
 
     pub(crate) fn is_running(&mut self) -> bool {

@@ -57,11 +57,7 @@ pub(crate) fn parse(mut words: impl Iterator<Item = String>) -> Result<Request, 
         },
     };
     while let Some(word) = words.next() {
-        let mut value = || {
-            words
-                .next()
-                .ok_or_else(|| format!("`{word}` needs a value"))
-        };
+        let mut value = || words.next().ok_or_else(|| format!("`{word}` needs a value"));
         match word.as_str() {
             "--help" | "-h" => return Ok(Request::Help),
             "--list" => return Ok(Request::List),
@@ -83,11 +79,7 @@ pub(crate) fn parse(mut words: impl Iterator<Item = String>) -> Result<Request, 
     }
     if let Some((name, runtime)) = side {
         let row = rows::find(&name).ok_or_else(|| format!("there is no row `{name}`"))?;
-        return Ok(Request::Side {
-            row,
-            runtime,
-            setup: plan.setup,
-        });
+        return Ok(Request::Side { row, runtime, setup: plan.setup });
     }
     if plan.rows.is_empty() {
         plan.rows = rows::all().filter(|row| !row.extra).collect();
@@ -100,9 +92,8 @@ fn rows_called(name: &str) -> Result<Vec<&'static Row>, String> {
     if let Some(row) = rows::find(name) {
         return Ok(vec![row]);
     }
-    let found: Vec<_> = rows::all()
-        .filter(|row| !row.extra && row.name.starts_with(name))
-        .collect();
+    let found: Vec<_> =
+        rows::all().filter(|row| !row.extra && row.name.starts_with(name)).collect();
     if found.is_empty() {
         Err(format!("there is no row `{name}`, see `--list`"))
     } else {
@@ -111,10 +102,7 @@ fn rows_called(name: &str) -> Result<Vec<&'static Row>, String> {
 }
 
 fn count(text: &str) -> Result<usize, String> {
-    text.parse()
-        .ok()
-        .filter(|n| *n > 0)
-        .ok_or_else(|| format!("`{text}` is not a positive number"))
+    text.parse().ok().filter(|n| *n > 0).ok_or_else(|| format!("`{text}` is not a positive number"))
 }
 
 fn runtime(name: &str) -> Result<Runtime, String> {

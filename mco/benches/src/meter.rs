@@ -74,10 +74,7 @@ impl Meter {
 
     /// What one operation took, of the batches measured.
     pub(crate) fn nanoseconds(&self) -> f64 {
-        assert!(
-            !self.warming_up && self.done > 0,
-            "nothing has been measured"
-        );
+        assert!(!self.warming_up && self.done > 0, "nothing has been measured");
         self.spent.as_nanos() as f64 / self.done as f64
     }
 

@@ -31,11 +31,7 @@ fn main() -> ExitCode {
     match request {
         Request::Help => println!("{USAGE}"),
         Request::List => report::list(),
-        Request::Side {
-            row,
-            runtime,
-            setup,
-        } => session::be_a_side(row, runtime, &setup),
+        Request::Side { row, runtime, setup } => session::be_a_side(row, runtime, &setup),
         Request::Session(plan) => {
             let conditions = Conditions::now(&plan);
             conditions.print();

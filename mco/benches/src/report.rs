@@ -13,18 +13,8 @@ const LOCK: &str = include_str!("../../../Cargo.lock");
 pub(crate) fn list() {
     for row in rows::all() {
         let names: Vec<_> = row.runtimes().into_iter().map(Runtime::name).collect();
-        let extra = if row.extra {
-            " (extra: only when named)"
-        } else {
-            ""
-        };
-        println!(
-            "{:26} {}, {}{extra}; {}",
-            row.name,
-            row.what,
-            row.unit,
-            names.join(", ")
-        );
+        let extra = if row.extra { " (extra: only when named)" } else { "" };
+        println!("{:26} {}, {}{extra}; {}", row.name, row.what, row.unit, names.join(", "));
     }
 }
 
@@ -47,14 +37,8 @@ impl Conditions {
         Self(vec![
             ("versions", built.join(", ")),
             ("go", go_version(plan).unwrap_or("none".into())),
-            (
-                "machine",
-                format!("{cores} cores of {model}, Linux {}", kernel.trim()),
-            ),
-            (
-                "load before",
-                load.split(' ').take(3).collect::<Vec<_>>().join(" "),
-            ),
+            ("machine", format!("{cores} cores of {model}, Linux {}", kernel.trim())),
+            ("load before", load.split(' ').take(3).collect::<Vec<_>>().join(" ")),
             ("workers", plan.setup.workers.to_string()),
             ("rounds", plan.rounds.to_string()),
         ])
@@ -90,11 +74,7 @@ impl Summary {
             n if n % 2 == 0 => f64::midpoint(figures[middle - 1], figures[middle]),
             _ => figures[middle],
         };
-        Some(Self {
-            median,
-            least: figures[0],
-            most: figures[figures.len() - 1],
-        })
+        Some(Self { median, least: figures[0], most: figures[figures.len() - 1] })
     }
 }
 
@@ -113,20 +93,9 @@ struct Verdict {
 
 fn verdicts(measured: &Measured) -> Vec<Verdict> {
     // A side that failed in any round does not count: its other rounds may be the ones it was lucky in.
-    let median = |side: &Side| {
-        side.failure
-            .is_none()
-            .then(|| Summary::of(side))
-            .flatten()
-            .map(|s| s.median)
-    };
-    let of = |runtime| {
-        measured
-            .sides
-            .iter()
-            .find(|side| side.runtime == runtime)
-            .and_then(median)
-    };
+    let median =
+        |side: &Side| side.failure.is_none().then(|| Summary::of(side)).flatten().map(|s| s.median);
+    let of = |runtime| measured.sides.iter().find(|side| side.runtime == runtime).and_then(median);
     let mco = of(Runtime::Mco);
     let best = measured
         .sides
@@ -139,9 +108,8 @@ fn verdicts(measured: &Measured) -> Vec<Verdict> {
         .map(|goal| {
             let (of, limit, reached) = match *goal {
                 Goal::OfBestPeer(limit) => {
-                    let of = best.map_or("best peer".into(), |(_, name)| {
-                        format!("best peer ({name})")
-                    });
+                    let of =
+                        best.map_or("best peer".into(), |(_, name)| format!("best peer ({name})"));
                     (of, limit, mco.zip(best).map(|(mco, (best, _))| mco / best))
                 }
                 Goal::OfFloor(limit) => (
@@ -151,12 +119,7 @@ fn verdicts(measured: &Measured) -> Vec<Verdict> {
                 ),
                 Goal::AtMost(limit) => (FIGURE.into(), limit, mco),
             };
-            Verdict {
-                of,
-                limit,
-                reached,
-                met: reached.is_some_and(|reached| reached <= limit),
-            }
+            Verdict { of, limit, reached, met: reached.is_some_and(|reached| reached <= limit) }
         })
         .collect()
 }
@@ -164,11 +127,7 @@ fn verdicts(measured: &Measured) -> Vec<Verdict> {
 impl Verdict {
     /// A share has a digit more than a figure, as goals are often all but met.
     fn number(&self, reached: f64) -> String {
-        if self.of == FIGURE {
-            number(reached)
-        } else {
-            format!("{reached:.3}")
-        }
+        if self.of == FIGURE { number(reached) } else { format!("{reached:.3}") }
     }
 
     fn word(&self) -> &'static str {
@@ -184,19 +143,12 @@ pub(crate) fn table(plan: &Plan, results: &[Measured]) {
     let columns: Vec<_> = Runtime::ALL
         .into_iter()
         .filter(|runtime| {
-            results
-                .iter()
-                .any(|m| m.sides.iter().any(|side| side.runtime == *runtime))
+            results.iter().any(|m| m.sides.iter().any(|side| side.runtime == *runtime))
         })
         .collect();
     let mut head = vec!["row".into(), "unit".into()];
     head.extend(columns.iter().map(|runtime| runtime.name().to_owned()));
-    head.extend([
-        "share of".into(),
-        "mco's".into(),
-        "goal".into(),
-        "verdict".into(),
-    ]);
+    head.extend(["share of".into(), "mco's".into(), "goal".into(), "verdict".into()]);
     let mut lines = vec![head];
     let (mut met, mut all) = (0, 0);
     for measured in results {
@@ -212,48 +164,31 @@ pub(crate) fn table(plan: &Plan, results: &[Measured]) {
         }
         let verdicts = verdicts(measured);
         met += verdicts.iter().filter(|verdict| verdict.met).count();
-        all += verdicts
-            .iter()
-            .filter(|verdict| verdict.reached.is_some())
-            .count();
+        all += verdicts.iter().filter(|verdict| verdict.reached.is_some()).count();
         if verdicts.is_empty() {
             line.extend(["", "", "", ""].map(String::from));
             lines.push(line);
             continue;
         }
         for verdict in verdicts {
-            let reached = verdict
-                .reached
-                .map_or("-".into(), |reached| verdict.number(reached));
+            let reached = verdict.reached.map_or("-".into(), |reached| verdict.number(reached));
             line.extend([
                 verdict.of.clone(),
                 reached,
                 number(verdict.limit),
                 verdict.word().into(),
             ]);
-            lines.push(std::mem::replace(
-                &mut line,
-                vec![String::new(); 2 + columns.len()],
-            ));
+            lines.push(std::mem::replace(&mut line, vec![String::new(); 2 + columns.len()]));
         }
     }
     let widths: Vec<_> = (0..lines[0].len())
-        .map(|n| {
-            lines
-                .iter()
-                .map(|line| line[n].chars().count())
-                .max()
-                .unwrap_or(0)
-        })
+        .map(|n| lines.iter().map(|line| line[n].chars().count()).max().unwrap_or(0))
         .collect();
     lines.insert(1, widths.iter().map(|width| "-".repeat(*width)).collect());
     println!("\nmedian (least .. most) of {} rounds\n", plan.rounds);
     for line in lines {
-        let cells: Vec<_> = line
-            .iter()
-            .zip(&widths)
-            .map(|(cell, width)| format!("{cell:width$}"))
-            .collect();
+        let cells: Vec<_> =
+            line.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
         println!("| {} |", cells.join(" | "));
     }
     println!("\n{met} of {all} goals met");
@@ -306,9 +241,7 @@ fn json_row(measured: &Measured) -> String {
     let goals: Vec<_> = verdicts(measured)
         .iter()
         .map(|verdict| {
-            let reached = verdict
-                .reached
-                .map_or("null".into(), |reached| format!("{reached}"));
+            let reached = verdict.reached.map_or("null".into(), |reached| format!("{reached}"));
             let (of, limit, met) = (quoted(&verdict.of), verdict.limit, verdict.met);
             format!("{{\"of\": {of}, \"limit\": {limit}, \"reached\": {reached}, \"met\": {met}}}")
         })
@@ -324,11 +257,7 @@ fn json_row(measured: &Measured) -> String {
 }
 
 fn json_side(side: &Side) -> String {
-    let mut text = format!(
-        "{}: {{\"figures\": {:?}",
-        quoted(side.runtime.name()),
-        side.figures
-    );
+    let mut text = format!("{}: {{\"figures\": {:?}", quoted(side.runtime.name()), side.figures);
     if let Some(s) = Summary::of(side) {
         let _ = write!(
             text,

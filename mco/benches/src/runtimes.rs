@@ -20,14 +20,8 @@ pub(crate) enum Runtime {
 }
 
 impl Runtime {
-    pub(crate) const ALL: [Self; 6] = [
-        Self::Mco,
-        Self::Tokio,
-        Self::Flume,
-        Self::May,
-        Self::Epoll,
-        Self::Go,
-    ];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Mco, Self::Tokio, Self::Flume, Self::May, Self::Epoll, Self::Go];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -60,17 +54,11 @@ pub(crate) struct Setup {
 
 impl Setup {
     pub(crate) fn with_stacks_of(self, bytes: usize) -> Self {
-        Self {
-            stack_size: Some(bytes),
-            ..self
-        }
+        Self { stack_size: Some(bytes), ..self }
     }
 
     pub(crate) fn keeping(self, stacks: usize) -> Self {
-        Self {
-            kept_stacks: Some(stacks),
-            ..self
-        }
+        Self { kept_stacks: Some(stacks), ..self }
     }
 }
 

@@ -11,11 +11,7 @@ pub(crate) fn cpu_time() -> Duration {
     let mut usage = MaybeUninit::<libc::rusage>::uninit();
     // SAFETY: `usage` is a writable place for one `rusage`, which `getrusage` fills when it returns 0.
     let usage = unsafe {
-        assert_eq!(
-            libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr()),
-            0,
-            "`getrusage` failed"
-        );
+        assert_eq!(libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr()), 0, "`getrusage` failed");
         usage.assume_init()
     };
     let span = |t: libc::timeval| Duration::new(t.tv_sec as u64, t.tv_usec as u32 * 1000);
@@ -34,12 +30,6 @@ fn kibibytes(path: &str, field: &str) -> u64 {
     let text =
         fs::read_to_string(path).unwrap_or_else(|fault| panic!("could not read `{path}`: {fault}"));
     text.lines()
-        .find_map(|line| {
-            line.strip_prefix(field)?
-                .split_whitespace()
-                .next()?
-                .parse()
-                .ok()
-        })
+        .find_map(|line| line.strip_prefix(field)?.split_whitespace().next()?.parse().ok())
         .unwrap_or_else(|| panic!("`{path}` has no `{field}`"))
 }

@@ -79,8 +79,7 @@ impl Builder {
     }
 }
 
-/// What `go!(target, closure)` accepts as its target: a [`Builder`], a [`Scope`], a name, a stack
-/// size in bytes, or a name and a stack size.
+/// What `go!(target, closure)` accepts as its target: a [`Scope`], or what can be made a builder.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the target of `go!`",
     label = "not a target",
@@ -95,8 +94,21 @@ pub trait Spawn<F> {
     fn spawn_on(self, f: F) -> Self::Handle;
 }
 
-impl<F, T> Spawn<F> for Builder
+/// What stands for a [`Builder`]: a name, a stack size in bytes, or both.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the target of `go!`",
+    label = "not a target",
+    note = "a target is a `Builder`, a `&Scope`, a name (`&str` or `String`), a stack size in bytes \
+            (`usize` or `i32`), or a name and a stack size"
+)]
+pub trait IntoBuilder {
+    /// The builder that it stands for.
+    fn into_builder(self) -> Builder;
+}
+
+impl<B, F, T> Spawn<F> for B
 where
+    B: IntoBuilder,
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
@@ -104,7 +116,7 @@ where
 
     #[track_caller]
     fn spawn_on(self, f: F) -> JoinHandle<T> {
-        self.spawn(f)
+        self.into_builder().spawn(f)
     }
 }
 
@@ -121,25 +133,18 @@ where
     }
 }
 
-/// The targets that stand for a builder.
-macro_rules! spawn_on_builder {
+macro_rules! into_builder {
     ($($target:ty: |$self:ident| $builder:expr;)*) => {$(
-        impl<F, T> Spawn<F> for $target
-        where
-            F: FnOnce() -> T + Send + 'static,
-            T: Send + 'static,
-        {
-            type Handle = JoinHandle<T>;
-
-            #[track_caller]
-            fn spawn_on($self, f: F) -> JoinHandle<T> {
-                $builder.spawn(f)
+        impl IntoBuilder for $target {
+            fn into_builder($self) -> Builder {
+                $builder
             }
         }
     )*};
 }
 
-spawn_on_builder! {
+into_builder! {
+    Builder: |self| self;
     &str: |self| Builder::new().name(self);
     String: |self| Builder::new().name(self);
     usize: |self| Builder::new().stack_size(self);

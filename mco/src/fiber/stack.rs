@@ -423,6 +423,9 @@ fn hard_limit() -> usize {
     1 << 30
 }
 
+/// No system here has smaller pages.
+pub(super) const SMALLEST_PAGE: usize = 4096;
+
 /// The size of a page of memory, in bytes.
 #[cfg(unix)]
 pub(super) fn page_size() -> usize {

@@ -411,8 +411,21 @@ impl Local {
         {
             return Some(task);
         }
-        let ready = self.ready.borrow_mut().pop_front();
-        ready.or_else(|| self.worker.newest.take()).or_else(|| self.fresh.pop())
+        self.next_ready().or_else(|| self.worker.newest.take()).or_else(|| self.fresh.pop())
+    }
+
+    /// The next woken one. With many of them each is found outside the cache, so those behind it
+    /// are fetched meanwhile.
+    fn next_ready(&self) -> Option<TaskRef> {
+        let mut ready = self.ready.borrow_mut();
+        let next = ready.pop_front();
+        if let Some(task) = ready.front() {
+            task.prefetch_stack();
+        }
+        if let Some(task) = ready.get(1) {
+            task.prefetch_header();
+        }
+        next
     }
 
     /// The fresh coroutine that has waited longest: from outside, or from the far end of the queue.

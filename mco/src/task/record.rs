@@ -24,9 +24,10 @@ pub(crate) enum Reason {
     Connect,
     /// A job that runs on a thread of its own.
     Blocking,
+    Future,
 }
 
-const REASONS: [Reason; 10] = [
+const REASONS: [Reason; 11] = [
     Reason::None,
     Reason::Park,
     Reason::Sleep,
@@ -37,6 +38,7 @@ const REASONS: [Reason; 10] = [
     Reason::Accept,
     Reason::Connect,
     Reason::Blocking,
+    Reason::Future,
 ];
 
 impl fmt::Display for Reason {
@@ -52,6 +54,7 @@ impl fmt::Display for Reason {
             Reason::Accept => "accept",
             Reason::Connect => "connect",
             Reason::Blocking => "blocking job",
+            Reason::Future => "future",
         })
     }
 }

@@ -57,7 +57,7 @@ pub(super) struct Heaps<T, const WORDS: usize> {
     slab: Slab<T>,
     /// The first tree of each heap, or `NIL`. In cells, like all the links: to find the
     /// earliest timer, trees are joined, although for the caller nothing changes.
-    first: Box<[[Cell<u32>; HEAPS_PER_WORD as usize]; WORDS]>,
+    first: [[Cell<u32>; HEAPS_PER_WORD as usize]; WORDS],
     /// A bit for each heap, set unless the heap is empty.
     occupied: [u64; WORDS],
 }
@@ -99,7 +99,7 @@ impl<T, const WORDS: usize> Heaps<T, WORDS> {
     pub(super) fn new() -> Self {
         Self {
             slab: Slab::new(),
-            first: Box::new([const { [const { Cell::new(NIL) }; HEAPS_PER_WORD as usize] }; WORDS]),
+            first: [const { [const { Cell::new(NIL) }; HEAPS_PER_WORD as usize] }; WORDS],
             occupied: [0; WORDS],
         }
     }

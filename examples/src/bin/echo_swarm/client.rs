@@ -37,13 +37,7 @@ impl Client {
         let stream =
             connect().map_err(|error| format!("client {number} cannot connect: {error}"))?;
         let buffer = vec![0; message_size.min(PIECE)];
-        Ok(Client {
-            number,
-            stream,
-            message_size,
-            sent: buffer.clone(),
-            received: buffer,
-        })
+        Ok(Client { number, stream, message_size, sent: buffer.clone(), received: buffer })
     }
 
     /// Sends a message and compares what comes back with it. The error says what is wrong.
@@ -54,16 +48,12 @@ impl Client {
             let length = PIECE.min(self.message_size - done);
             let (sent, received) = (&mut self.sent[..length], &mut self.received[..length]);
             content.fill(sent);
-            let moved = self
-                .stream
-                .write_all(sent)
-                .and_then(|()| self.stream.read_exact(received));
+            let moved = self.stream.write_all(sent).and_then(|()| self.stream.read_exact(received));
             let wrong = match moved {
                 Ok(()) => first_difference(sent, received, done),
-                Err(error) => Some(format!(
-                    "expected bytes {done}..{} back: {error}",
-                    done + length
-                )),
+                Err(error) => {
+                    Some(format!("expected bytes {done}..{} back: {error}", done + length))
+                }
             };
             if let Some(wrong) = wrong {
                 return Err(format!("client {}, round {round}: {wrong}", self.number));
@@ -75,31 +65,19 @@ impl Client {
 
     /// Ends the connection, on which nothing must be left.
     pub(crate) fn close(mut self) -> Result<(), String> {
-        let end = self
-            .stream
-            .shutdown(Shutdown::Write)
-            .and_then(|()| self.stream.read(&mut [0]));
+        let end = self.stream.shutdown(Shutdown::Write).and_then(|()| self.stream.read(&mut [0]));
         match end {
             Ok(0) => Ok(()),
-            Ok(_) => Err(format!(
-                "client {}: expected the end, more bytes came",
-                self.number
-            )),
+            Ok(_) => Err(format!("client {}: expected the end, more bytes came", self.number)),
             Err(error) => Err(format!("client {}: expected the end: {error}", self.number)),
         }
     }
 }
 
 fn first_difference(sent: &[u8], received: &[u8], offset: usize) -> Option<String> {
-    let at = sent
-        .iter()
-        .zip(received)
-        .position(|(sent, received)| sent != received)?;
+    let at = sent.iter().zip(received).position(|(sent, received)| sent != received)?;
     let (expected, found) = (sent[at], received[at]);
-    Some(format!(
-        "expected byte {} to be {expected:#04x}, found {found:#04x}",
-        offset + at
-    ))
+    Some(format!("expected byte {} to be {expected:#04x}, found {found:#04x}", offset + at))
 }
 
 /// Bytes that look random, and that no other client or round has (the generator is splitmix64).
@@ -109,9 +87,7 @@ struct Content {
 
 impl Content {
     fn new(client: usize, round: u64) -> Content {
-        let mut content = Content {
-            state: client as u64,
-        };
+        let mut content = Content { state: client as u64 };
         content.state = content.next() ^ round;
         content
     }
@@ -184,19 +160,13 @@ mod tests {
     #[test]
     fn a_changed_byte_is_found() {
         let said = echo_changed(1000, |bytes| bytes[713] ^= 0xff).unwrap_err();
-        assert!(
-            said.starts_with("client 5, round 7: expected byte 713 to be 0x"),
-            "{said}"
-        );
+        assert!(said.starts_with("client 5, round 7: expected byte 713 to be 0x"), "{said}");
     }
 
     #[test]
     fn a_missing_byte_is_found() {
         let said = echo_changed(1000, |bytes| bytes.truncate(999)).unwrap_err();
-        assert!(
-            said.starts_with("client 5, round 7: expected bytes 0..1000 back: "),
-            "{said}"
-        );
+        assert!(said.starts_with("client 5, round 7: expected bytes 0..1000 back: "), "{said}");
     }
 
     #[test]
@@ -212,9 +182,7 @@ mod tests {
             Content::new(client, round).fill(&mut bytes);
             bytes
         };
-        let mut all: Vec<_> = (0..100)
-            .flat_map(|c| (0..100).map(move |r| content(c, r)))
-            .collect();
+        let mut all: Vec<_> = (0..100).flat_map(|c| (0..100).map(move |r| content(c, r))).collect();
         all.sort_unstable();
         all.dedup();
         assert_eq!(all.len(), 100 * 100);

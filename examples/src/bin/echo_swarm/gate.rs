@@ -21,21 +21,14 @@ pub(crate) struct Pass {
 impl Gate {
     /// The caller becomes the keeper.
     pub(crate) fn new(limit: usize) -> Gate {
-        Gate {
-            keeper: coroutine::current(),
-            limit,
-            inside: Arc::default(),
-        }
+        Gate { keeper: coroutine::current(), limit, inside: Arc::default() }
     }
 
     /// Waits until there is room for one more.
     pub(crate) fn admit(&self) -> Pass {
         self.wait_until_below(self.limit);
         self.inside.fetch_add(1, Ordering::Relaxed);
-        Pass {
-            keeper: self.keeper.clone(),
-            inside: self.inside.clone(),
-        }
+        Pass { keeper: self.keeper.clone(), inside: self.inside.clone() }
     }
 
     /// Waits until nobody is inside.

@@ -58,28 +58,17 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<ExitCode, String> {
-    let workers = options
-        .workers
-        .unwrap_or_else(|| mco::config().get_workers());
-    let runtime = Runtime::builder()
-        .workers(workers)
-        .build()
-        .map_err(|error| error.to_string())?;
+    let workers = options.workers.unwrap_or_else(|| mco::config().get_workers());
+    let runtime = Runtime::builder().workers(workers).build().map_err(|error| error.to_string())?;
     let clients = descriptors::clients(options.clients, workers)?;
-    let plan = Plan {
-        clients,
-        rounds: options.rounds,
-        size: options.size,
-    };
+    let plan = Plan { clients, rounds: options.rounds, size: options.size };
     println!(
         "{} clients, {} rounds of {} bytes, {workers} workers\n",
         HumanCount(clients as u64),
         HumanCount(plan.rounds),
         HumanCount(plan.size as u64),
     );
-    let outcome = runtime
-        .run(|| swarm::run(plan))
-        .map_err(|error| error.to_string())?;
+    let outcome = runtime.run(|| swarm::run(plan)).map_err(|error| error.to_string())?;
     report::print(plan, &outcome, &latency::merged());
     if outcome.faults.is_empty() {
         return Ok(ExitCode::SUCCESS);

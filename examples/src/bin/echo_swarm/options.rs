@@ -23,12 +23,7 @@ pub(crate) struct Options {
 
 /// `None`: help is asked for.
 pub(crate) fn parse(mut words: impl Iterator<Item = String>) -> Result<Option<Options>, String> {
-    let mut options = Options {
-        clients: None,
-        rounds: 20,
-        size: 1024,
-        workers: None,
-    };
+    let mut options = Options { clients: None, rounds: 20, size: 1024, workers: None };
     while let Some(word) = words.next() {
         let (name, value) = match word.split_once('=') {
             Some((name, value)) => (name, Some(value.to_owned())),
@@ -58,8 +53,8 @@ fn count<N: FromStr + PartialEq + Default>(name: &str, value: Option<String>) ->
     match value.parse() {
         Ok(number) if number != N::default() => Ok(number),
         Ok(_) => Err(format!("`{name} {value}`: at least 1 is needed")),
-        Err(_) => Err(format!(
-            "`{name} {value}`: a whole number is needed, and not too large a one"
-        )),
+        Err(_) => {
+            Err(format!("`{name} {value}`: a whole number is needed, and not too large a one"))
+        }
     }
 }

@@ -14,16 +14,8 @@ pub(crate) fn print(plan: Plan, outcome: &Outcome, latencies: &Histogram<u64>) {
     let (messages, seconds) = (latencies.len(), outcome.exchanging.as_secs_f64());
     let per_second = messages as f64 / seconds;
     let mebibytes = per_second * plan.size as f64 / f64::from(1 << 20);
-    println!(
-        "connections  {} in {:.2?}",
-        HumanCount(outcome.connected),
-        outcome.connecting
-    );
-    println!(
-        "messages     {} in {:.2?}",
-        HumanCount(messages),
-        outcome.exchanging
-    );
+    println!("connections  {} in {:.2?}", HumanCount(outcome.connected), outcome.connecting);
+    println!("messages     {} in {:.2?}", HumanCount(messages), outcome.exchanging);
     println!(
         "throughput   {} messages/s, {mebibytes:.1} MiB/s each way",
         HumanCount(per_second as u64)
@@ -53,20 +45,12 @@ fn print_workers(outcome: &Outcome) {
         let live = before.map_or(0, |before| before.live());
         let resumed = after.resumed() - before.map_or(0, |before| before.resumed());
         let (live, resumed) = (HumanCount(live as u64), HumanCount(resumed));
-        println!(
-            "  {index:<10} {:>11} {:>12}",
-            live.to_string(),
-            resumed.to_string()
-        );
+        println!("  {index:<10} {:>11} {:>12}", live.to_string(), resumed.to_string());
     }
 }
 
 pub(crate) fn print_faults(plan: Plan, faults: &[String]) {
-    eprintln!(
-        "echo_swarm: {} of {} clients failed:",
-        faults.len(),
-        plan.clients
-    );
+    eprintln!("echo_swarm: {} of {} clients failed:", faults.len(), plan.clients);
     for fault in faults.iter().take(FAULTS_SHOWN) {
         eprintln!("  {fault}");
     }

@@ -52,11 +52,7 @@ pub(crate) fn run(plan: Plan) -> io::Result<Outcome> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
     let server = coroutine::spawn(move || server::serve(&listener));
-    let swarm = Swarm {
-        plan,
-        server: address,
-        done: AtomicU64::new(0),
-    };
+    let swarm = Swarm { plan, server: address, done: AtomicU64::new(0) };
     let bar = progress_bar(plan);
 
     let outcome = coroutine::scope(|s| {
@@ -77,21 +73,12 @@ pub(crate) fn run(plan: Plan) -> io::Result<Outcome> {
         for client in &clients {
             client.coroutine().unpark();
         }
-        let ends = clients
-            .into_iter()
-            .map(|client| client.join().unwrap_or_else(failed));
+        let ends = clients.into_iter().map(|client| client.join().unwrap_or_else(failed));
         let faults = ends.filter_map(Result::err).collect();
         let exchanging = start.elapsed();
         let after = runtime::metrics();
         drawing.cancel();
-        Outcome {
-            connected,
-            connecting,
-            exchanging,
-            before,
-            after,
-            faults,
-        }
+        Outcome { connected, connecting, exchanging, before, after, faults }
     });
     bar.finish_and_clear();
     server.cancel();
@@ -136,7 +123,5 @@ fn progress_bar(plan: Plan) -> ProgressBar {
 
 /// What is said of a client that never got a stack, or panicked.
 fn failed(payload: Box<dyn Any + Send>) -> Result<(), String> {
-    Err(payload
-        .downcast::<String>()
-        .map_or_else(|_| "a client panicked".to_owned(), |text| *text))
+    Err(payload.downcast::<String>().map_or_else(|_| "a client panicked".to_owned(), |text| *text))
 }

@@ -14,13 +14,9 @@ pub(crate) const ROWS: &[Row] = &[
         goals: &[Goal::OfBestPeer(0.8)],
         extra: false,
         work: Work::Alone(&[
-            (Runtime::Mco, |setup| {
-                sleeps::mco(&setup.keeping(25_000), true)
-            }),
+            (Runtime::Mco, |setup| sleeps::mco(&setup.keeping(25_000), true)),
             (Runtime::Tokio, |setup| sleeps::tokio(setup, true)),
-            (Runtime::May, |setup| {
-                sleeps::may(&setup.keeping(25_000), true)
-            }),
+            (Runtime::May, |setup| sleeps::may(&setup.keeping(25_000), true)),
         ]),
     },
     Row {
@@ -42,15 +38,9 @@ pub(crate) const ROWS: &[Row] = &[
         goals: &[Goal::AtMost(0.5)],
         extra: false,
         work: Work::Alone(&[
-            (Runtime::Mco, |setup| {
-                idlers::mco(setup, 10_000, Rest::Asleep).percent
-            }),
-            (Runtime::Tokio, |setup| {
-                idlers::tokio(setup, 10_000, Rest::Asleep).percent
-            }),
-            (Runtime::May, |setup| {
-                idlers::may(setup, 10_000, Rest::Asleep).percent
-            }),
+            (Runtime::Mco, |setup| idlers::mco(setup, 10_000, Rest::Asleep).percent),
+            (Runtime::Tokio, |setup| idlers::tokio(setup, 10_000, Rest::Asleep).percent),
+            (Runtime::May, |setup| idlers::may(setup, 10_000, Rest::Asleep).percent),
         ]),
     },
     Row {
@@ -63,9 +53,7 @@ pub(crate) const ROWS: &[Row] = &[
             (Runtime::Mco, |setup| {
                 idlers::mco(&setup.with_stacks_of(64 << 10), 20_000, Rest::Parked).bytes
             }),
-            (Runtime::Tokio, |setup| {
-                idlers::tokio(setup, 20_000, Rest::Parked).bytes
-            }),
+            (Runtime::Tokio, |setup| idlers::tokio(setup, 20_000, Rest::Parked).bytes),
             (Runtime::May, |setup| {
                 idlers::may(&setup.with_stacks_of(64 << 10), 20_000, Rest::Parked).bytes
             }),
@@ -78,15 +66,9 @@ pub(crate) const ROWS: &[Row] = &[
         goals: &[Goal::AtMost(8400.0)],
         extra: false,
         work: Work::Alone(&[
-            (Runtime::Mco, |setup| {
-                idlers::mco(setup, 20_000, Rest::Parked).bytes
-            }),
-            (Runtime::Tokio, |setup| {
-                idlers::tokio(setup, 20_000, Rest::Parked).bytes
-            }),
-            (Runtime::May, |setup| {
-                idlers::may(setup, 20_000, Rest::Parked).bytes
-            }),
+            (Runtime::Mco, |setup| idlers::mco(setup, 20_000, Rest::Parked).bytes),
+            (Runtime::Tokio, |setup| idlers::tokio(setup, 20_000, Rest::Parked).bytes),
+            (Runtime::May, |setup| idlers::may(setup, 20_000, Rest::Parked).bytes),
         ]),
     },
     Row {
@@ -99,9 +81,7 @@ pub(crate) const ROWS: &[Row] = &[
             (Runtime::Mco, |setup| {
                 idlers::mco(&setup.with_stacks_of(64 << 10), 1_000_000, Rest::Parked).bytes
             }),
-            (Runtime::Tokio, |setup| {
-                idlers::tokio(setup, 1_000_000, Rest::Parked).bytes
-            }),
+            (Runtime::Tokio, |setup| idlers::tokio(setup, 1_000_000, Rest::Parked).bytes),
             (Runtime::May, |setup| {
                 idlers::may(&setup.with_stacks_of(64 << 10), 1_000_000, Rest::Parked).bytes
             }),
@@ -130,8 +110,7 @@ mod sleeps {
             let all: Vec<_> = (0..COROUTINES)
                 .map(|n| mco::coroutine::spawn(move || mco::coroutine::sleep(nap(n))))
                 .collect();
-            all.into_iter()
-                .for_each(|coroutine| coroutine.join().unwrap());
+            all.into_iter().for_each(|coroutine| coroutine.join().unwrap());
         }
 
         on_mco(setup, || {
@@ -149,9 +128,8 @@ mod sleeps {
 
     pub(crate) fn tokio(setup: &Setup, warm: bool) -> f64 {
         async fn lap() {
-            let all: Vec<_> = (0..COROUTINES)
-                .map(|n| tokio::spawn(tokio::time::sleep(nap(n))))
-                .collect();
+            let all: Vec<_> =
+                (0..COROUTINES).map(|n| tokio::spawn(tokio::time::sleep(nap(n)))).collect();
             for task in all {
                 task.await.unwrap();
             }
@@ -174,11 +152,9 @@ mod sleeps {
 
     pub(crate) fn may(setup: &Setup, warm: bool) -> f64 {
         fn lap() {
-            let all: Vec<_> = (0..COROUTINES)
-                .map(|n| may_spawn(move || may::coroutine::sleep(nap(n))))
-                .collect();
-            all.into_iter()
-                .for_each(|coroutine| coroutine.join().unwrap());
+            let all: Vec<_> =
+                (0..COROUTINES).map(|n| may_spawn(move || may::coroutine::sleep(nap(n)))).collect();
+            all.into_iter().for_each(|coroutine| coroutine.join().unwrap());
         }
 
         on_may(setup, move || {
@@ -252,10 +228,7 @@ mod idlers {
         /// When they have rested for a while.
         fn end(self) -> Cost {
             let used = (cpu_time() - self.cpu).as_secs_f64();
-            Cost {
-                bytes: self.bytes,
-                percent: 100.0 * used / self.since.elapsed().as_secs_f64(),
-            }
+            Cost { bytes: self.bytes, percent: 100.0 * used / self.since.elapsed().as_secs_f64() }
         }
     }
 

@@ -40,11 +40,7 @@ pub(crate) enum Work {
     /// The process measures itself and gives the figure.
     Alone(Sides<fn(&Setup) -> f64>),
     /// The process serves until it is told to end, `wrk` drives it, and the session takes the figure.
-    Served {
-        sides: Sides<fn(&Setup)>,
-        load: Load,
-        figure: Figure,
-    },
+    Served { sides: Sides<fn(&Setup)>, load: Load, figure: Figure },
 }
 
 /// What `wrk` does to a server.
@@ -73,16 +69,9 @@ impl Row {
 
 /// Every row, in the order of the report.
 pub(crate) fn all() -> impl Iterator<Item = &'static Row> {
-    [
-        yields::ROWS,
-        spawn::ROWS,
-        skynet::ROWS,
-        idle::ROWS,
-        http::ROWS,
-        sync::ROWS,
-    ]
-    .into_iter()
-    .flatten()
+    [yields::ROWS, spawn::ROWS, skynet::ROWS, idle::ROWS, http::ROWS, sync::ROWS]
+        .into_iter()
+        .flatten()
 }
 
 pub(crate) fn find(name: &str) -> Option<&'static Row> {

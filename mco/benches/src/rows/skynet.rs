@@ -11,11 +11,7 @@ pub(crate) const ROWS: &[Row] = &[Row {
     unit: "ns per leaf",
     goals: &[Goal::OfBestPeer(0.12)],
     extra: false,
-    work: Work::Alone(&[
-        (Runtime::Mco, mco),
-        (Runtime::Tokio, tokio),
-        (Runtime::May, may),
-    ]),
+    work: Work::Alone(&[(Runtime::Mco, mco), (Runtime::Tokio, tokio), (Runtime::May, may)]),
 }];
 
 const LEAVES: u64 = 1_000_000;
@@ -32,21 +28,13 @@ fn mco(setup: &Setup) -> f64 {
             let first = first + n as u64 * share;
             mco::coroutine::spawn(move || node(first, share))
         });
-        children
-            .into_iter()
-            .map(|child| child.join().unwrap())
-            .sum()
+        children.into_iter().map(|child| child.join().unwrap()).sum()
     }
 
     on_mco(setup, || {
         let mut meter = Meter::fixed(setup, LEAVES);
         while let Some(leaves) = meter.next_batch() {
-            assert_eq!(
-                mco::coroutine::spawn(move || node(0, leaves))
-                    .join()
-                    .unwrap(),
-                SUM
-            );
+            assert_eq!(mco::coroutine::spawn(move || node(0, leaves)).join().unwrap(), SUM);
         }
         meter.nanoseconds()
     })
@@ -88,10 +76,7 @@ fn may(setup: &Setup) -> f64 {
             let first = first + n as u64 * share;
             may_spawn(move || node(first, share))
         });
-        children
-            .into_iter()
-            .map(|child| child.join().unwrap())
-            .sum()
+        children.into_iter().map(|child| child.join().unwrap()).sum()
     }
 
     let mut meter = Meter::fixed(setup, LEAVES);

@@ -40,10 +40,7 @@ mod one {
             let mut meter = Meter::growing(setup, 1);
             while let Some(coroutines) = meter.next_batch() {
                 for n in 0..coroutines {
-                    assert_eq!(
-                        mco::coroutine::spawn(move || black_box(n)).join().unwrap(),
-                        n
-                    );
+                    assert_eq!(mco::coroutine::spawn(move || black_box(n)).join().unwrap(), n);
                 }
             }
             meter.nanoseconds()
@@ -85,13 +82,10 @@ mod many {
         on_mco(setup, || {
             let mut meter = Meter::fixed(setup, COROUTINES);
             while let Some(coroutines) = meter.next_batch() {
-                let all: Vec<_> = (0..coroutines)
-                    .map(|n| mco::coroutine::spawn(move || black_box(n)))
-                    .collect();
+                let all: Vec<_> =
+                    (0..coroutines).map(|n| mco::coroutine::spawn(move || black_box(n))).collect();
                 assert_eq!(
-                    all.into_iter()
-                        .map(|coroutine| coroutine.join().unwrap())
-                        .sum::<u64>(),
+                    all.into_iter().map(|coroutine| coroutine.join().unwrap()).sum::<u64>(),
                     SUM
                 );
             }
@@ -103,9 +97,8 @@ mod many {
         let mut meter = Meter::fixed(setup, COROUTINES);
         on_tokio(setup, async move {
             while let Some(tasks) = meter.next_batch() {
-                let all: Vec<_> = (0..tasks)
-                    .map(|n| tokio::spawn(async move { black_box(n) }))
-                    .collect();
+                let all: Vec<_> =
+                    (0..tasks).map(|n| tokio::spawn(async move { black_box(n) })).collect();
                 let mut sum = 0;
                 for task in all {
                     sum += task.await.unwrap();
@@ -120,13 +113,10 @@ mod many {
         let mut meter = Meter::fixed(setup, COROUTINES);
         on_may(setup, move || {
             while let Some(coroutines) = meter.next_batch() {
-                let all: Vec<_> = (0..coroutines)
-                    .map(|n| may_spawn(move || black_box(n)))
-                    .collect();
+                let all: Vec<_> =
+                    (0..coroutines).map(|n| may_spawn(move || black_box(n))).collect();
                 assert_eq!(
-                    all.into_iter()
-                        .map(|coroutine| coroutine.join().unwrap())
-                        .sum::<u64>(),
+                    all.into_iter().map(|coroutine| coroutine.join().unwrap()).sum::<u64>(),
                     SUM
                 );
             }

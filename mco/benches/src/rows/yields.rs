@@ -89,9 +89,7 @@ mod many {
                         })
                     })
                     .collect();
-                coroutines
-                    .into_iter()
-                    .for_each(|coroutine| coroutine.join().unwrap());
+                coroutines.into_iter().for_each(|coroutine| coroutine.join().unwrap());
             }
             meter.nanoseconds()
         })
@@ -131,9 +129,7 @@ mod many {
                         })
                     })
                     .collect();
-                coroutines
-                    .into_iter()
-                    .for_each(|coroutine| coroutine.join().unwrap());
+                coroutines.into_iter().for_each(|coroutine| coroutine.join().unwrap());
             }
             meter.nanoseconds()
         })

@@ -24,9 +24,8 @@ impl Child {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let name = command.get_program().to_string_lossy().into_owned();
-        let mut process = command
-            .spawn()
-            .map_err(|fault| format!("could not start `{name}`: {fault}"))?;
+        let mut process =
+            command.spawn().map_err(|fault| format!("could not start `{name}`: {fault}"))?;
         let output = process.stdout.take().expect("standard output is piped");
         let mut errors = process.stderr.take().expect("standard error is piped");
         let (sender, lines) = channel();
@@ -46,11 +45,7 @@ impl Child {
                 }
             }
         });
-        Ok(Self {
-            process,
-            lines,
-            errors: first_errors,
-        })
+        Ok(Self { process, lines, errors: first_errors })
     }
 
     /// Sends it a line. That it may have ended shows when its answer is waited for.
@@ -64,10 +59,7 @@ impl Child {
     pub(super) fn word_after(&mut self, key: &str, limit: Duration) -> Result<String, String> {
         let end = Instant::now() + limit;
         loop {
-            match self
-                .lines
-                .recv_timeout(end.saturating_duration_since(Instant::now()))
-            {
+            match self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
                 Ok(line) => {
                     if let Some((first, rest)) = line.split_once(' ')
                         && first == key
@@ -113,11 +105,7 @@ impl Child {
         let text = String::from_utf8_lossy(&errors);
         let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
         let words = lines.take(2).collect::<Vec<_>>().join(" ");
-        if words.is_empty() {
-            "it said nothing".into()
-        } else {
-            words.chars().take(300).collect()
-        }
+        if words.is_empty() { "it said nothing".into() } else { words.chars().take(300).collect() }
     }
 }
 

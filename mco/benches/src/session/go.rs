@@ -8,11 +8,7 @@ use std::process::Command;
 
 /// What `go version` says, where there is a Go and it is asked for.
 pub(crate) fn version(plan: &Plan) -> Option<String> {
-    if plan
-        .only
-        .as_ref()
-        .is_some_and(|only| !only.contains(&Runtime::Go))
-    {
+    if plan.only.as_ref().is_some_and(|only| !only.contains(&Runtime::Go)) {
         return None;
     }
     let output = Command::new("go").arg("version").output().ok()?;
@@ -32,11 +28,7 @@ impl Program {
         let path = std::env::temp_dir().join(format!("mco-benches-{}.go", std::process::id()));
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("go");
         let mut build = Command::new("go");
-        build
-            .args(["build", "-o"])
-            .arg(&path)
-            .arg(".")
-            .current_dir(source);
+        build.args(["build", "-o"]).arg(&path).arg(".").current_dir(source);
         let output = build.output().ok()?;
         if !output.status.success() {
             eprintln!(
@@ -45,15 +37,9 @@ impl Program {
             );
             return None;
         }
-        let mut program = Self {
-            path,
-            rows: Vec::new(),
-        };
+        let mut program = Self { path, rows: Vec::new() };
         let list = Command::new(&program.path).arg("list").output().ok()?;
-        program.rows = String::from_utf8_lossy(&list.stdout)
-            .lines()
-            .map(str::to_owned)
-            .collect();
+        program.rows = String::from_utf8_lossy(&list.stdout).lines().map(str::to_owned).collect();
         Some(program)
     }
 

@@ -37,10 +37,7 @@ pub(crate) struct Measured {
 
 pub(crate) fn run(plan: &Plan) -> Vec<Measured> {
     let go = go::Program::build(plan);
-    plan.rows
-        .iter()
-        .map(|row| measure(plan, row, go.as_ref()))
-        .collect()
+    plan.rows.iter().map(|row| measure(plan, row, go.as_ref())).collect()
 }
 
 fn measure(plan: &Plan, row: &'static Row, go: Option<&go::Program>) -> Measured {
@@ -51,11 +48,7 @@ fn measure(plan: &Plan, row: &'static Row, go: Option<&go::Program>) -> Measured
     runtimes.retain(|runtime| plan.only.as_ref().is_none_or(|only| only.contains(runtime)));
     let mut sides: Vec<Side> = runtimes
         .into_iter()
-        .map(|runtime| Side {
-            runtime,
-            figures: Vec::new(),
-            failure: None,
-        })
+        .map(|runtime| Side { runtime, figures: Vec::new(), failure: None })
         .collect();
     for round in 0..plan.rounds {
         eprint!("{} {}/{}:", row.name, round + 1, plan.rounds);
@@ -97,20 +90,14 @@ fn figure(
         Work::Alone(_) => {
             let mut child = Child::start(command)?;
             let value = child.word_after("value", Duration::from_secs(60))?;
-            value
-                .parse()
-                .map_err(|_| format!("its value was `{value}`"))
+            value.parse().map_err(|_| format!("its value was `{value}`"))
         }
-        Work::Served {
-            ref load,
-            figure: Figure::CpuMicroseconds,
-            ..
-        } => cpu_per_request(plan, command, load),
-        Work::Served {
-            ref load,
-            figure: Figure::SystemCalls,
-            ..
-        } => calls_per_request(plan, command, load),
+        Work::Served { ref load, figure: Figure::CpuMicroseconds, .. } => {
+            cpu_per_request(plan, command, load)
+        }
+        Work::Served { ref load, figure: Figure::SystemCalls, .. } => {
+            calls_per_request(plan, command, load)
+        }
     }
 }
 
@@ -165,17 +152,13 @@ fn calls_per_request(plan: &Plan, command: Command, load: &Load) -> Result<f64, 
 
 fn listening(server: &mut Child) -> Result<SocketAddr, String> {
     let address = server.word_after("listening", Duration::from_secs(20))?;
-    address
-        .parse()
-        .map_err(|_| format!("it listens at `{address}`, which is no address"))
+    address.parse().map_err(|_| format!("it listens at `{address}`, which is no address"))
 }
 
 fn cpu_of(server: &mut Child) -> Result<f64, String> {
     server.say("cpu");
     let microseconds = server.word_after("cpu", Duration::from_secs(20))?;
-    microseconds
-        .parse()
-        .map_err(|_| format!("its CPU time was `{microseconds}`"))
+    microseconds.parse().map_err(|_| format!("its CPU time was `{microseconds}`"))
 }
 
 /// Sees whether a server does its work, with three requests of which the second comes in two pieces.

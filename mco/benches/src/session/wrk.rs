@@ -8,13 +8,7 @@ use std::process::Command;
 /// Drives the server for so long, and gives the number of requests that it answered.
 pub(super) fn drive(server: SocketAddr, load: &Load, seconds: u64) -> Result<u64, String> {
     let mut command = Command::new("wrk");
-    command.args([
-        "-t1",
-        "-c",
-        &load.connections.to_string(),
-        "-d",
-        &format!("{seconds}s"),
-    ]);
+    command.args(["-t1", "-c", &load.connections.to_string(), "-d", &format!("{seconds}s")]);
     let script = std::env::temp_dir().join(format!("mco-benches-{}.lua", std::process::id()));
     if load.pipelined > 1 {
         fs::write(&script, pipelining(load.pipelined))
@@ -34,9 +28,8 @@ pub(super) fn drive(server: SocketAddr, load: &Load, seconds: u64) -> Result<u64
             String::from_utf8_lossy(&output.stderr).trim()
         ));
     }
-    if let Some(fault) = report
-        .lines()
-        .find(|line| line.contains("Socket errors") || line.contains("Non-2xx"))
+    if let Some(fault) =
+        report.lines().find(|line| line.contains("Socket errors") || line.contains("Non-2xx"))
     {
         return Err(format!("wrk saw errors: {}", fault.trim()));
     }

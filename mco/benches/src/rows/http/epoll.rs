@@ -12,16 +12,11 @@ use std::sync::Arc;
 
 /// The first thread accepts, too, and deals the connections out in turn.
 pub(super) fn serve(setup: &Setup) {
-    let queues: Arc<[Epoll]> = (0..setup.workers)
-        .map(|_| Epoll::new().expect("`epoll_create1` failed"))
-        .collect();
+    let queues: Arc<[Epoll]> =
+        (0..setup.workers).map(|_| Epoll::new().expect("`epoll_create1` failed")).collect();
     let listener = TcpListener::bind(ANYWHERE).expect("could not listen");
-    listener
-        .set_nonblocking(true)
-        .expect("could not make the listener nonblocking");
-    queues[0]
-        .add(listener.as_raw_fd())
-        .expect("could not watch the listener");
+    listener.set_nonblocking(true).expect("could not make the listener nonblocking");
+    queues[0].add(listener.as_raw_fd()).expect("could not watch the listener");
     announce(listener.local_addr().expect("a listener has an address"));
     for worker in 1..setup.workers {
         let queues = Arc::clone(&queues);
@@ -33,12 +28,8 @@ pub(super) fn serve(setup: &Setup) {
             return false;
         }
         while let Ok((stream, _)) = listener.accept() {
-            stream
-                .set_nonblocking(true)
-                .expect("could not make a connection nonblocking");
-            queues[next]
-                .add(stream.into_raw_fd())
-                .expect("could not watch a connection");
+            stream.set_nonblocking(true).expect("could not make a connection nonblocking");
+            queues[next].add(stream.into_raw_fd()).expect("could not watch a connection");
             next = (next + 1) % queues.len();
         }
         true
@@ -88,11 +79,7 @@ impl Connection {
             match self.stream.read(room) {
                 Ok(0) => return false,
                 Ok(length) => {
-                    if self
-                        .stream
-                        .write_all(self.exchange.responses(length))
-                        .is_err()
-                    {
+                    if self.stream.write_all(self.exchange.responses(length)).is_err() {
                         return false;
                     }
                     if length < size && !ends {
@@ -121,10 +108,7 @@ impl Epoll {
     /// An event, edge triggered, whenever there is something to read from `fd`.
     fn add(&self, fd: RawFd) -> io::Result<()> {
         let events = libc::EPOLLIN | libc::EPOLLRDHUP | libc::EPOLLET;
-        let mut event = libc::epoll_event {
-            events: events as u32,
-            u64: fd as u64,
-        };
+        let mut event = libc::epoll_event { events: events as u32, u64: fd as u64 };
         // SAFETY: `event` is read during the call only.
         match unsafe {
             libc::epoll_ctl(self.0.as_raw_fd(), libc::EPOLL_CTL_ADD, fd, &raw mut event)

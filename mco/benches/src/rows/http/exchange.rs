@@ -23,9 +23,7 @@ pub(super) struct Exchange {
 
 impl Exchange {
     pub(super) fn new() -> Self {
-        Self {
-            buffer: vec![0; CARRY + BUFFER].into(),
-        }
+        Self { buffer: vec![0; CARRY + BUFFER].into() }
     }
 
     /// Where to read to.
@@ -65,12 +63,7 @@ mod tests {
             );
         }
         let mut exchange = Exchange::new();
-        assert_eq!(
-            two.iter()
-                .map(|byte| answers(&mut exchange, &[*byte]))
-                .sum::<usize>(),
-            2
-        );
+        assert_eq!(two.iter().map(|byte| answers(&mut exchange, &[*byte])).sum::<usize>(), 2);
     }
 
     #[test]

@@ -19,11 +19,7 @@ pub(crate) const ROWS: &[Row] = &[
         unit: "CPU us per request",
         goals: GOALS,
         extra: false,
-        work: Work::Served {
-            sides: SIDES,
-            load: load(64, 1),
-            figure: Figure::CpuMicroseconds,
-        },
+        work: Work::Served { sides: SIDES, load: load(64, 1), figure: Figure::CpuMicroseconds },
     },
     Row {
         name: "http_1000",
@@ -31,11 +27,7 @@ pub(crate) const ROWS: &[Row] = &[
         unit: "CPU us per request",
         goals: GOALS,
         extra: false,
-        work: Work::Served {
-            sides: SIDES,
-            load: load(1000, 1),
-            figure: Figure::CpuMicroseconds,
-        },
+        work: Work::Served { sides: SIDES, load: load(1000, 1), figure: Figure::CpuMicroseconds },
     },
     Row {
         name: "http_64_pipelined",
@@ -43,11 +35,7 @@ pub(crate) const ROWS: &[Row] = &[
         unit: "CPU us per request",
         goals: GOALS,
         extra: false,
-        work: Work::Served {
-            sides: SIDES,
-            load: load(64, 16),
-            figure: Figure::CpuMicroseconds,
-        },
+        work: Work::Served { sides: SIDES, load: load(64, 16), figure: Figure::CpuMicroseconds },
     },
     Row {
         name: "syscalls_64",
@@ -55,11 +43,7 @@ pub(crate) const ROWS: &[Row] = &[
         unit: "calls per request",
         goals: &[],
         extra: true,
-        work: Work::Served {
-            sides: SIDES,
-            load: load(64, 1),
-            figure: Figure::SystemCalls,
-        },
+        work: Work::Served { sides: SIDES, load: load(64, 1), figure: Figure::SystemCalls },
     },
     Row {
         name: "syscalls_1000",
@@ -67,11 +51,7 @@ pub(crate) const ROWS: &[Row] = &[
         unit: "calls per request",
         goals: &[],
         extra: true,
-        work: Work::Served {
-            sides: SIDES,
-            load: load(1000, 1),
-            figure: Figure::SystemCalls,
-        },
+        work: Work::Served { sides: SIDES, load: load(1000, 1), figure: Figure::SystemCalls },
     },
 ];
 
@@ -84,10 +64,7 @@ const SIDES: Sides<fn(&Setup)> = &[
 ];
 
 const fn load(connections: usize, pipelined: usize) -> Load {
-    Load {
-        connections,
-        pipelined,
-    }
+    Load { connections, pipelined }
 }
 
 const ANYWHERE: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
@@ -125,9 +102,7 @@ fn tokio(setup: &Setup) {
     }
 
     on_tokio(setup, async {
-        let listener = tokio::net::TcpListener::bind(ANYWHERE)
-            .await
-            .expect("could not listen");
+        let listener = tokio::net::TcpListener::bind(ANYWHERE).await.expect("could not listen");
         announce(listener.local_addr().expect("a listener has an address"));
         loop {
             let (stream, _) = listener.accept().await.expect("could not accept");

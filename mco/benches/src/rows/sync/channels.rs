@@ -81,10 +81,8 @@ pub(super) mod bounded {
                         })
                     })
                     .collect();
-                let received: u64 = consumers
-                    .into_iter()
-                    .map(|consumer| consumer.join().unwrap())
-                    .sum();
+                let received: u64 =
+                    consumers.into_iter().map(|consumer| consumer.join().unwrap()).sum();
                 assert_eq!(received, messages);
             }
             meter.nanoseconds()

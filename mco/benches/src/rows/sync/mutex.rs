@@ -24,9 +24,7 @@ pub(super) fn mco(setup: &Setup) -> f64 {
                     })
                 })
                 .collect();
-            coroutines
-                .into_iter()
-                .for_each(|coroutine| coroutine.join().unwrap());
+            coroutines.into_iter().for_each(|coroutine| coroutine.join().unwrap());
             assert_eq!(*number.lock().unwrap(), locks);
         }
         meter.nanoseconds()
@@ -76,9 +74,7 @@ pub(super) fn may(setup: &Setup) -> f64 {
                     })
                 })
                 .collect();
-            coroutines
-                .into_iter()
-                .for_each(|coroutine| coroutine.join().unwrap());
+            coroutines.into_iter().for_each(|coroutine| coroutine.join().unwrap());
             assert_eq!(*number.lock().unwrap(), locks);
         }
         meter.nanoseconds()
