@@ -59,11 +59,21 @@ pub fn within<T: Send + 'static>(limit: Duration, f: impl FnOnce() -> T + Send +
 ///
 /// If it does not hold within [`HUNG`].
 #[track_caller]
-pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+pub fn eventually(what: &str, condition: impl FnMut() -> bool) {
+    eventually_within(HUNG, what, condition);
+}
+
+/// As [`eventually`], for what takes its time.
+///
+/// # Panics
+///
+/// If it does not hold within `limit`.
+#[track_caller]
+pub fn eventually_within(limit: Duration, what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     let mut looks = 0u32;
     while !condition() {
-        assert!(start.elapsed() < HUNG, "this did not come about within {HUNG:?}: {what}");
+        assert!(start.elapsed() < limit, "this did not come about within {limit:?}: {what}");
         looks += 1;
         if looks < 100 {
             coroutine::yield_now();

@@ -155,6 +155,16 @@ impl Drop for Fiber {
 }
 
 impl Suspender {
+    /// Where the fiber's stack lies.
+    ///
+    /// # Safety
+    ///
+    /// The fiber must be alive.
+    pub(crate) unsafe fn bounds(self) -> Bounds {
+        // SAFETY: the caller's promise: the loop runs until the fiber is dropped.
+        unsafe { self.0.as_ref() }.bounds
+    }
+
     /// Switches from the body back to whoever resumed the fiber; returns at the next resume.
     ///
     /// # Safety

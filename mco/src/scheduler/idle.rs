@@ -9,13 +9,14 @@
 //!   worker                                      producer
 //!   1. end_search: searching - 1                a. queue the coroutine
 //!   2. announce: bit on                         b. searching > 0? then leave it to them
-//!   3. look at all queues                       c. claim a bit: searching + 1 for its worker,
+//!   3. look at all queues, and at the bit       c. claim a bit: searching + 1 for its worker,
 //!   4. sleep                                       wake it
 //! ```
 //!
 //! All steps are sequentially consistent. If b sees a searcher, that one's step 1 comes after b and
 //! its step 3 after a, so it finds the coroutine. If b sees none, then either c sees the bit, or
-//! step 2 comes after c and step 3 finds the coroutine. A claimed worker wakes up as a searcher.
+//! step 2 comes after c and step 3 finds the coroutine. A claimed worker wakes up as a searcher; step 3
+//! includes the bit because a worker that is claimed before it sleeps must not: others rely on it.
 //!
 //! At most half of the workers search at once: more would mostly disturb those who work.
 //!
@@ -54,6 +55,11 @@ impl Idle {
 
     pub(super) fn announce(&self, worker: usize) {
         self.announced[worker / 64].fetch_or(1 << (worker % 64), Ordering::SeqCst);
+    }
+
+    /// By an announced worker, before it sleeps: has nobody claimed it?
+    pub(super) fn is_announced(&self, worker: usize) -> bool {
+        self.announced[worker / 64].load(Ordering::SeqCst) & 1 << (worker % 64) != 0
     }
 
     /// Takes the announcement back. `true`: somebody has claimed this worker, which is a searcher

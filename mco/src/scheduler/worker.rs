@@ -695,6 +695,7 @@ impl Local {
         self.ready.borrow().is_empty()
             && self.worker.inbox.is_empty()
             && self.worker.newest.is_empty()
+            && (self.is_spare() || scheduler.idle.is_announced(self.worker.index))
             && (self.is_unneeded() || !anything_to_steal())
             && (!scheduler.is_shut_down() || self.hosted.get() > 0)
     }

@@ -119,10 +119,8 @@ pub(super) unsafe fn run(task: &TaskRef) -> Pause {
 pub(super) fn lookup_overflow(address: usize, found: &mut dyn FnMut(overflow::Victim<'_>)) {
     let Some(running) = running() else { return };
     let header = running.header();
-    // SAFETY: the fiber is in its place while it runs; this reads what is constant in it, from
-    // the thread that it belongs to.
-    let Some(fiber) = (unsafe { header.fiber() }) else { return };
-    if fiber.bounds().is_guard(address) {
+    // SAFETY: the coroutine runs on this thread, so its fiber is alive.
+    if unsafe { running.suspender.bounds() }.is_guard(address) {
         found(overflow::Victim {
             name: header.attributes.name.as_deref(),
             id: header.attributes.id,
