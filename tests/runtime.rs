@@ -289,6 +289,8 @@ fn drop_waits_for_destructors_that_block() {
 #[test]
 fn drop_leaves_no_thread_descriptor_or_stack() {
     child::pass(|| {
+        // Starts the global one, whose own threads and descriptors stay.
+        mco::runtime::metrics();
         let before = (process::threads(), process::descriptors());
         for workers in [1, 2, 8] {
             let runtime = runtime(workers);
@@ -298,9 +300,26 @@ fn drop_leaves_no_thread_descriptor_or_stack() {
             runtime.spawn(move || drop(listener.accept()));
             assert!(process::threads() >= before.0 + workers);
             drop(runtime);
-            assert_eq!((process::threads(), process::descriptors()), before);
+            assert_eq!(process::threads(), before.0, "threads are left");
             assert!(parked.into_iter().all(|handle| handle.join().is_err()));
+            assert_eq!(process::descriptors(), before.1, "descriptors are left");
+            assert_eq!(mco::runtime::metrics().stacks(), 0, "stacks are left");
         }
+    });
+}
+
+#[test]
+fn handles_that_are_kept_keep_no_descriptor_of_a_dropped_runtime() {
+    child::pass(|| {
+        let before = process::descriptors();
+        let runtime = runtime(2);
+        let handle = runtime.handle();
+        let coroutine = runtime.spawn(coroutine::park);
+        eventually("it has started", || runtime.metrics().live() == 1);
+        drop(runtime);
+        assert!(coroutine.is_finished());
+        assert_eq!(process::descriptors(), before);
+        assert!(handle.spawn(|| ()).join().is_err());
     });
 }
 

@@ -1,7 +1,7 @@
 //! A TCP server that sends back what it is sent.
 //!
-//! It shows a coroutine per connection: [`echo`] reads and writes as if it had a thread to itself,
-//! and ten thousand of them share two threads.
+//! It shows `#[mco::main]`, `go!`, and a coroutine per connection: [`serve`] reads and writes as if it
+//! had a thread to itself, and ten thousand of them share two threads.
 //!
 //! Run it, here on the default address, and talk to it from another terminal:
 //!
@@ -15,12 +15,14 @@
 //! ```
 
 use std::io::{self, Read, Write};
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use mco::coroutine;
-use mco::net::TcpListener;
+use mco::net::{TcpListener, TcpStream};
+use mco::{coroutine, go};
 
+#[mco::main]
 fn main() -> ExitCode {
     let address = std::env::args().nth(1);
     let address = address.as_deref().unwrap_or("127.0.0.1:8000");
@@ -36,11 +38,7 @@ fn main() -> ExitCode {
     loop {
         match listener.accept() {
             Ok((stream, peer)) => {
-                coroutine::spawn(move || {
-                    if let Err(error) = echo(stream) {
-                        eprintln!("echo: {peer}: {error}");
-                    }
-                });
+                go!(serve(stream, peer));
             }
             // Out of descriptors, most likely. Others may close theirs, so go on.
             Err(error) => {
@@ -51,8 +49,15 @@ fn main() -> ExitCode {
     }
 }
 
+/// The life of a connection.
+fn serve(stream: TcpStream, peer: SocketAddr) {
+    if let Err(error) = echo(stream) {
+        eprintln!("echo: {peer}: {error}");
+    }
+}
+
 /// Sends everything back until the client has no more.
-fn echo(mut stream: impl Read + Write) -> io::Result<()> {
+fn echo(mut stream: TcpStream) -> io::Result<()> {
     let mut buffer = [0; 16 * 1024];
     loop {
         match stream.read(&mut buffer)? {

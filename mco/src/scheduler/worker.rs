@@ -30,6 +30,9 @@ const POLL_INTERVAL: Duration = Duration::from_micros(100);
 /// A busy worker looks at the clock about this often.
 const CLOCK_INTERVAL: Duration = Duration::from_micros(50);
 
+/// How long a worker that hosts too many lets the others start their fresh coroutines themselves.
+const PATIENCE: Duration = Duration::from_micros(500);
+
 /// A worker that polls again within this time is in the middle of an exchange.
 const SHORT_NAP: Duration = Duration::from_micros(100);
 
@@ -245,6 +248,10 @@ pub(super) struct Local {
     idle_yields: Cell<u32>,
     /// When the pool was last trimmed.
     trimmed: Cell<Moment>,
+    /// Since when this worker has left to others what it could have stolen.
+    declined: Cell<Option<Moment>>,
+    /// The next fresh coroutine was stolen to be started here, however many are hosted.
+    start_here: Cell<bool>,
     /// State of the generator that decides where to steal first.
     random: Cell<u64>,
     /// At shutdown: everything that is hosted here has been cancelled.
@@ -270,6 +277,15 @@ impl Clock {
         let nap = Cell::new(Duration::MAX);
         Clock { countdown, interval, looked: Cell::new(now), polled: Cell::new(now), nap }
     }
+}
+
+/// What a look for work elsewhere has come to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Search {
+    Found,
+    Nothing,
+    /// There is something, but others should take it.
+    Declined,
 }
 
 thread_local! {
@@ -347,6 +363,8 @@ impl Local {
             clock: Clock::new(),
             idle_yields: Cell::new(0),
             trimmed: Cell::new(Moment::now()),
+            declined: Cell::new(None),
+            start_here: Cell::new(false),
             random: Cell::new(worker.index as u64 + 1),
             cancelled_all: Cell::new(false),
             scheduler,
@@ -479,6 +497,7 @@ impl Local {
             return false;
         }
         if self.hosted.get() >= self.placement_limit.get()
+            && !self.start_here.take()
             && let Some(other) = self.emptier_worker()
         {
             other.place(task.clone());
@@ -577,9 +596,9 @@ impl Local {
                 return false;
             }
         } else if self.scheduler.idle.try_search() {
-            let found = self.search();
-            self.stop_searching(found);
-            if found {
+            let outcome = self.search();
+            self.stop_searching(outcome);
+            if outcome == Search::Found {
                 return true;
             }
         }
@@ -621,35 +640,52 @@ impl Local {
     }
 
     /// Takes fresh coroutines from elsewhere into the own queue.
-    fn search(&self) -> bool {
+    fn search(&self) -> Search {
         if self.is_unneeded() {
-            return false;
+            return Search::Nothing;
         }
-        let task = self.steal();
-        let found = task.is_some();
-        if let Some(task) = task {
-            self.fresh.push(task);
-        }
-        found
-    }
-
-    fn steal(&self) -> Option<TaskRef> {
         if let Some(task) = retry(|| self.scheduler.injector.steal_batch_and_pop(&self.fresh)) {
-            return Some(task);
+            self.fresh.push(task);
+            return Search::Found;
         }
-        let workers = &self.scheduler.workers;
-        let first = self.next_random() as usize % workers.len();
-        let order = (first..workers.len()).chain(0..first).map(|index| &workers[index]);
-        let mut others = order.filter(|w| w.index != self.worker.index && w.has_fresh());
-        let task = others.find_map(|w| retry(|| w.stealer.steal_batch_and_pop(&self.fresh)))?;
+        // One that hosts too many would only hand over what it steals, maybe to the very worker
+        // that it has stolen from. It helps nevertheless if that one does not get on.
+        let crowded = self.emptier_worker().is_some();
+        if crowded && self.others_with_fresh().next().is_some() {
+            let since = self.declined.get().unwrap_or_else(Moment::now);
+            self.declined.set(Some(since));
+            if Moment::now().since(since) < PATIENCE {
+                return Search::Declined;
+            }
+        } else {
+            self.declined.set(None);
+        }
+        let stolen = self.others_with_fresh().find_map(|w| {
+            retry(|| match crowded {
+                true => w.stealer.steal(),
+                false => w.stealer.steal_batch_and_pop(&self.fresh),
+            })
+        });
+        let Some(task) = stolen else { return Search::Nothing };
+        self.fresh.push(task);
+        self.start_here.set(crowded);
         let stolen = &self.worker.counts.stolen;
         stolen.store(stolen.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-        Some(task)
+        Search::Found
     }
 
-    fn stop_searching(&self, found: bool) {
+    /// Those that can be stolen from, beginning anywhere.
+    fn others_with_fresh(&self) -> impl Iterator<Item = &Worker> {
+        let workers = &self.scheduler.workers;
+        let first = self.next_random() as usize % workers.len();
+        let order = (first..workers.len()).chain(0..first).map(|index| &*workers[index]);
+        order.filter(|w| w.index != self.worker.index && w.has_fresh())
+    }
+
+    fn stop_searching(&self, outcome: Search) {
+        let last = self.scheduler.idle.end_search();
         // Whoever produced more meanwhile relied on this search: pass it on.
-        if self.scheduler.idle.end_search() && found {
+        if (last && outcome == Search::Found) || outcome == Search::Declined {
             self.scheduler.wake_one();
         }
     }
@@ -671,7 +707,8 @@ impl Local {
                 std::thread::yield_now();
             }
             let timer = timers::next().map(|at| at.since(Moment::now()));
-            let timeout = [timer, self.trim_pool()].into_iter().flatten().min();
+            let patience = self.declined.get().map(|_| PATIENCE);
+            let timeout = [timer, patience, self.trim_pool()].into_iter().flatten().min();
             self.reactor.borrow_mut().poll(timeout);
         }
         self.worker.sleep.end();
@@ -682,16 +719,18 @@ impl Local {
         self.clock.polled.set(now);
         timers::expire(now);
         if !spare && idle.retract(self.worker.index) {
-            let found = self.search();
-            self.stop_searching(found);
+            let outcome = self.search();
+            self.stop_searching(outcome);
         }
     }
 
     /// The last look before sleeping, after it was announced.
     fn may_sleep(&self) -> bool {
         let scheduler = &self.scheduler;
-        let anything_to_steal =
-            || !scheduler.injector.is_empty() || scheduler.workers.iter().any(|w| w.has_fresh());
+        let anything_to_steal = || {
+            !scheduler.injector.is_empty()
+                || self.declined.get().is_none() && self.others_with_fresh().next().is_some()
+        };
         self.ready.borrow().is_empty()
             && self.worker.inbox.is_empty()
             && self.worker.newest.is_empty()

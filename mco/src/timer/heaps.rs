@@ -56,8 +56,9 @@ pub(super) const HEAPS_PER_WORD: u32 = u64::BITS;
 pub(super) struct Heaps<T, const WORDS: usize> {
     slab: Slab<T>,
     /// The first tree of each heap, or `NIL`. In cells, like all the links: to find the
-    /// earliest timer, trees are joined, although for the caller nothing changes.
-    first: [[Cell<u32>; HEAPS_PER_WORD as usize]; WORDS],
+    /// earliest timer, trees are joined, although for the caller nothing changes. Boxed
+    /// so that moving it all costs little.
+    first: Box<[[Cell<u32>; HEAPS_PER_WORD as usize]; WORDS]>,
     /// A bit for each heap, set unless the heap is empty.
     occupied: [u64; WORDS],
 }
@@ -99,7 +100,7 @@ impl<T, const WORDS: usize> Heaps<T, WORDS> {
     pub(super) fn new() -> Self {
         Self {
             slab: Slab::new(),
-            first: [const { [const { Cell::new(NIL) }; HEAPS_PER_WORD as usize] }; WORDS],
+            first: Box::new([const { [const { Cell::new(NIL) }; HEAPS_PER_WORD as usize] }; WORDS]),
             occupied: [0; WORDS],
         }
     }

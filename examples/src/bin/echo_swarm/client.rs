@@ -110,7 +110,7 @@ impl Content {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mco::coroutine;
+    use mco::go;
     use mco::net::TcpListener;
 
     /// What a client says that sends one message of `size` bytes, as its round 7, to a server which
@@ -121,8 +121,8 @@ mod tests {
     ) -> Result<(), String> {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap();
-        let server = coroutine::spawn(move || serve(listener.accept().unwrap().0));
-        let client = coroutine::spawn(move || {
+        let server = go!(move || serve(listener.accept().unwrap().0));
+        let client = go!(move || {
             let mut client = Client::connect(5, addr, size)?;
             client.exchange(7)?;
             client.close()

@@ -1,8 +1,8 @@
 //! Ten thousand clients and the echo server that they talk to, in one process.
 //!
 //! It shows a coroutine for each end of each connection, twenty thousand in all, on as many threads
-//! as there are processors; coroutines that borrow (`scope`), wait for each other (`park`), and
-//! are cancelled; and what a runtime tells about itself.
+//! as there are processors; coroutines that borrow (`scope`), wait for each other (`park`, `join`),
+//! and are cancelled; and a runtime built by hand, with what it tells about itself.
 //!
 //! Run it:
 //!

@@ -3,14 +3,14 @@
 use std::io::{self, Read, Write};
 use std::time::Duration;
 
-use mco::coroutine;
 use mco::net::{TcpListener, TcpStream};
+use mco::{coroutine, go};
 
 /// Accepts connections until it is cancelled.
-pub(crate) fn serve(listener: &TcpListener) {
+pub(crate) fn serve(listener: TcpListener) {
     loop {
         match listener.accept() {
-            Ok((stream, _)) => drop(coroutine::spawn(move || echo(stream))),
+            Ok((stream, _)) => drop(go!(echo(stream))),
             Err(error) => {
                 eprintln!("echo_swarm: the server: {error}");
                 coroutine::sleep(Duration::from_millis(100));

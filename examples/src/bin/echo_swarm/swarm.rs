@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use mco::coroutine;
 use mco::net::TcpListener;
 use mco::runtime::{self, Metrics};
+use mco::{coroutine, go};
 
 use crate::client::Client;
 use crate::gate::{Gate, Pass};
@@ -51,18 +51,18 @@ struct Swarm {
 pub(crate) fn run(plan: Plan) -> io::Result<Outcome> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
-    let server = coroutine::spawn(move || server::serve(&listener));
+    let server = go!(server::serve(listener));
     let swarm = Swarm { plan, server: address, done: AtomicU64::new(0) };
     let bar = progress_bar(plan);
 
     let outcome = coroutine::scope(|s| {
-        let drawing = s.spawn(|| swarm.draw(&bar));
+        let drawing = go!(s, || swarm.draw(&bar));
         let gate = Gate::new(CONNECTING_AT_ONCE);
         let start = Instant::now();
         let mut clients = Vec::new();
         for number in 0..plan.clients {
             let (swarm, pass) = (&swarm, gate.admit());
-            clients.push(s.spawn(move || swarm.client(number, pass)));
+            clients.push(go!(s, move || swarm.client(number, pass)));
         }
         gate.wait_until_empty();
         let connecting = start.elapsed();
