@@ -1,1 +1,34 @@
-//! Not written yet.
+//! Models of mco's lock-free protocols, explored by loom: in every order in which the threads can
+//! take turns, up to a number of preemptions, and with every value that an atomic may show.
+//!
+//! The protocols themselves are mco's own source files, with loom's atomics in them. What surrounds
+//! them here, queues and wakers, is as simple as it can be and still synchronises as the real one.
+
+mod inbox;
+mod searching;
+mod sleeping;
+mod waking;
+
+/// `mco/src/task/state.rs` takes its atomics from beside itself.
+mod atomic {
+    pub(super) use loom::sync::atomic::{AtomicU8, Ordering};
+}
+
+#[path = "../../mco/src/task/state.rs"]
+mod state;
+
+/// `mco/src/scheduler/idle.rs`, prepared by `build.rs`.
+#[allow(dead_code, reason = "the models use most of it")]
+mod idle {
+    include!(concat!(env!("OUT_DIR"), "/idle.rs"));
+}
+
+/// Explores `model` with at most so many preemptions in one execution.
+///
+/// Most faults show with one or two; each more multiplies the time.
+fn explore(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(preemptions);
+    builder.max_branches = 10_000;
+    builder.check(model);
+}

@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 /// Entries in a folder of this process's in `/proc`.
@@ -105,22 +106,20 @@ pub(crate) fn run_delays() -> HashMap<u64, Duration> {
     folder.filter_map(|entry| delay(entry.ok()?)).collect()
 }
 
-/// The limit of open descriptors that is in force.
-///
-/// # Panics
-///
-/// If the system does not tell.
-#[must_use]
-pub fn descriptor_limit() -> usize {
-    usize::try_from(get_limit().rlim_cur).unwrap_or(usize::MAX)
-}
-
-/// Changes the limit of open descriptors of this process, in a child only.
+/// Limits this process, a child, to `more` descriptors beside those that are open.
 ///
 /// # Panics
 ///
 /// If the system refuses.
-pub fn set_descriptor_limit(limit: usize) {
+pub fn leave_descriptors(more: usize) {
+    // The limit is one of numbers, which are given away from the lowest free one on.
+    let mut places: Vec<_> =
+        (0..=more).map(|_| fs::File::open("/dev/null").expect("a descriptor")).collect();
+    let first_too_many = places.pop().expect("there is one").as_raw_fd();
+    set_descriptor_limit(usize::try_from(first_too_many).expect("a number"));
+}
+
+fn set_descriptor_limit(limit: usize) {
     let mut limits = get_limit();
     limits.rlim_cur = limit as libc::rlim_t;
     // SAFETY: `limits` is a valid value.

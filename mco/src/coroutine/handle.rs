@@ -9,7 +9,7 @@ use std::panic::Location;
 use std::thread;
 
 use crate::clock::Moment;
-use crate::task::{Reason, TaskRef, current};
+use crate::task::{Reason, TaskRef, current, spend_budget};
 use crate::wait::{Entered, Wait, Waiter};
 
 /// A coroutine, whatever its result is: to name it, to wake it, to cancel it.
@@ -114,8 +114,12 @@ pub(super) fn wait_for_end(task: &TaskRef, wait: Wait) -> bool {
     {
         panic!("{task} joins itself, which would never end; join it from elsewhere");
     }
+    if task.is_finished() {
+        spend_budget();
+        return true;
+    }
     let waiter = Waiter::current();
-    if task.is_finished() || !task.add_joiner(waiter.clone()) {
+    if !task.add_joiner(waiter.clone()) {
         return true;
     }
     let _entered = Entered::new(waiter, |waiter| task.remove_joiner(waiter));

@@ -20,7 +20,7 @@ use slab::Slab;
 
 use super::handle::wait_for_end;
 use super::{Builder, Cancelled, Coroutine};
-use crate::task::{self, Attributes, Output, Reason, TaskRef};
+use crate::task::{self, Attributes, Output, Reason, TaskRef, spend_budget};
 use crate::wait::{Wait, Waiter};
 
 /// Spawns coroutines that may borrow from the caller. See [`scope`].
@@ -70,6 +70,8 @@ where
     F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R,
 {
     let wait = Wait::new(Reason::Scope);
+    // Here, since at its end it must not be unwound.
+    spend_budget();
     let scope = Scope { data: Arc::new(Data::new()), _scope: PhantomData, _env: PhantomData };
     let result = catch_unwind(AssertUnwindSafe(|| f(&scope)));
     if result.is_err() {

@@ -10,7 +10,7 @@ pub(crate) mod timers;
 use std::panic::Location;
 
 use crate::clock::Moment;
-use crate::task::{Reason, ThreadParker, cancel, current};
+use crate::task::{Reason, ThreadParker, cancel, current, spend_budget};
 
 pub(crate) use crate::task::{Waiter, WaiterList};
 
@@ -84,8 +84,10 @@ impl Wait {
         if ThreadParker::current().park(self.deadline) { Wake::Notified } else { Wake::TimedOut }
     }
 
-    /// Waits until `ready` says so: `true`, or until the deadline: `false`.
+    /// Waits until `ready` says so: `true`, or until the deadline: `false`. Costs budget even if it
+    /// is ready at once.
     pub(crate) fn wait_for(&self, mut ready: impl FnMut() -> bool) -> bool {
+        spend_budget();
         loop {
             if ready() {
                 return true;

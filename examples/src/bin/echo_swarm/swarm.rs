@@ -7,13 +7,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use mco::coroutine::Cancelled;
 use mco::net::TcpListener;
 use mco::runtime::{self, Metrics};
 use mco::{coroutine, go};
 
 use crate::client::Client;
 use crate::gate::{Gate, Pass};
-use crate::{latency, server};
+use crate::latency;
 
 /// More at a time could overflow the server's queue of connections not yet accepted.
 const CONNECTING_AT_ONCE: usize = 100;
@@ -47,11 +48,11 @@ struct Swarm {
     done: AtomicU64,
 }
 
-/// Starts the server and lets the clients loose on it.
-pub(crate) fn run(plan: Plan) -> io::Result<Outcome> {
+/// Starts the server, which is `serve`, and lets the clients loose on it.
+pub(crate) fn run(plan: Plan, serve: fn(TcpListener)) -> io::Result<Outcome> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
-    let server = go!(server::serve(listener));
+    let server = go!(serve(listener));
     let swarm = Swarm { plan, server: address, done: AtomicU64::new(0) };
     let bar = progress_bar(plan);
 
@@ -73,7 +74,9 @@ pub(crate) fn run(plan: Plan) -> io::Result<Outcome> {
         for client in &clients {
             client.coroutine().unpark();
         }
-        let ends = clients.into_iter().map(|client| client.join().unwrap_or_else(failed));
+        let ends = clients.into_iter().enumerate().map(|(number, client)| {
+            client.join().unwrap_or_else(|payload| Err(format!("client {number} {}", why(payload))))
+        });
         let faults = ends.filter_map(Result::err).collect();
         let exchanging = start.elapsed();
         let after = runtime::metrics();
@@ -121,7 +124,64 @@ fn progress_bar(plan: Plan) -> ProgressBar {
     ProgressBar::new(messages).with_style(style)
 }
 
-/// What is said of a client that never got a stack, or panicked.
-fn failed(payload: Box<dyn Any + Send>) -> Result<(), String> {
-    Err(payload.downcast::<String>().map_or_else(|_| "a client panicked".to_owned(), |text| *text))
+/// What is said of a client that never got a stack, or did not come to its end.
+fn why(payload: Box<dyn Any + Send>) -> String {
+    match payload.downcast::<String>() {
+        Ok(text) => format!("failed: {text}"),
+        Err(payload) if payload.is::<Cancelled>() => "was cancelled".to_owned(),
+        Err(_) => "panicked".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+
+    use super::*;
+    use mco::net::TcpStream;
+
+    const PLAN: Plan = Plan { clients: 5, rounds: 3, size: 1000 };
+
+    /// The faults when each connection is served by `serve`.
+    fn faults(serve: fn(TcpListener)) -> Vec<String> {
+        go!(move || run(PLAN, serve)).join().unwrap().unwrap().faults
+    }
+
+    #[test]
+    fn a_faithful_server_passes() {
+        assert_eq!(faults(crate::server::serve), [""; 0]);
+    }
+
+    #[test]
+    fn a_server_that_changes_a_byte_is_found_out() {
+        fn spoil(mut stream: TcpStream) {
+            let mut bytes = vec![0; PLAN.size];
+            for round in 0.. {
+                if stream.read_exact(&mut bytes).is_err() {
+                    return;
+                }
+                bytes[567] ^= u8::from(round == 2);
+                stream.write_all(&bytes).unwrap();
+            }
+        }
+        let found = faults(|listener| {
+            for stream in listener.incoming() {
+                go!(spoil(stream.unwrap()));
+            }
+        });
+        assert_eq!(found.len(), PLAN.clients);
+        for (number, fault) in found.iter().enumerate() {
+            let start = format!("client {number}, round 2: expected byte 567 to be 0x");
+            assert!(fault.starts_with(&start), "{fault}");
+        }
+    }
+
+    #[test]
+    fn a_server_that_hangs_up_is_found_out() {
+        let found = faults(|listener| listener.incoming().for_each(drop));
+        assert_eq!(found.len(), PLAN.clients);
+        for (number, fault) in found.iter().enumerate() {
+            assert!(fault.starts_with(&format!("client {number}, round 0: ")), "{fault}");
+        }
+    }
 }

@@ -17,6 +17,7 @@ impl<T> Wheel<T> {
     fn expired(&mut self, now: u64) -> Vec<T> {
         let mut fired = Vec::new();
         self.expire(now, |value| fired.push(value));
+        assert_eq!(self.clock, self.now);
         self.check();
         fired
     }
@@ -381,7 +382,7 @@ impl Model {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: if cfg!(miri) { 4 } else { 256 },
+        cases: if cfg!(miri) { 4 } else { 128 },
         failure_persistence: None,
         ..ProptestConfig::default()
     })]

@@ -1,0 +1,148 @@
+//! Who looks for fresh coroutines, and who is woken for them: `Idle`, with each worker's `Sleep`.
+
+use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use loom::sync::{Arc, Condvar, Mutex};
+use loom::thread;
+
+use super::explore;
+use super::idle::{Idle, Sleep};
+use super::inbox::{Poll, Queue};
+
+struct Scheduler {
+    idle: Idle,
+    queue: Queue,
+    workers: Vec<Worker>,
+    shutdown: AtomicBool,
+    /// How many coroutines have not run yet.
+    left: Mutex<usize>,
+    done: Condvar,
+    searching: AtomicUsize,
+}
+
+struct Worker {
+    sleep: Sleep,
+    poll: Poll,
+}
+
+impl Scheduler {
+    fn new(workers: usize, coroutines: usize) -> Scheduler {
+        let worker = |_| Worker { sleep: Sleep::new(), poll: Poll::new() };
+        Scheduler {
+            idle: Idle::new(workers, workers),
+            queue: Queue::new(),
+            workers: (0..workers).map(worker).collect(),
+            shutdown: AtomicBool::new(false),
+            left: Mutex::new(coroutines),
+            done: Condvar::new(),
+            searching: AtomicUsize::new(0),
+        }
+    }
+
+    /// As `Scheduler::inject`.
+    fn spawn(&self) {
+        self.queue.push();
+        self.wake_one();
+    }
+
+    fn wake_one(&self) {
+        if let Some(index) = self.idle.pick()
+            && self.workers[index].sleep.interrupt()
+        {
+            self.workers[index].poll.wake();
+        }
+    }
+
+    /// Runs what a search has found.
+    fn run(&self) {
+        let mut left = self.left.lock().unwrap();
+        *left -= 1;
+        if *left == 0 {
+            self.done.notify_one();
+        }
+    }
+
+    fn search(&self) -> bool {
+        let before = self.searching.fetch_add(1, Ordering::Relaxed);
+        assert!(before < self.workers.len(), "more searchers than workers");
+        let found = self.queue.take();
+        self.searching.fetch_sub(1, Ordering::Relaxed);
+        if self.idle.end_search() && found {
+            self.wake_one();
+        }
+        if found {
+            self.run();
+        }
+        found
+    }
+
+    /// As `Local::work` of a worker that has nothing but what it finds.
+    fn work(&self, index: usize) {
+        let worker = &self.workers[index];
+        while !self.shutdown.load(Ordering::SeqCst) {
+            if self.idle.try_search() && self.search() {
+                continue;
+            }
+            self.idle.announce(index);
+            worker.sleep.begin();
+            let stays = self.idle.is_announced(index)
+                && self.queue.is_empty()
+                && !self.shutdown.load(Ordering::SeqCst);
+            if stays {
+                worker.poll.poll();
+            }
+            worker.sleep.end();
+            if self.idle.retract(index) {
+                self.search();
+            }
+        }
+    }
+
+    fn wait_and_stop(&self) {
+        let mut left = self.left.lock().unwrap();
+        while *left > 0 {
+            left = self.done.wait(left).unwrap();
+        }
+        drop(left);
+        self.shutdown.store(true, Ordering::SeqCst);
+        self.workers.iter().for_each(|worker| worker.poll.wake());
+    }
+}
+
+/// The producers are the calling thread and others. If a wake-up is lost, all wait for ever, which
+/// loom reports as a deadlock.
+fn model(workers: usize, coroutines_of: &[usize]) {
+    let scheduler = Arc::new(Scheduler::new(workers, coroutines_of.iter().sum()));
+    let work = |index| {
+        let scheduler = scheduler.clone();
+        thread::spawn(move || scheduler.work(index))
+    };
+    let mut threads: Vec<_> = (0..workers).map(work).collect();
+    let (here, others) = coroutines_of.split_first().expect("at least one producer");
+    threads.extend(others.iter().map(|count| {
+        let (scheduler, count) = (scheduler.clone(), *count);
+        thread::spawn(move || (0..count).for_each(|_| scheduler.spawn()))
+    }));
+    (0..*here).for_each(|_| scheduler.spawn());
+    scheduler.wait_and_stop();
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+}
+
+#[test]
+fn one_worker_finds_what_one_producer_spawns() {
+    explore(3, || model(1, &[2]));
+}
+
+#[test]
+fn one_worker_finds_what_two_producers_spawn() {
+    explore(2, || model(1, &[1, 1]));
+}
+
+#[test]
+fn two_workers_find_what_one_producer_spawns() {
+    explore(2, || model(2, &[2]));
+}
+
+#[test]
+fn two_workers_find_what_two_producers_spawn() {
+    explore(2, || model(2, &[1, 1]));
+}
