@@ -154,14 +154,16 @@ pub fn park() {
 /// As [`park`].
 #[track_caller]
 pub fn park_timeout(duration: Duration) -> Result<(), ParkError> {
-    let deadline = Moment::after(duration);
     let unparked = match try_current() {
         None => {
-            std::thread::park_timeout(duration);
+            // std does not say which it was, so the clock has to; and with no time at all it could
+            // not.
+            let deadline = Moment::after(duration.max(Duration::from_millis(1)));
+            std::thread::park_timeout(deadline.since(Moment::now()));
             Moment::now() < deadline
         }
         Some(me) => {
-            let wait = Wait::new(Reason::Park).until(Some(deadline));
+            let wait = Wait::new(Reason::Park).until(Some(Moment::after(duration)));
             wait.wait_for(|| me.task().take_permit())
         }
     };

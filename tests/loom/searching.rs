@@ -89,6 +89,9 @@ impl Scheduler {
                 && !self.shutdown.load(Ordering::SeqCst);
             if stays {
                 worker.poll.poll();
+            } else {
+                // It comes round again until whoever is in the middle of a claim has gone on.
+                thread::yield_now();
             }
             worker.sleep.end();
             if self.idle.retract(index) {

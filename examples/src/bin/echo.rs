@@ -58,6 +58,8 @@ fn serve(stream: TcpStream, peer: SocketAddr) {
 
 /// Sends everything back until the client has no more.
 fn echo(mut stream: TcpStream) -> io::Result<()> {
+    // Else the end of what is sent may wait until the client acknowledges its beginning.
+    stream.set_nodelay(true)?;
     let mut buffer = [0; 16 * 1024];
     loop {
         match stream.read(&mut buffer)? {

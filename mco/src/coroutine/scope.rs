@@ -18,8 +18,7 @@ use std::{fmt, thread};
 use parking_lot::Mutex;
 use slab::Slab;
 
-use super::handle::wait_for_end;
-use super::{Builder, Cancelled, Coroutine};
+use super::{Builder, Cancelled, Coroutine, JoinHandle};
 use crate::task::{self, Attributes, Output, Reason, TaskRef, spend_budget};
 use crate::wait::{Wait, Waiter};
 
@@ -134,7 +133,7 @@ impl<'scope> Scope<'scope, '_> {
             self.data.children.lock()[key] = Some(task.clone());
             task
         });
-        ScopedJoinHandle { coroutine, packet, _scope: PhantomData }
+        ScopedJoinHandle { outer: JoinHandle::new(coroutine), packet, _scope: PhantomData }
     }
 }
 
@@ -246,7 +245,7 @@ impl<T> Drop for Packet<T> {
 
 /// The right to the result of a scoped coroutine.
 pub struct ScopedJoinHandle<'scope, T> {
-    coroutine: Coroutine,
+    outer: JoinHandle<()>,
     packet: Arc<Packet<T>>,
     _scope: PhantomData<&'scope ()>,
 }
@@ -263,7 +262,8 @@ impl<T> ScopedJoinHandle<'_, T> {
     /// If a coroutine joins itself. Unwinds if the calling coroutine is cancelled.
     #[track_caller]
     pub fn join(self) -> thread::Result<T> {
-        self.wait();
+        // That of the coroutine around the closure: an error only if it could not start.
+        self.outer.join()?;
         let output = self.packet.output.lock().take();
         output.expect("a child leaves a result")
     }
@@ -275,31 +275,31 @@ impl<T> ScopedJoinHandle<'_, T> {
     /// As [`join`](ScopedJoinHandle::join).
     #[track_caller]
     pub fn wait(&self) {
-        wait_for_end(self.coroutine.task(), Wait::new(Reason::Join));
+        self.outer.wait();
     }
 
     /// Whether the coroutine has ended, so that `join` would not wait.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.coroutine.task().is_finished()
+        self.outer.is_finished()
     }
 
     /// Asks the coroutine to stop. See [`Coroutine::cancel`].
     pub fn cancel(&self) {
-        self.coroutine.cancel();
+        self.outer.cancel();
     }
 
     /// The coroutine itself.
     #[must_use]
     pub fn coroutine(&self) -> &Coroutine {
-        &self.coroutine
+        self.outer.coroutine()
     }
 }
 
 impl<T> fmt::Debug for ScopedJoinHandle<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ScopedJoinHandle")
-            .field("coroutine", &self.coroutine)
+            .field("coroutine", self.coroutine())
             .finish_non_exhaustive()
     }
 }

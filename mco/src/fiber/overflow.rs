@@ -126,7 +126,8 @@ mod unix {
         // The buffer cuts a long text short rather than fail.
         let _ = write!(text, "\nmco: coroutine ");
         let _ = match victim.name {
-            Some(name) => write!(text, "`{name}` (id {})", victim.id),
+            // So that a long one leaves room for the rest.
+            Some(name) => write!(text, "`{name:.200}` (id {})", victim.id),
             None => write!(text, "{}", victim.id),
         };
         let _ = writeln!(

@@ -277,12 +277,18 @@ impl Read for &TcpStream {
     #[track_caller]
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let asked = buf.len();
+        if asked == 0 {
+            return Ok(0);
+        }
         self.receive(|mut socket| Ok(Attempt::of_bytes(socket.read(buf)?, asked)))
     }
 
     #[track_caller]
     fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         let asked = bufs.iter().map(|buf| buf.len()).sum();
+        if asked == 0 {
+            return Ok(0);
+        }
         self.receive(|mut socket| Ok(Attempt::of_bytes(socket.read_vectored(bufs)?, asked)))
     }
 }
@@ -290,12 +296,18 @@ impl Read for &TcpStream {
 impl Write for &TcpStream {
     #[track_caller]
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        if buf.is_empty() {
+            return Ok(0);
+        }
         self.send(|mut socket| Ok(Attempt::of_bytes(socket.write(buf)?, buf.len())))
     }
 
     #[track_caller]
     fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
         let asked = bufs.iter().map(|buf| buf.len()).sum();
+        if asked == 0 {
+            return Ok(0);
+        }
         self.send(|mut socket| Ok(Attempt::of_bytes(socket.write_vectored(bufs)?, asked)))
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use mio::event;
-use once_cell::sync::OnceCell;
+use parking_lot::RwLock;
 
 use super::source::Source;
 use super::{Registrar, Side, thread};
@@ -29,7 +29,7 @@ impl<S: event::Source + std::os::windows::io::AsRawSocket> Io for S {}
 /// A socket `S` in nonblocking mode, with what the reactor knows about it.
 pub(crate) struct Evented<S: Io> {
     /// Where it is registered, once somebody had to wait. Goes before the socket is closed.
-    registration: OnceCell<Registration>,
+    registration: RwLock<Option<Registration>>,
     io: Shared<S>,
     source: Arc<Source>,
     /// The user does not want to wait.
@@ -97,7 +97,7 @@ impl<S: Io> Evented<S> {
     /// `io` must be in nonblocking mode.
     pub(crate) fn new(io: S) -> Evented<S> {
         Evented {
-            registration: OnceCell::new(),
+            registration: RwLock::new(None),
             io: shared(io),
             source: Arc::new(Source::new()),
             nonblocking: AtomicBool::new(false),
@@ -165,7 +165,7 @@ impl<S: Io> Evented<S> {
                 match self.with(&mut op) {
                     Ok(Attempt::More(result)) => return Ok(result),
                     Ok(Attempt::Drained(result)) => {
-                        if self.registration.get().is_some() {
+                        if self.is_registered() {
                             direction.clear_if_open(glance);
                         }
                         return Ok(result);
@@ -195,26 +195,36 @@ impl<S: Io> Evented<S> {
         }
     }
 
+    /// Whether a reactor renews what is remembered.
+    fn is_registered(&self) -> bool {
+        self.registration.read().as_ref().is_some_and(|r| r.registrar.is_open())
+    }
+
     /// Registers the socket with the reactor of this worker, unless it is registered. If it is
     /// ready by now, that is reported as its first event.
     fn register(&self) -> io::Result<()> {
-        self.registration.get_or_try_init(|| {
-            let registrar = Registrar::local().expect("a coroutine runs on a worker");
+        if self.is_registered() {
+            return Ok(());
+        }
+        let mut registration = self.registration.write();
+        if registration.as_ref().is_some_and(|r| r.registrar.is_open()) {
+            return Ok(());
+        }
+        let registrar = Registrar::local().expect("a coroutine runs on a worker");
+        #[cfg(unix)]
+        let fd = self.io.as_raw_fd();
+        let key = registrar.add(self.source.clone(), |registry, token, interest| {
             #[cfg(unix)]
-            let fd = self.io.as_raw_fd();
-            let key = registrar.add(self.source.clone(), |registry, token, interest| {
-                #[cfg(unix)]
-                return registry.register(&mut mio::unix::SourceFd(&fd), token, interest);
-                #[cfg(windows)]
-                registry.register(&mut *self.io.write(), token, interest)
-            })?;
-            Ok::<_, io::Error>(Registration {
-                registrar,
-                key,
-                #[cfg(unix)]
-                fd,
-            })
+            return registry.register(&mut mio::unix::SourceFd(&fd), token, interest);
+            #[cfg(windows)]
+            registry.register(&mut *self.io.write(), token, interest)
         })?;
+        *registration = Some(Registration {
+            registrar,
+            key,
+            #[cfg(unix)]
+            fd,
+        });
         Ok(())
     }
 }

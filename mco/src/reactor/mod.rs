@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mio::{Events, Interest, Poll, Token};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use slab::Slab;
 
 pub(crate) use evented::{Attempt, Evented, Io};
@@ -42,11 +42,16 @@ pub(crate) struct Reactor {
 
 /// The half that others use too: enters sources, removes them, and interrupts a poll.
 pub(crate) struct Registrar {
-    registry: mio::Registry,
-    waker: mio::Waker,
+    /// `None` from the end of the worker on: whoever still refers to it keeps no descriptor open.
+    open: RwLock<Option<Open>>,
     /// A dropped source leaves at once, but an event for it may already have been fetched, and its
     /// place be taken by another. The other is then woken for nothing, tries and finds out.
     sources: Mutex<Slab<Arc<Source>>>,
+}
+
+struct Open {
+    registry: mio::Registry,
+    waker: mio::Waker,
 }
 
 impl Reactor {
@@ -55,11 +60,12 @@ impl Reactor {
     /// The system's, if it is out of descriptors.
     pub(crate) fn new() -> io::Result<Reactor> {
         let poll = Poll::new()?;
-        let registrar = Registrar {
+        let open = Open {
             registry: poll.registry().try_clone()?,
             waker: mio::Waker::new(poll.registry(), WAKER)?,
-            sources: Mutex::new(Slab::new()),
         };
+        let registrar =
+            Registrar { open: RwLock::new(Some(open)), sources: Mutex::new(Slab::new()) };
         Ok(Reactor { poll, events: Events::with_capacity(1024), registrar: Arc::new(registrar) })
     }
 
@@ -99,7 +105,14 @@ impl Registrar {
 
     /// Interrupts the poll that the worker is in, or the next one.
     pub(crate) fn wake(&self) {
-        self.waker.wake().expect("mco: a worker's waker cannot be written to");
+        if let Some(open) = &*self.open.read() {
+            open.waker.wake().expect("mco: a worker's waker cannot be written to");
+        }
+    }
+
+    /// Whether its worker still polls.
+    fn is_open(&self) -> bool {
+        self.open.read().is_some()
     }
 
     /// Enters a source. `register` is given what to pass to mio.
@@ -108,18 +121,34 @@ impl Registrar {
         source: Arc<Source>,
         register: impl FnOnce(&mio::Registry, Token, Interest) -> io::Result<()>,
     ) -> io::Result<usize> {
+        let open = self.open.read();
+        let open = open.as_ref().expect("the worker that enters a source polls");
         let key = self.sources.lock().insert(source);
         let both = Interest::READABLE | Interest::WRITABLE;
-        register(&self.registry, Token(key), both).inspect_err(|_| {
+        register(&open.registry, Token(key), both).inspect_err(|_| {
             self.sources.lock().remove(key);
         })?;
         Ok(key)
     }
 
     fn remove(&self, key: usize, deregister: impl FnOnce(&mio::Registry) -> io::Result<()>) {
-        // It fails only if the descriptor is not registered, which is what is wanted.
-        let _ = deregister(&self.registry);
-        let source = self.sources.lock().remove(key);
-        drop(source);
+        if let Some(open) = &*self.open.read() {
+            // It fails only if the descriptor is not registered, which is what is wanted.
+            let _ = deregister(&open.registry);
+            let source = self.sources.lock().remove(key);
+            drop(source);
+        }
+    }
+}
+
+impl Drop for Reactor {
+    /// Sockets outlive the worker. Whoever waits for one of them, on another, tries again, finds
+    /// nothing, and registers it there.
+    fn drop(&mut self) {
+        *self.registrar.open.write() = None;
+        let sources = std::mem::take(&mut *self.registrar.sources.lock());
+        for (_, source) in sources {
+            source.renounce();
+        }
     }
 }

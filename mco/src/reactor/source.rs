@@ -64,6 +64,11 @@ impl Source {
         &self.sides[side as usize]
     }
 
+    /// Nobody will report events for it any more.
+    pub(super) fn renounce(&self) {
+        self.sides.iter().for_each(|side| side.set_ready(false));
+    }
+
     pub(super) fn dispatch(&self, event: &Event) {
         // An error is reported by the operation that meets it, in either direction.
         if event.is_readable() || event.is_read_closed() || event.is_error() {

@@ -79,7 +79,7 @@ impl Scheduler {
     ///
     /// The system's, if it is out of threads or descriptors.
     pub(crate) fn start(settings: Settings) -> io::Result<Arc<Scheduler>> {
-        task::install_overflow_report();
+        task::install_handlers();
         let regular = settings.workers;
         let places = regular + spares(regular);
         let scheduler = Arc::new(Scheduler {

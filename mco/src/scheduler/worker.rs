@@ -483,7 +483,7 @@ impl Local {
                 });
             }
         }
-        cancel::retry_deferred();
+        cancel::look_again();
         if self.worker.blocked.load(Ordering::Relaxed) {
             self.unblock();
         }

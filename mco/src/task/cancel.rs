@@ -2,18 +2,25 @@
 //!
 //! A cancel sets a flag that is never cleared and wakes the coroutine. The flag is looked at
 //! before each suspension and after it; there the coroutine is unwound with [`Cancelled`] as the
-//! payload, so that destructors run, and no panic message is printed. Nothing is injected
+//! payload, so that destructors run, and no panic message is printed. Nothing is injected while that
+//! payload is alive, nor while the coroutine unwinds for another reason, nor when only destructors
+//! are left to run: they may block, and a second unwinding inside them would abort the process.
+//! Code that catches the payload and drops it goes on until its next blocking operation.
 //!
-//! - while that payload is alive: destructors may block, and a second unwinding inside them would
-//!   abort the process. Code that catches the payload and drops it goes on until its next blocking
-//!   operation;
-//! - while the thread is unwinding. That may be a neighbour which was suspended inside one of its
-//!   destructors: the panic count belongs to the thread, and cannot be told apart. Such a cancel is
-//!   only put off: [`retry_deferred`] wakes the coroutine again when the thread unwinds no longer.
+//! # Whether a coroutine unwinds
+//!
+//! `std::thread::panicking` tells it of the thread, and a coroutine may be suspended inside a
+//! destructor: then it is true for its neighbours too. So each coroutine notes when a panic begins
+//! in it ([`panic_began`], from the panic hook), and those that are suspended while they unwind are
+//! counted. With the count at zero, what the thread says holds for the coroutine that runs.
+//! Otherwise the note decides. It may be out of date, if the panic was caught since: then the cancel
+//! is put off until the thread unwinds no longer ([`look_again`]). What nobody can see is a
+//! `resume_unwind` of the user's while a neighbour is suspended in a destructor.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::num::NonZeroU32;
 use std::panic;
 use std::sync::atomic::Ordering;
 
@@ -58,7 +65,7 @@ impl Drop for Cancelled {
         if let Some(running) = current::running()
             && running.header().attributes.id == self.coroutine
         {
-            running.with_owned(|owned| owned.unwinding = false);
+            running.with_owned(|owned| owned.unwinding.cancelled = false);
         }
     }
 }
@@ -68,11 +75,64 @@ pub(crate) fn before_start() -> Box<dyn Any + Send> {
     Box::new(Cancelled { coroutine: 0 })
 }
 
+/// What a coroutine knows of its own unwinding; for its own thread.
+#[derive(Default)]
+pub(super) struct Unwinding {
+    /// A `Cancelled` payload is on its way up this stack, or was caught and is being kept.
+    cancelled: bool,
+    /// It unwinds, or did when that could last be told.
+    noted: bool,
+    /// It is suspended, and counted as unwinding in this episode of the thread's.
+    counted_in: Option<NonZeroU32>,
+}
+
 thread_local! {
+    /// The coroutines that are suspended while they unwind.
+    static SUSPENDED: Cell<u32> = const { Cell::new(0) };
+    /// Changes whenever the thread is seen not to unwind, which puts an end to the count.
+    static EPISODE: Cell<NonZeroU32> = const { Cell::new(NonZeroU32::MIN) };
     /// Cancelled coroutines of this worker that could not be unwound when they looked.
     static DEFERRED: RefCell<Vec<TaskRef>> = const { RefCell::new(Vec::new()) };
-    /// Whether there are any. Apart, since the worker looks after each run.
-    static ANY_DEFERRED: Cell<bool> = const { Cell::new(false) };
+    /// `SUSPENDED` or `DEFERRED` may be out of date. The worker looks after each run.
+    static LOOK_AGAIN: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Notes that a panic begins on this thread. In the panic hook: must not block or panic.
+pub(crate) fn panic_began() {
+    if let Some(running) = current::running() {
+        running.with_owned(|owned| owned.unwinding.noted = true);
+    }
+}
+
+/// Whether the coroutine that runs now is unwinding.
+fn is_unwinding(running: Running) -> bool {
+    let thread_unwinds = std::thread::panicking();
+    let only_by_it = SUSPENDED.get() == 0;
+    running.with_owned(|owned| {
+        if !thread_unwinds || only_by_it {
+            owned.unwinding.noted = thread_unwinds;
+        }
+        owned.unwinding.noted
+    })
+}
+
+/// By a coroutine that is about to be suspended.
+#[inline]
+pub(super) fn suspending(running: Running) {
+    if std::thread::panicking() && is_unwinding(running) {
+        SUSPENDED.set(SUSPENDED.get() + 1);
+        LOOK_AGAIN.set(true);
+        running.with_owned(|owned| owned.unwinding.counted_in = Some(EPISODE.get()));
+    }
+}
+
+/// By a coroutine that has been resumed.
+#[inline]
+pub(super) fn resumed(running: Running) {
+    let counted_in = running.with_owned(|owned| owned.unwinding.counted_in.take());
+    if counted_in == Some(EPISODE.get()) {
+        SUSPENDED.set(SUSPENDED.get() - 1);
+    }
 }
 
 /// Unwinds the coroutine that runs now, if it is cancelled and may be unwound.
@@ -86,27 +146,30 @@ pub(crate) fn check(running: Running) {
 
 #[cold]
 fn unwind(running: Running) {
-    if running.with_owned(|owned| owned.unwinding) {
+    if running.with_owned(|owned| owned.unwinding.cancelled || owned.ended) {
         return;
     }
-    if std::thread::panicking() {
+    if is_unwinding(running) {
         DEFERRED.with_borrow_mut(|deferred| {
             if !deferred.iter().any(|task| task.as_raw() == running.task().as_raw()) {
                 deferred.push(running.task());
             }
         });
-        ANY_DEFERRED.set(true);
+        LOOK_AGAIN.set(true);
         return;
     }
-    running.with_owned(|owned| owned.unwinding = true);
+    running.with_owned(|owned| owned.unwinding.cancelled = true);
     panic::resume_unwind(Box::new(Cancelled { coroutine: running.header().attributes.id }));
 }
 
-/// By the worker between two runs: lets the coroutines look again whose cancel was put off.
+/// By the worker between two runs: if the thread does not unwind, lets those look again whose
+/// cancel was put off.
 #[inline]
-pub(crate) fn retry_deferred() {
-    if ANY_DEFERRED.get() && !std::thread::panicking() {
-        ANY_DEFERRED.set(false);
+pub(crate) fn look_again() {
+    if LOOK_AGAIN.get() && !std::thread::panicking() {
+        LOOK_AGAIN.set(false);
+        SUSPENDED.set(0);
+        EPISODE.set(EPISODE.get().checked_add(1).unwrap_or(NonZeroU32::MIN));
         DEFERRED.take().iter().for_each(TaskRef::wake);
     }
 }

@@ -77,10 +77,12 @@ impl Running {
     }
 
     fn switch(self, pause: Pause) {
+        cancel::suspending(self);
         self.with_owned(|owned| owned.pause = pause);
         // SAFETY: `self` is the coroutine that runs on this thread, so this is its fiber; the
         // runtime never nests another stack inside it.
         unsafe { self.suspender.suspend() }
+        cancel::resumed(self);
     }
 }
 

@@ -26,6 +26,7 @@ use std::thread;
 
 use parking_lot::Mutex;
 
+use super::cancel::Unwinding;
 use super::local::Locals;
 use super::record::WaitRecord;
 use super::state::State;
@@ -80,8 +81,10 @@ pub(super) struct Owned {
     pub(super) pause: Pause,
     /// Its place in the worker's registry, once it has one.
     pub(super) registered: Option<NonZeroU32>,
-    /// A `Cancelled` payload is on its way up this stack, or was caught and is being kept.
-    pub(super) unwinding: bool,
+    /// What is known of its unwinding.
+    pub(super) unwinding: Unwinding,
+    /// The closure has returned or unwound; what is left are destructors.
+    pub(super) ended: bool,
 }
 
 /// Why a run of a coroutine has ended.
@@ -209,14 +212,10 @@ impl TaskRef {
     ///
     /// `F` and `T` must be `Send`. If they are not `'static`, the coroutine must have finished,
     /// and its result been taken or dropped, before what they borrow goes away.
-    pub(super) unsafe fn allocate<F: FnOnce() -> T, T>(
-        f: F,
-        attributes: Attributes,
-        completion: u8,
-    ) -> TaskRef {
+    pub(super) unsafe fn allocate<F: FnOnce() -> T, T>(f: F, attributes: Attributes) -> TaskRef {
         let header = Header {
             state: State::new(),
-            completion: AtomicU8::new(completion),
+            completion: AtomicU8::new(0),
             cancelled: AtomicBool::new(false),
             permit: AtomicBool::new(false),
             fiber: UnsafeCell::new(None),
@@ -317,16 +316,16 @@ impl TaskRef {
             unsafe {
                 let header = NonNull::new_unchecked(header);
                 (header.as_ref().vtable.run)(header);
+                header.as_ref().with_owned(|owned| owned.ended = true);
+                // The destructor of one local may create another.
+                while let Some(local) = header.as_ref().with_owned(|owned| owned.locals.pop()) {
+                    drop_quietly(local);
+                }
                 if header.as_ref().completion.load(Ordering::Acquire) & DETACHED != 0 {
                     // Here rather than at the end, where the destructor could not suspend.
                     (header.as_ref().vtable.drop_output)(header);
                 }
-                let header = header.as_ref();
-                // The destructor of one local may create another.
-                while let Some(local) = header.with_owned(|owned| owned.locals.pop()) {
-                    drop_quietly(local);
-                }
-                header.with_owned(|owned| owned.pause = Pause::Finished);
+                header.as_ref().with_owned(|owned| owned.pause = Pause::Finished);
             }
         }
         // SAFETY: `run` is sound for this header by the caller's promise, and does not unwind.

@@ -32,10 +32,10 @@ mod atomic {
 
 use std::any::Any;
 use std::fmt;
-use std::panic::Location;
+use std::panic::{self, Location};
 use std::ptr::NonNull;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Once};
 
 pub(crate) use current::spend_budget;
 use header::{AWAITED, DETACHED, FINISHED};
@@ -54,10 +54,21 @@ pub(crate) trait Home: Send + Sync {
     fn schedule(&self, task: TaskRef);
 }
 
-/// Makes the process report the overflow of a coroutine's stack. To be called before the first
-/// coroutine starts, any number of times.
-pub(crate) fn install_overflow_report() {
+/// Prepares the process: it reports the overflow of a coroutine's stack, and notes in which
+/// coroutine a panic begins. To be called before the first coroutine starts, any number of times.
+pub(crate) fn install_handlers() {
     overflow::install(current::lookup_overflow);
+    static HOOK: Once = Once::new();
+    // A thread that panics may not change the hook; the next one will.
+    if !std::thread::panicking() {
+        HOOK.call_once(|| {
+            let next = panic::take_hook();
+            panic::set_hook(Box::new(move |info| {
+                cancel::panic_began();
+                next(info);
+            }));
+        });
+    }
 }
 
 impl TaskRef {
@@ -68,10 +79,10 @@ impl TaskRef {
         T: Send + 'static,
     {
         // SAFETY: the bounds are what is asked for.
-        unsafe { TaskRef::allocate(f, attributes, 0) }
+        unsafe { TaskRef::allocate(f, attributes) }
     }
 
-    /// A fresh coroutine that borrows, and whose result `()` nobody asks for.
+    /// A fresh coroutine that borrows. Its result `()` does not.
     ///
     /// # Safety
     ///
@@ -81,7 +92,7 @@ impl TaskRef {
         F: FnOnce() + Send,
     {
         // SAFETY: `F` is `Send`, `()` borrows nothing, and the caller sees to the closure.
-        unsafe { TaskRef::allocate(f, attributes, DETACHED) }
+        unsafe { TaskRef::allocate(f, attributes) }
     }
 
     pub(crate) fn id(&self) -> u64 {

@@ -21,6 +21,8 @@ pub(crate) fn serve(listener: TcpListener) {
 
 /// Sends everything back until the client has no more. If it fails, the client notices.
 fn echo(mut stream: TcpStream) -> io::Result<()> {
+    // Else the end of a message may wait until the client acknowledges its beginning.
+    stream.set_nodelay(true)?;
     let mut buffer = [0; 4 * 1024];
     loop {
         match stream.read(&mut buffer)? {
