@@ -47,8 +47,15 @@ pub fn main<R: Termination>(
     if let Some(bytes) = options.stack_size {
         config().set_stack_size(bytes);
     }
+    let runtime = match runtime::try_global() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("mco: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
     // The result is reported inside, since it need not be `Send`.
-    match runtime::global().spawn(|| body().report()).join() {
+    match runtime.spawn(|| body().report()).join() {
         Ok(code) => code,
         Err(payload) if payload.is::<Cancelled>() => {
             eprintln!("mco: the main coroutine was cancelled");

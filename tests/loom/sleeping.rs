@@ -109,11 +109,6 @@ fn two_producers_wake_the_worker_with_one_call_a_sleep() {
 }
 
 #[test]
-fn three_producers_wake_the_worker_with_one_call_a_sleep() {
-    explore(2, || model(3));
-}
-
-#[test]
 fn who_comes_after_the_sleep_has_ended_is_seen_by_the_next_look() {
     // The worker looks once more between two sleeps; what comes in between interrupts the second.
     explore(3, || {

@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 use slab::Slab;
 
 use super::{Builder, Cancelled, Coroutine, JoinHandle};
-use crate::task::{self, Attributes, Output, Reason, TaskRef, spend_budget};
+use crate::task::{self, Attributes, Output, Reason, TaskRef, current, spend_budget};
 use crate::wait::{Wait, Waiter};
 
 /// Spawns coroutines that may borrow from the caller. See [`scope`].
@@ -76,7 +76,14 @@ where
     if result.is_err() {
         scope.data.cancel_all();
     }
-    scope.data.wait_for_all(&wait);
+    let cancelled = scope.data.wait_for_all(&wait);
+    if cancelled
+        && result.is_ok()
+        && let Some(running) = current::running()
+    {
+        // What was put off while the children were alive.
+        task::cancel::check(running);
+    }
     match result {
         Err(payload) => panic::resume_unwind(payload),
         Ok(_) if scope.data.panicked.load(Ordering::Relaxed) => {
@@ -161,8 +168,8 @@ impl Data {
     }
 
     /// Waits until all children have been dropped. A cancel of the waiting coroutine must not
-    /// unwind it here, and cancels the children instead.
-    fn wait_for_all(&self, wait: &Wait) {
+    /// unwind it here, and cancels the children instead; returns whether that has happened.
+    fn wait_for_all(&self, wait: &Wait) -> bool {
         let mut passed_on = false;
         // Acquire pairs with the Release of each child's last decrement.
         while self.running.load(Ordering::Acquire) > 0 {
@@ -172,6 +179,7 @@ impl Data {
             }
             wait.park_uncancellable();
         }
+        passed_on
     }
 }
 

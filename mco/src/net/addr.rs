@@ -75,7 +75,10 @@ impl ToSocketAddrs for str {
         }
         let parts = self.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
         let Some((host, port)) = parts else {
-            let text = format!("`{self}` is no socket address; write `host:port`, as `[::1]:80`");
+            let text = format!(
+                "`{self}` is no socket address; write `host:port` with a port from 0 to 65535, as \
+                 `example.org:80` or `[::1]:80`"
+            );
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         };
         (host, port).to_socket_addrs()
@@ -96,7 +99,11 @@ impl<T: ToSocketAddrs + ?Sized> ToSocketAddrs for &T {
 
 /// Asks the system for the addresses of a name.
 fn look_up(host: String, port: u16) -> io::Result<vec::IntoIter<SocketAddr>> {
-    let blocking = move || std::net::ToSocketAddrs::to_socket_addrs(&(host.as_str(), port));
+    let blocking = move || {
+        std::net::ToSocketAddrs::to_socket_addrs(&(host.as_str(), port)).map_err(|error| {
+            io::Error::new(error.kind(), format!("no address for `{host}`: {error}"))
+        })
+    };
     if !coroutine::is_coroutine() {
         return blocking();
     }

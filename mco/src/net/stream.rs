@@ -202,7 +202,8 @@ impl TcpStream {
         self.receive(|socket| socket.peek(buf).map(Attempt::More))
     }
 
-    /// Sends small writes at once (`TCP_NODELAY`), or waits for more.
+    /// Sends small writes at once (`TCP_NODELAY`), or waits for more. As in std, and unlike in Go,
+    /// it waits unless told otherwise; what exchanges messages wants `true`.
     ///
     /// # Errors
     ///

@@ -27,10 +27,12 @@ static GLOBAL: OnceCell<Runtime> = OnceCell::new();
 
 /// The global runtime, started if need be.
 pub(crate) fn global() -> &'static Runtime {
-    GLOBAL.get_or_init(|| match Runtime::builder().name("mco").build() {
-        Ok(runtime) => runtime,
-        Err(error) => panic!("mco: the global runtime cannot start: {error}"),
-    })
+    try_global().unwrap_or_else(|error| panic!("mco: the global runtime cannot start: {error}"))
+}
+
+/// As [`global`], for those who can say it better than with a panic.
+pub(crate) fn try_global() -> io::Result<&'static Runtime> {
+    GLOBAL.get_or_try_init(|| Runtime::builder().name("mco").build())
 }
 
 /// Calls `f` with the scheduler of the current worker, or the global one.

@@ -29,7 +29,7 @@ use std::cell::Cell;
 use std::io;
 use std::panic::Location;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 
 use crossbeam_deque::Injector;
@@ -68,6 +68,8 @@ pub(crate) struct Scheduler {
     blocked: AtomicUsize,
     /// A statistic.
     spawned_outside: AtomicU64,
+    /// Coroutines that got no stack.
+    without_stack: AtomicU32,
     /// Of the workers and the monitor.
     threads: Mutex<Vec<thread::JoinHandle<()>>>,
 }
@@ -90,6 +92,7 @@ impl Scheduler {
             shutdown: AtomicBool::new(false),
             blocked: AtomicUsize::new(0),
             spawned_outside: AtomicU64::new(0),
+            without_stack: AtomicU32::new(0),
             threads: Mutex::new(Vec::new()),
             settings,
         });
@@ -141,6 +144,16 @@ impl Scheduler {
     fn wake_one(&self) {
         if let Some(index) = self.idle.pick() {
             self.workers[index].interrupt();
+        }
+    }
+
+    /// Says that a coroutine got no stack, for those whose handle nobody joins. The first few times.
+    fn report_no_stack(&self, message: &str) {
+        const TIMES: u32 = 10;
+        match self.without_stack.fetch_add(1, Ordering::Relaxed) {
+            0..TIMES => eprintln!("mco: {message}"),
+            TIMES => eprintln!("mco: more coroutines could not start; their handles say why"),
+            _ => {}
         }
     }
 

@@ -31,7 +31,7 @@ const POLL_INTERVAL: Duration = Duration::from_micros(100);
 const CLOCK_INTERVAL: Duration = Duration::from_micros(50);
 
 /// How long a worker that hosts too many lets the others start their fresh coroutines themselves.
-const PATIENCE: Duration = Duration::from_micros(500);
+const PATIENCE: Duration = Duration::from_millis(5);
 
 /// A worker that polls again within this time is in the middle of an exchange.
 const SHORT_NAP: Duration = Duration::from_micros(100);
@@ -248,8 +248,9 @@ pub(super) struct Local {
     idle_yields: Cell<u32>,
     /// When the pool was last trimmed.
     trimmed: Cell<Moment>,
-    /// Since when this worker has left to others what it could have stolen.
-    declined: Cell<Option<Moment>>,
+    /// Since when this worker has left to others what it could have stolen, and how many it hosted
+    /// then.
+    declined: Cell<Option<(Moment, usize)>>,
     /// The next fresh coroutine was stolen to be started here, however many are hosted.
     start_here: Cell<bool>,
     /// State of the generator that decides where to steal first.
@@ -516,7 +517,7 @@ impl Local {
             }
             Err(error) => {
                 let message = format!("{task} could not start: {error}");
-                eprintln!("mco: {message}");
+                self.scheduler.report_no_stack(&message);
                 task.clone().discard_fresh(Some(Box::new(message)));
                 false
             }
@@ -651,14 +652,10 @@ impl Local {
         // One that hosts too many would only hand over what it steals, maybe to the very worker
         // that it has stolen from. It helps nevertheless if that one does not get on.
         let crowded = self.emptier_worker().is_some();
-        if crowded && self.others_with_fresh().next().is_some() {
-            let since = self.declined.get().unwrap_or_else(Moment::now);
-            self.declined.set(Some(since));
-            if Moment::now().since(since) < PATIENCE {
-                return Search::Declined;
-            }
-        } else {
+        if !crowded || self.others_with_fresh().next().is_none() {
             self.declined.set(None);
+        } else if !self.is_patience_over() {
+            return Search::Declined;
         }
         let stolen = self.others_with_fresh().find_map(|w| {
             retry(|| match crowded {
@@ -672,6 +669,18 @@ impl Local {
         let stolen = &self.worker.counts.stolen;
         stolen.store(stolen.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         Search::Found
+    }
+
+    /// By a worker that hosts too many, and could steal more: may it? After some patience, and then
+    /// as long as what it steals does not stay.
+    fn is_patience_over(&self) -> bool {
+        let hosted = self.hosted.get();
+        let (since, hosted_then) = match self.declined.get() {
+            Some(declined) if hosted <= declined.1 => declined,
+            _ => (Moment::now(), hosted),
+        };
+        self.declined.set(Some((since, hosted_then)));
+        Moment::now().since(since) >= PATIENCE
     }
 
     /// Those that can be stolen from, beginning anywhere.
