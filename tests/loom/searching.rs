@@ -1,7 +1,7 @@
 //! Who looks for fresh coroutines, and who is woken for them: `Idle`, with each worker's `Sleep`.
 
-use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 
 use super::explore;
@@ -15,6 +15,27 @@ struct Scheduler {
     shutdown: AtomicBool,
     /// How many coroutines have not run yet.
     left: AtomicUsize,
+    /// They hold their workers up until all have met.
+    meeting: Option<Meeting>,
+}
+
+/// Where so many coroutines wait for each other.
+struct Meeting {
+    missing: Mutex<usize>,
+    complete: Condvar,
+}
+
+impl Meeting {
+    fn attend(&self) {
+        let mut missing = self.missing.lock().unwrap();
+        *missing -= 1;
+        if *missing == 0 {
+            self.complete.notify_all();
+        }
+        while *missing > 0 {
+            missing = self.complete.wait(missing).unwrap();
+        }
+    }
 }
 
 struct Worker {
@@ -31,6 +52,7 @@ impl Scheduler {
             workers: (0..workers).map(worker).collect(),
             shutdown: AtomicBool::new(false),
             left: AtomicUsize::new(coroutines),
+            meeting: None,
         }
     }
 
@@ -50,6 +72,9 @@ impl Scheduler {
 
     /// Runs what a search has found. The last one ends the workers.
     fn run(&self) {
+        if let Some(meeting) = &self.meeting {
+            meeting.attend();
+        }
         if self.left.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.shutdown.store(true, Ordering::SeqCst);
             self.workers.iter().for_each(|worker| worker.poll.wake());
@@ -96,7 +121,11 @@ impl Scheduler {
 /// The producers are the calling thread and others. If a wake-up is lost, all wait for ever, which
 /// loom reports as a deadlock.
 fn model(workers: usize, coroutines_of: &[usize]) {
-    let scheduler = Arc::new(Scheduler::new(workers, coroutines_of.iter().sum()));
+    run(Scheduler::new(workers, coroutines_of.iter().sum()), coroutines_of);
+}
+
+fn run(scheduler: Scheduler, coroutines_of: &[usize]) {
+    let (workers, scheduler) = (scheduler.workers.len(), Arc::new(scheduler));
     let work = |index| {
         let scheduler = scheduler.clone();
         thread::spawn(move || scheduler.work(index))
@@ -129,4 +158,14 @@ fn two_workers_find_what_one_producer_spawns() {
 #[test]
 fn two_workers_find_what_two_producers_spawn() {
     explore(1, || model(2, &[1, 1]));
+}
+
+#[test]
+fn a_searcher_that_has_found_one_of_two_passes_the_search_on() {
+    // Whoever spawned the second one may have relied on the search that found the first.
+    explore(2, || {
+        let mut scheduler = Scheduler::new(2, 2);
+        scheduler.meeting = Some(Meeting { missing: Mutex::new(2), complete: Condvar::new() });
+        run(scheduler, &[2]);
+    });
 }

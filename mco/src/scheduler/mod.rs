@@ -21,6 +21,7 @@
 //! [`worker`] has the loop; [`idle`] how workers sleep without missing anything; [`monitor`] what
 //! happens when a coroutine holds its worker up.
 
+mod delay;
 mod idle;
 mod monitor;
 mod worker;

@@ -10,8 +10,9 @@
 //! When all workers are blocked while fresh coroutines wait, a spare worker is started. It stays
 //! for the next time, asleep, and hosts what it has started to its end.
 //!
-//! How long a turn has lasted is counted in looks and not only by the clock, so that a machine that
-//! was suspended, or too busy to run this thread, raises no alarm.
+//! How long a turn has lasted is counted in looks as well as by the clock, and without the time for
+//! which the worker's thread waited for a processor: a machine that was suspended, or has too much to
+//! do, raises no alarm.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,8 +26,9 @@ use crate::clock::Moment;
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(10);
-/// A worker is blocked if it has been in one turn for so many looks.
+/// A worker is blocked if it has been in one turn for so many looks, and so long.
 const BLOCKED_LOOKS: u32 = 8;
+const BLOCKED_AFTER: Duration = Duration::from_millis(80);
 /// Its coroutine is named if it has been for so long, in at least twice as many looks.
 const BLAME_AFTER: Duration = Duration::from_millis(250);
 /// No more names than this in one minute.
@@ -86,13 +88,21 @@ struct Turn {
     number: u64,
     since: Moment,
     looks: u32,
+    /// How long the worker had waited for a processor by the first look.
+    delay: Duration,
     blamed: bool,
+}
+
+impl Turn {
+    fn new(number: u64, since: Moment) -> Turn {
+        Turn { number, since, looks: 0, delay: Duration::ZERO, blamed: false }
+    }
 }
 
 impl Watch {
     fn new(scheduler: Arc<Scheduler>) -> Watch {
         let now = Moment::now();
-        let turn = Turn { number: 0, since: now, looks: 0, blamed: false };
+        let turn = Turn::new(0, now);
         let turns = vec![turn; scheduler.workers.len()];
         Watch { scheduler, turns, blames: 0, minute: now }
     }
@@ -131,17 +141,25 @@ impl Watch {
         for (index, worker) in scheduler.workers.iter().enumerate().filter(|w| w.1.is_running()) {
             let turn = &mut self.turns[index];
             if worker.turn() != turn.number || worker.current().is_none() {
-                *turn = Turn { number: worker.turn(), since: now, looks: 0, blamed: false };
+                *turn = Turn::new(worker.turn(), now);
                 continue;
             }
             turn.looks += 1;
+            if turn.looks == 1 {
+                turn.delay = worker.delay();
+            }
             if turn.looks >= 2 {
                 worker.rescue(|task| scheduler.inject(task));
             }
-            if turn.looks >= BLOCKED_LOOKS && worker.set_blocked() {
+            if turn.looks < BLOCKED_LOOKS {
+                continue;
+            }
+            // What it would have done with a processor of its own.
+            let delay = worker.delay().saturating_sub(turn.delay);
+            let held = now.since(turn.since).saturating_sub(delay);
+            if held >= BLOCKED_AFTER && worker.set_blocked() {
                 scheduler.blocked.fetch_add(1, Ordering::Relaxed);
             }
-            let held = now.since(turn.since);
             if held >= BLAME_AFTER && turn.looks >= 2 * BLOCKED_LOOKS && !turn.blamed {
                 turn.blamed = true;
                 self.blame(worker, held);

@@ -14,6 +14,7 @@ use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 
 use super::Scheduler;
+use super::delay::DelayMeter;
 use super::idle::Sleep;
 use crate::clock::Moment;
 use crate::fiber::Pool;
@@ -60,6 +61,8 @@ pub(super) struct Worker {
     running: AtomicBool,
     /// By the monitor: a coroutine holds this worker up. Reset by the worker.
     blocked: AtomicBool,
+    /// How long the worker's thread has waited for a processor, if the system tells.
+    delay: OnceLock<DelayMeter>,
     counts: CachePadded<Counts>,
 }
 
@@ -108,6 +111,7 @@ impl Worker {
             seat: Mutex::new(Some(Seat { fresh, reactor: None })),
             running: AtomicBool::new(false),
             blocked: AtomicBool::new(false),
+            delay: OnceLock::new(),
             counts: CachePadded::new(Counts {
                 turn: AtomicU64::new(0),
                 current_id: AtomicU64::new(0),
@@ -176,6 +180,11 @@ impl Worker {
 
     pub(super) fn is_blocked(&self) -> bool {
         self.blocked.load(Ordering::Relaxed)
+    }
+
+    /// How long its thread has been ready to run without a processor so far.
+    pub(super) fn delay(&self) -> Duration {
+        self.delay.get().map_or(Duration::ZERO, DelayMeter::read)
     }
 
     pub(super) fn is_running(&self) -> bool {
@@ -352,6 +361,7 @@ impl Local {
         let reactor = seat.reactor.expect("taken with a reactor");
         let _ = worker.registrar.set(reactor.registrar().clone());
         reactor.enter();
+        let _ = worker.delay.set(DelayMeter::of_this_thread());
         let pool_capacity = scheduler.settings.pool_capacity / scheduler.settings.workers;
         let local = Local {
             ready: RefCell::new(VecDeque::new()),
