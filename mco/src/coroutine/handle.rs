@@ -126,6 +126,16 @@ pub(super) fn wait_for_end(task: &TaskRef, wait: Wait) -> bool {
     wait.wait_for(|| task.is_finished())
 }
 
+/// Waits until `task` has ended, even if the calling coroutine is cancelled.
+pub(super) fn wait_until_gone(task: &TaskRef, wait: &Wait) {
+    let waiter = Waiter::current();
+    if task.add_joiner(waiter) {
+        while !task.is_finished() {
+            wait.park_uncancellable();
+        }
+    }
+}
+
 /// The right to a coroutine's result. Dropping it lets the coroutine go on alone.
 pub struct JoinHandle<T> {
     coroutine: Coroutine,

@@ -18,6 +18,7 @@ use std::{fmt, thread};
 use parking_lot::Mutex;
 use slab::Slab;
 
+use super::handle::wait_until_gone;
 use super::{Builder, Cancelled, Coroutine, JoinHandle};
 use crate::task::{self, Attributes, Output, Reason, TaskRef, current, spend_budget};
 use crate::wait::{Wait, Waiter};
@@ -163,13 +164,20 @@ impl Data {
 
     fn cancel_all(&self) {
         // Not under the lock: a wake may do much.
-        let children: Vec<_> = self.children.lock().iter().filter_map(|c| c.1.clone()).collect();
-        children.iter().for_each(TaskRef::cancel);
+        self.children().iter().for_each(TaskRef::cancel);
+    }
+
+    /// Those that are left.
+    fn children(&self) -> Vec<TaskRef> {
+        self.children.lock().iter().filter_map(|(_, child)| child.clone()).collect()
     }
 
     /// Waits until all children have been dropped. A cancel of the waiting coroutine must not
     /// unwind it here, and cancels the children instead; returns whether that has happened.
     fn wait_for_all(&self, wait: &Wait) -> bool {
+        // What is left of a child after that borrows nothing, but whoever looks at metrics should
+        // find the children gone.
+        let children = self.children();
         let mut passed_on = false;
         // Acquire pairs with the Release of each child's last decrement.
         while self.running.load(Ordering::Acquire) > 0 {
@@ -178,6 +186,9 @@ impl Data {
                 self.cancel_all();
             }
             wait.park_uncancellable();
+        }
+        for child in children {
+            wait_until_gone(&child, wait);
         }
         passed_on
     }

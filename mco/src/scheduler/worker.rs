@@ -253,6 +253,8 @@ pub(super) struct Local {
     /// Above this number of hosted coroutines it is worth looking whether others have fewer.
     placement_limit: Cell<usize>,
     clock: Clock,
+    /// The last run ended with a yield.
+    yielded: Cell<bool>,
     /// Yields in a row that found nobody to yield to.
     idle_yields: Cell<u32>,
     /// When the pool was last trimmed.
@@ -372,6 +374,7 @@ impl Local {
             hosted: Cell::new(0),
             placement_limit: Cell::new(PLACEMENT_SLACK),
             clock: Clock::new(),
+            yielded: Cell::new(false),
             idle_yields: Cell::new(0),
             trimmed: Cell::new(Moment::now()),
             declined: Cell::new(None),
@@ -440,7 +443,13 @@ impl Local {
         {
             return Some(task);
         }
-        self.next_ready().or_else(|| self.worker.newest.take()).or_else(|| self.fresh.pop())
+        let fresh = || self.worker.newest.take().or_else(|| self.fresh.pop());
+        if self.yielded.take() {
+            // It lets the others run first, and those that have not started are others too.
+            fresh().or_else(|| self.next_ready())
+        } else {
+            self.next_ready().or_else(fresh)
+        }
     }
 
     /// The next woken one. With many of them each is found outside the cache, so those behind it
@@ -485,6 +494,7 @@ impl Local {
             Pause::Yielded => {
                 task.enter(&self.worker.registry);
                 self.ready.borrow_mut().push_back(task);
+                self.yielded.set(true);
             }
             Pause::Finished => {
                 self.set_hosted(self.hosted.get() - 1);
