@@ -18,11 +18,12 @@
 //!   probably about to wait for it. The monitor offers it if the parent goes on for long.
 //! - **Ready** coroutines have started here and stay here.
 //!
-//! [`worker`] has the loop; [`idle`] how workers sleep without missing anything; [`monitor`] what
+//! [`local`] has the loop; [`idle`] how workers sleep without missing anything; [`monitor`] what
 //! happens when a coroutine holds its worker up.
 
 mod delay;
 mod idle;
+mod local;
 mod monitor;
 mod worker;
 
@@ -39,9 +40,11 @@ use parking_lot::Mutex;
 use crate::fiber::Pool;
 use crate::task::{self, Attributes, TaskRef};
 use idle::Idle;
+pub(crate) use local::yield_now;
+use local::{Local, retry};
 use monitor::Monitor;
-pub(crate) use worker::{Counters, yield_now};
-use worker::{Local, Worker, retry};
+pub(crate) use worker::Counters;
+use worker::Worker;
 
 /// What a scheduler is built from.
 #[derive(Clone, Debug)]
@@ -113,8 +116,13 @@ impl Scheduler {
         let kind = if index < self.settings.workers { "worker" } else { "spare" };
         let name = format!("{}-{kind}-{index}", self.settings.name);
         let run = move || Local::run(scheduler, worker, seat);
-        let thread = thread::Builder::new().name(name).spawn(run)?;
-        self.threads.lock().push(thread);
+        match thread::Builder::new().name(name).spawn(run) {
+            Ok(thread) => self.threads.lock().push(thread),
+            Err(error) => {
+                self.workers[index].set_stopped();
+                return Err(error);
+            }
+        }
         Ok(())
     }
 
@@ -229,5 +237,5 @@ pub(crate) fn attributes(
     stack_size: usize,
     spawned_at: &'static Location<'static>,
 ) -> Attributes {
-    Attributes { id: worker::next_id(), name, stack_size: Pool::class_size(stack_size), spawned_at }
+    Attributes { id: local::next_id(), name, stack_size: Pool::class_size(stack_size), spawned_at }
 }

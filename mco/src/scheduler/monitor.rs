@@ -177,7 +177,7 @@ impl Watch {
         }
         if let Some(free) = workers().find(|w| !w.is_blocked()) {
             free.interrupt();
-        } else if let Some(place) = self.scheduler.workers.iter().position(|w| !w.is_running())
+        } else if let Some(place) = self.scheduler.workers.iter().position(|w| w.is_vacant())
             && let Err(error) = self.scheduler.start_worker(place)
         {
             eprintln!(

@@ -1,0 +1,388 @@
+//! A worker's own half: its queues and its loop. What it does without work is in [`idling`].
+
+mod idling;
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::VecDeque;
+use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crossbeam_deque::{Steal, Worker as Deque};
+
+use super::Scheduler;
+use super::delay::DelayMeter;
+use super::worker::{Seat, Worker};
+use crate::clock::Moment;
+use crate::fiber::Pool;
+use crate::reactor::Reactor;
+use crate::task::{Pause, TaskRef, cancel, current};
+use crate::wait::timers;
+
+/// Every so many turns the oldest fresh coroutine goes first, so that none waits for ever.
+const FAIR_TURN: u64 = 61;
+
+/// A busy worker looks at its sockets this often.
+const POLL_INTERVAL: Duration = Duration::from_micros(100);
+
+/// A busy worker looks at the clock about this often.
+const CLOCK_INTERVAL: Duration = Duration::from_micros(50);
+
+/// Imbalance between workers that is not worth moving a coroutine for.
+const PLACEMENT_SLACK: usize = 16;
+
+/// The worker's own half. Lives in a thread-local variable, so that coroutines reach it.
+pub(super) struct Local {
+    scheduler: Arc<Scheduler>,
+    worker: Arc<Worker>,
+    /// Started coroutines that can go on.
+    ready: RefCell<VecDeque<TaskRef>>,
+    fresh: Deque<TaskRef>,
+    reactor: RefCell<Reactor>,
+    pool: RefCell<Pool>,
+    /// Copies of `Counts`, which spare the atomics' read-modify-write.
+    turn: Cell<u64>,
+    hosted: Cell<usize>,
+    /// Above this number of hosted coroutines it is worth looking whether others have fewer.
+    placement_limit: Cell<usize>,
+    clock: Clock,
+    /// The last run ended with a yield.
+    yielded: Cell<bool>,
+    /// Yields in a row that found nobody to yield to.
+    idle_yields: Cell<u32>,
+    /// When the pool was last trimmed.
+    trimmed: Cell<Moment>,
+    /// Since when this worker has left to others what it could have stolen, and how many it hosted
+    /// then.
+    declined: Cell<Option<(Moment, usize)>>,
+    /// The next fresh coroutine was stolen to be started here, however many are hosted.
+    start_here: Cell<bool>,
+    /// State of the generator that decides where to steal first.
+    random: Cell<u64>,
+    /// At shutdown: everything that is hosted here has been cancelled.
+    cancelled_all: Cell<bool>,
+}
+
+/// When a busy worker last looked at the clock and at its sockets.
+struct Clock {
+    /// Turns until the next look.
+    countdown: Cell<u32>,
+    /// Turns between looks, adapted to how long turns take.
+    interval: Cell<u32>,
+    looked: Cell<Moment>,
+    polled: Cell<Moment>,
+    /// How long it was from the last poll but one to the last one, if that ended a sleep.
+    nap: Cell<Duration>,
+}
+
+impl Clock {
+    fn new() -> Clock {
+        let now = Moment::now();
+        let (countdown, interval) = (Cell::new(0), Cell::new(0));
+        let nap = Cell::new(Duration::MAX);
+        Clock { countdown, interval, looked: Cell::new(now), polled: Cell::new(now), nap }
+    }
+}
+
+thread_local! {
+    static LOCAL: OnceCell<Local> = const { OnceCell::new() };
+    /// Ids that this thread may give away: the next one and the end of its block.
+    static IDS: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
+}
+
+/// A number for a new coroutine, unique in the process.
+pub(super) fn next_id() -> u64 {
+    const BLOCK: u64 = 1024;
+    static BLOCKS: AtomicU64 = AtomicU64::new(1);
+    IDS.with(|ids| {
+        let (mut next, mut end) = ids.get();
+        if next == end {
+            next = BLOCKS.fetch_add(BLOCK, Ordering::Relaxed);
+            end = next + BLOCK;
+        }
+        ids.set((next + 1, end));
+        next
+    })
+}
+
+/// Lets the others run first. Outside a coroutine it is the thread that yields.
+pub(crate) fn yield_now() {
+    match current::running() {
+        None => std::thread::yield_now(),
+        Some(running) => {
+            cancel::check(running);
+            if Local::with(Local::may_skip_yield) != Some(true) {
+                running.yield_now();
+            }
+        }
+    }
+}
+
+impl Local {
+    /// The life of a worker's thread.
+    pub(super) fn run(scheduler: Arc<Scheduler>, worker: Arc<Worker>, seat: Seat) {
+        let Seat { fresh, reactor } = seat;
+        let _ = worker.registrar.set(reactor.registrar().clone());
+        reactor.enter();
+        let _ = worker.delay.set(DelayMeter::of_this_thread());
+        let pool_capacity = scheduler.settings.pool_capacity / scheduler.settings.workers;
+        let local = Local {
+            ready: RefCell::new(VecDeque::new()),
+            fresh,
+            reactor: RefCell::new(reactor),
+            pool: RefCell::new(Pool::new(pool_capacity.max(1))),
+            turn: Cell::new(worker.turn()),
+            hosted: Cell::new(0),
+            placement_limit: Cell::new(PLACEMENT_SLACK),
+            clock: Clock::new(),
+            yielded: Cell::new(false),
+            idle_yields: Cell::new(0),
+            trimmed: Cell::new(Moment::now()),
+            declined: Cell::new(None),
+            start_here: Cell::new(false),
+            random: Cell::new(worker.index as u64 + 1),
+            cancelled_all: Cell::new(false),
+            scheduler,
+            worker,
+        };
+        LOCAL.with(|place| {
+            let local = place.get_or_init(|| local);
+            local.work();
+            local.worker.set_stopped();
+        });
+    }
+
+    /// Calls `f` with the worker that this thread is.
+    pub(super) fn with<R>(f: impl FnOnce(&Local) -> R) -> Option<R> {
+        LOCAL.try_with(|local| local.get().map(f)).ok().flatten()
+    }
+
+    pub(super) fn scheduler(&self) -> &Arc<Scheduler> {
+        &self.scheduler
+    }
+
+    /// Queues a fresh coroutine that was spawned on this worker.
+    pub(super) fn spawn(&self, task: TaskRef) {
+        let spawned = &self.worker.counts.spawned;
+        spawned.store(spawned.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        if let Some(older) = self.worker.newest.swap(Some(task)) {
+            self.fresh.push(older);
+            self.scheduler.wake_one();
+        }
+    }
+
+    /// Whether this is the thread of `worker`.
+    pub(super) fn is_of(&self, worker: &Worker) -> bool {
+        ptr::eq(&raw const *self.worker, worker)
+    }
+
+    /// Queues a started coroutine of this worker.
+    pub(super) fn make_ready(&self, task: TaskRef) {
+        self.ready.borrow_mut().push_back(task);
+    }
+}
+
+/// The loop.
+impl Local {
+    fn work(&self) {
+        loop {
+            self.receive();
+            if let Some(task) = self.next() {
+                self.run_one(task);
+                self.look_at_clock();
+            } else if !self.idle() {
+                return;
+            }
+        }
+    }
+
+    /// Empties the inbox.
+    fn receive(&self) {
+        self.worker.inbox.drain(|task| {
+            if task.has_started() {
+                self.ready.borrow_mut().push_back(task);
+            } else {
+                self.fresh.push(task);
+            }
+        });
+    }
+
+    /// What to run next.
+    fn next(&self) -> Option<TaskRef> {
+        if self.turn.get().is_multiple_of(FAIR_TURN)
+            && let Some(task) = self.oldest_fresh()
+        {
+            return Some(task);
+        }
+        let fresh = || self.worker.newest.take().or_else(|| self.fresh.pop());
+        if self.yielded.take() {
+            // It lets the others run first, and those that have not started are others too.
+            fresh().or_else(|| self.next_ready())
+        } else {
+            self.next_ready().or_else(fresh)
+        }
+    }
+
+    /// The next woken one. With many of them each is found outside the cache, so those behind it
+    /// are fetched meanwhile.
+    fn next_ready(&self) -> Option<TaskRef> {
+        let mut ready = self.ready.borrow_mut();
+        let next = ready.pop_front();
+        if let Some(task) = ready.front() {
+            task.prefetch_stack();
+        }
+        if let Some(task) = ready.get(1) {
+            task.prefetch_header();
+        }
+        next
+    }
+
+    /// The fresh coroutine that has waited longest: from outside, or from the far end of the queue.
+    fn oldest_fresh(&self) -> Option<TaskRef> {
+        let injector = &self.scheduler.injector;
+        let injected = if injector.is_empty() { None } else { retry(|| injector.steal()) };
+        injected
+            .or_else(|| retry(|| self.worker.stealer.steal()))
+            .or_else(|| self.worker.newest.take())
+    }
+
+    fn run_one(&self, task: TaskRef) {
+        if !task.has_started() && !self.start(&task) {
+            return;
+        }
+        let counts = &self.worker.counts;
+        self.turn.set(self.turn.get() + 1);
+        counts.turn.store(self.turn.get(), Ordering::Relaxed);
+        counts.current_site.set(task.spawned_at());
+        counts.current_id.store(task.id(), Ordering::Relaxed);
+        let pause = task.run();
+        counts.current_id.store(0, Ordering::Relaxed);
+        match pause {
+            Pause::Parked => {
+                task.enter(&self.worker.registry);
+                task.leave_parked();
+            }
+            Pause::Yielded => {
+                task.enter(&self.worker.registry);
+                self.ready.borrow_mut().push_back(task);
+                self.yielded.set(true);
+            }
+            Pause::Finished => {
+                self.set_hosted(self.hosted.get() - 1);
+                let size = task.stack_size();
+                task.retire(&self.worker.registry, |fiber| {
+                    self.pool.borrow_mut().give(size, fiber);
+                });
+            }
+        }
+        cancel::look_again();
+        if self.worker.blocked.load(Ordering::Relaxed) {
+            self.unblock();
+        }
+    }
+
+    /// Gives a fresh coroutine a stack and makes this its home. `false`: it went elsewhere, or
+    /// ended here.
+    fn start(&self, task: &TaskRef) -> bool {
+        if task.is_cancelled() || self.scheduler.is_shut_down() {
+            task.clone().discard_fresh(None);
+            return false;
+        }
+        if self.hosted.get() >= self.placement_limit.get()
+            && !self.start_here.take()
+            && let Some(other) = self.emptier_worker()
+        {
+            other.place(task.clone());
+            return false;
+        }
+        let fiber = self.pool.borrow_mut().take(task.stack_size());
+        match fiber {
+            Ok(fiber) => {
+                task.start(fiber, self.worker.clone());
+                if task.name().is_some() {
+                    // So that the monitor can tell its name from the first run on.
+                    task.enter(&self.worker.registry);
+                }
+                self.set_hosted(self.hosted.get() + 1);
+                true
+            }
+            Err(error) => {
+                let message = format!("{task} could not start: {error}");
+                self.scheduler.report_no_stack(&message);
+                task.clone().discard_fresh(Some(Box::new(message)));
+                false
+            }
+        }
+    }
+
+    fn set_hosted(&self, hosted: usize) {
+        self.hosted.set(hosted);
+        self.worker.counts.hosted.store(hosted, Ordering::Relaxed);
+    }
+
+    /// Pinning makes imbalance permanent, so it is avoided at birth: a worker that hosts an eighth
+    /// more than the emptiest one, and some, gives its fresh coroutines to that one.
+    fn emptier_worker(&self) -> Option<&Worker> {
+        let regular = self.scheduler.regular().iter();
+        let candidates = regular.filter(|w| !w.blocked.load(Ordering::Relaxed));
+        let emptiest = candidates.min_by_key(|w| w.hosted())?;
+        let least = emptiest.hosted();
+        let limit = least + least / 8 + PLACEMENT_SLACK;
+        self.placement_limit.set(limit);
+        let elsewhere = emptiest.index != self.worker.index;
+        (elsewhere && self.hosted.get() >= limit).then_some(emptiest)
+    }
+
+    /// By a coroutine that yields: is there nobody to yield to? Now and then the answer is no
+    /// without a look, so that the loop sees its inbox and its sockets.
+    fn may_skip_yield(&self) -> bool {
+        const IN_A_ROW: u32 = 64;
+        let alone = self.idle_yields.get() < IN_A_ROW
+            && self.ready.borrow().is_empty()
+            && self.worker.newest.is_empty()
+            && self.worker.inbox.is_empty()
+            && self.fresh.is_empty();
+        self.idle_yields.set(if alone { self.idle_yields.get() + 1 } else { 0 });
+        alone
+    }
+
+    /// Between two runs: fires timers and polls, but not each time.
+    fn look_at_clock(&self) {
+        let clock = &self.clock;
+        if clock.countdown.get() > 0 {
+            clock.countdown.set(clock.countdown.get() - 1);
+            return;
+        }
+        let now = Moment::now();
+        let interval = clock.interval.get();
+        let took = now.since(clock.looked.replace(now));
+        clock.interval.set(if took > CLOCK_INTERVAL {
+            interval / 2
+        } else {
+            (interval * 2 + 1).min(63)
+        });
+        clock.countdown.set(clock.interval.get());
+        // What the others host may have changed.
+        self.placement_limit.set(self.placement_limit.get().min(PLACEMENT_SLACK));
+        timers::expire(now);
+        if now.since(clock.polled.get()) >= POLL_INTERVAL {
+            clock.polled.set(now);
+            self.reactor.borrow_mut().poll(Some(Duration::ZERO));
+        }
+        if self.scheduler.is_shut_down() {
+            self.cancel_all();
+        }
+    }
+}
+
+/// Repeats an attempt to steal until it is decided.
+pub(super) fn retry(mut steal: impl FnMut() -> Steal<TaskRef>) -> Option<TaskRef> {
+    loop {
+        match steal() {
+            Steal::Success(task) => return Some(task),
+            Steal::Empty => return None,
+            Steal::Retry => {}
+        }
+    }
+}

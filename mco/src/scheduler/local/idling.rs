@@ -1,0 +1,217 @@
+//! A worker without work: it looks for some elsewhere, and sleeps when there is none.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::super::worker::Worker;
+use super::{Local, retry};
+use crate::clock::Moment;
+use crate::wait::timers;
+
+/// How long a worker that hosts too many lets the others start their fresh coroutines themselves.
+const PATIENCE: Duration = Duration::from_millis(5);
+
+/// A worker that polls again within this time is in the middle of an exchange.
+const SHORT_NAP: Duration = Duration::from_micros(100);
+
+/// How often a worker with nothing to do lets its pool of stacks shrink.
+const TRIM_INTERVAL: Duration = Duration::from_secs(10);
+
+/// What a look for work elsewhere has come to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Search {
+    Found,
+    Nothing,
+    /// There is something, but others should take it.
+    Declined,
+}
+
+impl Local {
+    /// Looks for work elsewhere, or sleeps until there is some. `false`: this worker has ended.
+    pub(super) fn idle(&self) -> bool {
+        if self.worker.blocked.load(Ordering::Relaxed) {
+            self.unblock();
+        }
+        if self.scheduler.is_shut_down() {
+            self.cancel_all();
+            if self.has_ended() {
+                return false;
+            }
+        } else if self.scheduler.idle.try_search() {
+            let outcome = self.search();
+            self.stop_searching(outcome);
+            if outcome == Search::Found {
+                return true;
+            }
+        }
+        self.sleep();
+        true
+    }
+
+    fn is_spare(&self) -> bool {
+        self.worker.index >= self.scheduler.settings.workers
+    }
+
+    /// Whether this is a spare worker and no regular one is held up.
+    fn is_unneeded(&self) -> bool {
+        self.is_spare() && self.scheduler.blocked.load(Ordering::Relaxed) == 0
+    }
+
+    /// The monitor had taken this worker for held up, and it goes on.
+    pub(super) fn unblock(&self) {
+        if self.worker.blocked.swap(false, Ordering::Relaxed) {
+            self.scheduler.blocked.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// At shutdown: cancels what is hosted here, once. Nothing starts any more.
+    pub(super) fn cancel_all(&self) {
+        if !self.cancelled_all.replace(true) {
+            for task in self.worker.registry.snapshot() {
+                task.cancel();
+            }
+        }
+    }
+
+    fn has_ended(&self) -> bool {
+        self.hosted.get() == 0
+            && self.ready.borrow().is_empty()
+            && self.fresh.is_empty()
+            && self.worker.newest.is_empty()
+            && self.worker.inbox.is_empty()
+    }
+
+    /// Takes fresh coroutines from elsewhere into the own queue.
+    fn search(&self) -> Search {
+        if self.is_unneeded() {
+            return Search::Nothing;
+        }
+        if let Some(task) = retry(|| self.scheduler.injector.steal_batch_and_pop(&self.fresh)) {
+            self.fresh.push(task);
+            return Search::Found;
+        }
+        // One that hosts too many would only hand over what it steals, maybe to the very worker
+        // that it has stolen from. It helps nevertheless if that one does not get on.
+        let crowded = self.emptier_worker().is_some();
+        if !crowded || self.others_with_fresh().next().is_none() {
+            self.declined.set(None);
+        } else if !self.is_patience_over() {
+            return Search::Declined;
+        }
+        let stolen = self.others_with_fresh().find_map(|w| {
+            retry(|| match crowded {
+                true => w.stealer.steal(),
+                false => w.stealer.steal_batch_and_pop(&self.fresh),
+            })
+        });
+        let Some(task) = stolen else { return Search::Nothing };
+        self.fresh.push(task);
+        self.start_here.set(crowded);
+        let stolen = &self.worker.counts.stolen;
+        stolen.store(stolen.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        Search::Found
+    }
+
+    /// By a worker that hosts too many, and could steal more: may it? After some patience, and then
+    /// as long as what it steals does not stay.
+    fn is_patience_over(&self) -> bool {
+        let hosted = self.hosted.get();
+        let (since, hosted_then) = match self.declined.get() {
+            Some(declined) if hosted <= declined.1 => declined,
+            _ => (Moment::now(), hosted),
+        };
+        self.declined.set(Some((since, hosted_then)));
+        Moment::now().since(since) >= PATIENCE
+    }
+
+    /// Those that can be stolen from, beginning anywhere.
+    fn others_with_fresh(&self) -> impl Iterator<Item = &Worker> {
+        let workers = &self.scheduler.workers;
+        let first = self.next_random() as usize % workers.len();
+        let order = (first..workers.len()).chain(0..first).map(|index| &*workers[index]);
+        order.filter(|w| w.index != self.worker.index && w.has_fresh())
+    }
+
+    fn stop_searching(&self, outcome: Search) {
+        let last = self.scheduler.idle.end_search();
+        // Whoever produced more meanwhile relied on this search: pass it on.
+        if (last && outcome == Search::Found) || outcome == Search::Declined {
+            self.scheduler.wake_one();
+        }
+    }
+
+    /// Sleeps in the reactor until there is something to do, following the protocols of
+    /// [`idle`](super::super::idle). A spare worker does not announce itself: the monitor wakes it.
+    fn sleep(&self) {
+        let idle = &self.scheduler.idle;
+        let spare = self.is_spare();
+        self.worker.counts.stacks.store(self.pool.borrow().idle(), Ordering::Relaxed);
+        if !spare {
+            idle.announce(self.worker.index);
+        }
+        self.worker.sleep.begin();
+        if self.may_sleep() {
+            if self.clock.nap.get() < SHORT_NAP {
+                // Events come quickly. Let whoever makes them have the processor, if it waits for
+                // this one, and take more of them at once.
+                std::thread::yield_now();
+            }
+            let timer = timers::next().map(|at| at.since(Moment::now()));
+            let patience = self.declined.get().map(|_| PATIENCE);
+            let timeout = [timer, patience, self.trim_pool()].into_iter().flatten().min();
+            self.reactor.borrow_mut().poll(timeout);
+        }
+        self.worker.sleep.end();
+        self.scheduler.monitor.worker_woke();
+        let now = Moment::now();
+        self.clock.nap.set(now.since(self.clock.polled.get()));
+        self.clock.looked.set(now);
+        self.clock.polled.set(now);
+        timers::expire(now);
+        if !spare && idle.retract(self.worker.index) {
+            let outcome = self.search();
+            self.stop_searching(outcome);
+        }
+    }
+
+    /// The last look before sleeping, after it was announced.
+    fn may_sleep(&self) -> bool {
+        let scheduler = &self.scheduler;
+        let anything_to_steal = || {
+            !scheduler.injector.is_empty()
+                || self.declined.get().is_none() && self.others_with_fresh().next().is_some()
+        };
+        self.ready.borrow().is_empty()
+            && self.worker.inbox.is_empty()
+            && self.worker.newest.is_empty()
+            && (self.is_spare() || scheduler.idle.is_announced(self.worker.index))
+            && (self.is_unneeded() || !anything_to_steal())
+            && (!scheduler.is_shut_down() || self.hosted.get() > 0)
+    }
+
+    /// Lets the pool of stacks shrink; says when to come back for more.
+    fn trim_pool(&self) -> Option<Duration> {
+        let mut pool = self.pool.borrow_mut();
+        if pool.is_trimmed() {
+            return None;
+        }
+        let now = Moment::now();
+        let due = self.trimmed.get() + TRIM_INTERVAL;
+        if now < due {
+            return Some(due.since(now));
+        }
+        self.trimmed.set(now);
+        pool.trim();
+        (!pool.is_trimmed()).then_some(TRIM_INTERVAL)
+    }
+
+    /// A cheap sequence of which nothing depends but who is robbed first (xorshift).
+    fn next_random(&self) -> u64 {
+        let mut x = self.random.get();
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        self.random.set(x);
+        x
+    }
+}
