@@ -499,7 +499,7 @@ fn a_destructor_may_say_good_bye_through_a_socket() {
 #[test]
 fn a_destructor_may_open_a_scope() {
     assert_cleans_up(|| {
-        let words = vec!["a", "b"];
+        let words = ["a", "b"];
         let count = coroutine::scope(|s| {
             s.spawn(coroutine::yield_now);
             s.spawn(|| words.len()).join().unwrap()

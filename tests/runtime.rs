@@ -290,7 +290,7 @@ fn drop_waits_for_destructors_that_block() {
 fn drop_leaves_no_thread_descriptor_or_stack() {
     child::pass(|| {
         // Starts the global one, whose own threads and descriptors stay.
-        mco::runtime::metrics();
+        drop(mco::runtime::metrics());
         let before = (process::threads(), process::descriptors());
         for workers in [1, 2, 8] {
             let runtime = runtime(workers);
@@ -605,7 +605,7 @@ fn an_idle_runtime_costs_no_processor() {
 #[test]
 fn a_result_that_is_not_static_comes_back_through_run() {
     with_runtimes(|runtime| {
-        let data = vec![3, 1, 2];
+        let data = [3, 1, 2];
         let largest: &i32 = runtime.run(|| data.iter().max().unwrap());
         assert_eq!(largest, &3);
         let count = Cell::new(0);
