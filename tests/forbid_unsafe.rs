@@ -38,14 +38,12 @@ fn go_in_every_form() {
             x + 1
         };
         assert_eq!(block.join().unwrap(), 2);
-        assert_eq!(
-            go!("name", || coroutine::current().name() == Some("name")).join().unwrap(),
-            true
-        );
+        let name = go!("name", || coroutine::current().name().map(str::to_owned));
+        assert_eq!(name.join().unwrap().as_deref(), Some("name"));
         assert_eq!(go!(Builder::new(), || 4).join().unwrap(), 4);
         assert_eq!(go!(64 * 1024usize, work(2, String::new())).join().unwrap(), 2);
         assert_eq!(go!(("n", 64 * 1024usize), || 5).join().unwrap(), 5);
-        let words = vec!["a", "b"];
+        let words = [String::from("a"), String::from("b")];
         assert_eq!(coroutine::scope(|s| go!(s, || words.len()).join().unwrap()), 2);
     });
 }

@@ -33,9 +33,9 @@ fn go_runs_in_a_coroutine_of_the_callers_runtime() {
         let spawned = runtime.metrics().spawned();
         let inside = runtime.run(|| {
             let all = [
-                go!(|| coroutine::is_coroutine()),
-                co!(|| coroutine::is_coroutine()),
-                spawn!(|| coroutine::is_coroutine()),
+                go!(|| coroutine::try_current().is_some()),
+                co!(move || coroutine::try_current().is_some()),
+                spawn!(|| coroutine::try_current().is_some()),
                 go!(coroutine::is_coroutine()),
                 go! { coroutine::is_coroutine() },
                 go!("name", coroutine::is_coroutine()),

@@ -19,7 +19,7 @@ use mco_tests::{
 #[track_caller]
 fn everywhere(test: impl Fn() + Clone + Send + Sync + 'static) {
     let here = test.clone();
-    with_runtimes(move |runtime| runtime.run(|| test()));
+    with_runtimes(move |runtime| runtime.run(&test));
     within(HUNG, here);
 }
 

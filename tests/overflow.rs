@@ -275,7 +275,7 @@ fn a_bad_pointer_in_a_coroutine_is_no_overflow() {
     let end = child::run(|| {
         runtime(1).run(|| {
             // SAFETY: none; it is the fault that is wanted, in this process of its own.
-            unsafe { black_box(8 as *const u64).read_volatile() }
+            unsafe { black_box(std::ptr::without_provenance::<u64>(8)).read_volatile() }
         });
     });
     end.assert_killed_by(libc::SIGSEGV);
@@ -287,7 +287,7 @@ fn a_bad_pointer_in_a_thread_beside_coroutines_is_no_overflow() {
     let end = child::run(|| {
         coroutine::spawn(|| ()).join().unwrap();
         // SAFETY: as above.
-        unsafe { black_box(8 as *const u64).read_volatile() };
+        unsafe { black_box(std::ptr::without_provenance::<u64>(8)).read_volatile() };
     });
     end.assert_killed_by(libc::SIGSEGV);
     end.assert_does_not_say("overflow");

@@ -15,7 +15,7 @@ use mco_tests::{HUNG, eventually, quiet, runtime, text_of, with_runtimes, within
 fn everywhere(test: impl Fn() + Clone + Send + Sync + 'static) {
     quiet::panics_on_purpose();
     let here = test.clone();
-    with_runtimes(move |runtime| runtime.run(|| test()));
+    with_runtimes(move |runtime| runtime.run(&test));
     within(HUNG, here);
 }
 

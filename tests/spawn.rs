@@ -401,7 +401,7 @@ fn targets_say_name_and_stack_size() {
             assert_eq!(handle.coroutine().stack_size() == SIZE, sized);
             handle.join().unwrap();
         }
-        let words = vec!["a", "b"];
+        let words = [String::from("a"), String::from("b")];
         assert_eq!(coroutine::scope(|s| Spawn::spawn_on(s, || words.len()).join().unwrap()), 2);
     });
 }
