@@ -75,6 +75,23 @@ fn a_nameless_culprit_is_named_by_its_place() {
 }
 
 #[test]
+fn a_culprit_that_does_it_again_is_not_named_again() {
+    let end = child::pass(|| {
+        let runtime = runtime(2);
+        let again = runtime.run(|| {
+            Builder::new().name("again").spawn(|| {
+                for _ in 0..3 {
+                    thread::sleep(Duration::from_millis(700));
+                    mco::coroutine::sleep(Duration::from_millis(20));
+                }
+            })
+        });
+        again.join().unwrap();
+    });
+    assert_eq!(end.stderr.matches("again").count(), 1, "{end}");
+}
+
+#[test]
 fn what_a_culprit_has_just_spawned_runs_soon() {
     child::pass(|| {
         let runtime = runtime(2);

@@ -180,6 +180,23 @@ fn an_overflow_of_the_smallest_stack_is_reported() {
 }
 
 #[test]
+fn an_overflow_by_one_large_frame_is_reported() {
+    #[inline(never)]
+    fn large() -> u8 {
+        let frame = black_box([1u8; 1 << 20]);
+        frame[black_box(1)]
+    }
+    let end = child::run(|| {
+        runtime(1).run(|| {
+            let builder = Builder::new().name("large").stack_size(SMALL);
+            builder.spawn(large).join().unwrap()
+        });
+    });
+    end.assert_killed_by(libc::SIGABRT);
+    end.assert_says("`large`");
+}
+
+#[test]
 fn an_overflow_in_a_scope_is_reported() {
     let end = child::run(|| {
         let start = 0;

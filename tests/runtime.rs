@@ -482,6 +482,178 @@ fn a_coroutine_of_another_runtime_that_joins_is_woken_by_the_drop() {
 }
 
 #[test]
+fn dropping_a_runtime_in_a_coroutine_of_another_holds_up_nobody() {
+    struct Slow;
+    impl Drop for Slow {
+        fn drop(&mut self) {
+            coroutine::sleep(Duration::from_millis(600));
+        }
+    }
+    within(HUNG, || {
+        let (here, there) = (runtime(1), runtime(1));
+        there.spawn(|| {
+            let _slow = Slow;
+            coroutine::park();
+        });
+        eventually("it parks", || there.metrics().live() == 1);
+        // A neighbour that has started, so that no spare worker can run it.
+        let ticks = Arc::new(AtomicUsize::new(0));
+        let counts = ticks.clone();
+        let neighbour = here.spawn(move || {
+            loop {
+                coroutine::sleep(Duration::from_millis(1));
+                counts.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        eventually("it ticks", || ticks.load(Ordering::SeqCst) > 0);
+        let before = ticks.load(Ordering::SeqCst);
+        here.run(move || drop(there));
+        let during = ticks.load(Ordering::SeqCst) - before;
+        assert!(during > 50, "its neighbour had {during} turns of a millisecond in 600 ms");
+        neighbour.cancel();
+        assert!(neighbour.join().is_err());
+    });
+}
+
+#[test]
+fn dropping_a_runtime_whose_coroutines_wait_for_the_dropper_ends() {
+    // A coroutine of one runtime drops another one, a coroutine of which says good-bye to a third,
+    // which lives on the worker of the first.
+    struct Farewell(coroutine::Coroutine, Arc<AtomicBool>);
+    impl Drop for Farewell {
+        fn drop(&mut self) {
+            self.0.unpark();
+            eventually("an answer", || self.1.load(Ordering::SeqCst));
+        }
+    }
+    within(HUNG, || {
+        let (here, there) = (runtime(1), runtime(1));
+        let answered = Arc::new(AtomicBool::new(false));
+        let answers = answered.clone();
+        let third = here.spawn(move || {
+            coroutine::park();
+            answers.store(true, Ordering::SeqCst);
+        });
+        eventually("it parks", || here.metrics().live() == 1);
+        let farewell = Farewell(third.coroutine().clone(), answered);
+        there.spawn(move || {
+            let _farewell = farewell;
+            coroutine::park();
+        });
+        eventually("it parks", || there.metrics().live() == 1);
+        here.run(move || drop(there));
+        third.join().unwrap();
+    });
+}
+
+#[test]
+fn fifty_at_once() {
+    within(HUNG, || {
+        let runtimes: Vec<_> = (0..50).map(|_| runtime(2)).collect();
+        let spawn = |(n, runtime): (usize, &Runtime)| {
+            runtime.spawn(move || {
+                coroutine::sleep(Duration::from_millis(1));
+                n
+            })
+        };
+        let handles: Vec<_> = runtimes.iter().enumerate().map(spawn).collect();
+        let sum: usize = handles.into_iter().map(|handle| handle.join().unwrap()).sum();
+        assert_eq!(sum, 50 * 49 / 2);
+    });
+}
+
+#[test]
+fn programs_that_are_started_inherit_no_descriptor() {
+    child::pass(|| {
+        let runtime = runtime(2);
+        let (listener, addr) = sockets::listener();
+        let accept = runtime.spawn(move || (listener.accept().unwrap(), listener));
+        let stream = runtime.run(|| mco::net::TcpStream::connect(addr).unwrap());
+        let clone = stream.try_clone().unwrap();
+        let accepted = accept.join().unwrap();
+        let count = |listing: &str| listing.lines().count();
+        let list = || {
+            let output = std::process::Command::new("ls").arg("/proc/self/fd").output();
+            String::from_utf8(output.expect("`ls` runs").stdout).unwrap()
+        };
+        let with = list();
+        drop((stream, clone, accepted, runtime));
+        let without = list();
+        assert_eq!(count(&with), count(&without), "with:\n{with}without:\n{without}");
+    });
+}
+
+#[test]
+fn signals_that_interrupt_system_calls_disturb_nobody() {
+    child::pass(|| {
+        count_signals();
+        let runtime = runtime(2);
+        let stop = Arc::new(AtomicBool::new(false));
+        let stops = stop.clone();
+        let storm = thread::spawn(move || {
+            while !stops.load(Ordering::SeqCst) {
+                signal_all_threads();
+                thread::sleep(Duration::from_micros(200));
+            }
+        });
+        let (served, mut near) = sockets::mixed_pair();
+        runtime.spawn(move || sockets::echo(served));
+        let sleeper = runtime.spawn(|| {
+            let start = std::time::Instant::now();
+            (0..50).for_each(|_| coroutine::sleep(Duration::from_millis(2)));
+            start.elapsed()
+        });
+        // Threads wait in system calls of their own.
+        let mut ours = mco::net::TcpStream::try_from(near.try_clone().unwrap()).unwrap();
+        for n in 0..500u32 {
+            ours.write_all(&n.to_ne_bytes()).unwrap();
+            let mut answer = [0; 4];
+            ours.read_exact(&mut answer).unwrap();
+            assert_eq!(u32::from_ne_bytes(answer), n);
+        }
+        for n in 0..500 {
+            assert_eq!(runtime.spawn(move || n).join().unwrap(), n);
+        }
+        assert!(sleeper.join().unwrap() >= Duration::from_millis(100));
+        stop.store(true, Ordering::SeqCst);
+        storm.join().unwrap();
+        near.shutdown(std::net::Shutdown::Both).unwrap();
+        let signals = SIGNALS.load(Ordering::SeqCst);
+        assert!(signals > 100, "only {signals} signals came");
+    });
+}
+
+static SIGNALS: AtomicUsize = AtomicUsize::new(0);
+
+extern "C" fn on_signal(_: libc::c_int) {
+    SIGNALS.fetch_add(1, Ordering::SeqCst);
+}
+
+/// From here on, `SIGUSR1` interrupts whatever system call it meets.
+#[allow(unsafe_code)]
+fn count_signals() {
+    // SAFETY: a zeroed `sigaction` is a valid value, without `SA_RESTART`; the handler only counts.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = on_signal as *const () as libc::sighandler_t;
+        assert_eq!(libc::sigaction(libc::SIGUSR1, &raw const action, std::ptr::null_mut()), 0);
+    }
+}
+
+#[allow(unsafe_code)]
+fn signal_all_threads() {
+    for entry in std::fs::read_dir("/proc/self/task").unwrap().flatten() {
+        let Some(thread) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok())
+        else {
+            continue;
+        };
+        // SAFETY: sends a signal that has a handler to a thread of this process; one that has
+        // ended is refused.
+        unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, libc::SIGUSR1) };
+    }
+}
+
+#[test]
 fn runtimes_do_not_share_their_workers() {
     within(HUNG, || {
         let (one, other) = (runtime(2), runtime(2));

@@ -1,0 +1,203 @@
+//! Waiting for futures in coroutines and threads.
+
+use std::cell::Cell;
+use std::future::{self, Future};
+use std::panic;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+use std::thread;
+use std::time::Duration;
+
+use mco::block_on;
+use mco::coroutine::{self, Cancelled};
+use mco_tests::{HUNG, eventually, quiet, text_of, with_runtimes, within};
+
+/// Runs a test in a coroutine and in a plain thread.
+#[track_caller]
+fn everywhere(test: impl Fn() + Clone + Send + Sync + 'static) {
+    let here = test.clone();
+    with_runtimes(move |runtime| runtime.run(&test));
+    within(HUNG, here);
+}
+
+/// Ready once it was opened.
+#[derive(Clone, Default)]
+struct Gate(Arc<(AtomicBool, Mutex<Option<Waker>>)>);
+
+impl Gate {
+    fn open(&self) {
+        self.0.0.store(true, Ordering::SeqCst);
+        let waker = self.0.1.lock().unwrap().take();
+        waker.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl Future for Gate {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        *self.0.1.lock().unwrap() = Some(context.waker().clone());
+        if self.0.0.load(Ordering::SeqCst) { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+#[test]
+fn what_is_ready_is_returned() {
+    everywhere(|| {
+        assert_eq!(block_on(async { 6 * 7 }), 42);
+        assert_eq!(block_on(future::ready("x")), "x");
+    });
+}
+
+#[test]
+fn what_is_not_ready_is_waited_for() {
+    everywhere(|| {
+        let gates: Vec<_> = (0..100).map(|_| Gate::default()).collect();
+        let opens = gates.clone();
+        let opener = thread::spawn(move || opens.iter().for_each(Gate::open));
+        gates.into_iter().for_each(block_on);
+        opener.join().unwrap();
+    });
+}
+
+#[test]
+fn a_future_need_not_be_send() {
+    everywhere(|| {
+        let count = Rc::new(Cell::new(0));
+        let own = count.clone();
+        block_on(async move {
+            for _ in 0..10 {
+                own.set(own.get() + 1);
+                yield_once().await;
+            }
+        });
+        assert_eq!(count.get(), 10);
+    });
+}
+
+async fn yield_once() {
+    let mut yielded = false;
+    future::poll_fn(|context| {
+        if yielded {
+            return Poll::Ready(());
+        }
+        yielded = true;
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+#[test]
+fn many_wait_at_once_without_a_thread_each() {
+    with_runtimes(|runtime| {
+        let gate = Gate::default();
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let wait = |_| {
+            // Each with a place of its own for its waker.
+            let (own, waiting) = (Gate::default(), waiting.clone());
+            let opener = own.clone();
+            let handle = runtime.spawn(move || {
+                waiting.fetch_add(1, Ordering::SeqCst);
+                block_on(own);
+            });
+            (handle, opener)
+        };
+        let handles: Vec<_> = (0..500).map(wait).collect();
+        eventually("all wait", || waiting.load(Ordering::SeqCst) == 500);
+        drop(gate);
+        for (handle, opener) in handles {
+            opener.open();
+            handle.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_future_that_never_stops_being_polled_lets_others_run() {
+    with_runtimes(|runtime| {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stops = stop.clone();
+        let busy = runtime.spawn(move || {
+            block_on(async {
+                while !stops.load(Ordering::SeqCst) {
+                    yield_once().await;
+                }
+            });
+        });
+        for n in 0..50 {
+            assert_eq!(runtime.spawn(move || n).join().unwrap(), n);
+        }
+        stop.store(true, Ordering::SeqCst);
+        busy.join().unwrap();
+    });
+}
+
+#[test]
+fn a_future_may_block_as_the_coroutine_that_polls_it() {
+    everywhere(|| {
+        let sum = block_on(async {
+            coroutine::sleep(Duration::from_millis(1));
+            coroutine::spawn(|| 4).join().unwrap() + block_on(async { 5 })
+        });
+        assert_eq!(sum, 9);
+    });
+}
+
+#[test]
+fn a_cancelled_wait_drops_its_future() {
+    struct Flag(Arc<AtomicBool>);
+    impl Drop for Flag {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+    with_runtimes(|runtime| {
+        let (entered, dropped) =
+            (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let (enters, flag) = (entered.clone(), Flag(dropped.clone()));
+        let handle = runtime.spawn(move || {
+            block_on(async move {
+                let _flag = flag;
+                enters.store(true, Ordering::SeqCst);
+                future::pending::<()>().await;
+            });
+        });
+        eventually("it waits", || entered.load(Ordering::SeqCst));
+        handle.cancel();
+        assert!(handle.join().unwrap_err().is::<Cancelled>());
+        assert!(dropped.load(Ordering::SeqCst));
+    });
+}
+
+#[test]
+fn a_panic_of_a_future_is_the_callers() {
+    quiet::panics_on_purpose();
+    everywhere(|| {
+        let payload = panic::catch_unwind(|| block_on(async { panic!("on purpose") })).unwrap_err();
+        assert_eq!(text_of(&*payload), "on purpose");
+    });
+}
+
+#[test]
+fn a_waker_that_outlives_its_wait_does_nothing() {
+    with_runtimes(|runtime| {
+        let gate = Gate::default();
+        let opens = gate.clone();
+        let waker = runtime.run(|| {
+            let mut kept = None;
+            block_on(future::poll_fn(|context| {
+                kept = Some(context.waker().clone());
+                Poll::Ready(())
+            }));
+            kept.unwrap()
+        });
+        waker.wake_by_ref();
+        opens.open();
+        assert_eq!(runtime.run(|| 1), 1);
+        waker.wake();
+    });
+}
