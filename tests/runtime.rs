@@ -596,7 +596,7 @@ fn signals_that_interrupt_system_calls_disturb_nobody() {
                 thread::sleep(Duration::from_micros(200));
             }
         });
-        let (served, mut near) = sockets::mixed_pair();
+        let (served, near) = sockets::mixed_pair();
         runtime.spawn(move || sockets::echo(served));
         let sleeper = runtime.spawn(|| {
             let start = std::time::Instant::now();

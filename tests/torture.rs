@@ -180,10 +180,15 @@ fn torture(workers: usize, seed: u64) {
     let (listener, addr) = sockets::listener();
     runtime.spawn(move || {
         for stream in listener.incoming() {
-            let stream = stream.unwrap();
+            let mut stream = stream.unwrap();
             coroutine::spawn(move || {
-                // A client that is cancelled may reset its connection.
-                drop(panic::catch_unwind(panic::AssertUnwindSafe(|| sockets::echo(stream))));
+                let mut buffer = [0; 64];
+                // A client that was cancelled may have reset its connection.
+                while let Ok(n @ 1..) = stream.read(&mut buffer) {
+                    if stream.write_all(&buffer[..n]).is_err() {
+                        break;
+                    }
+                }
             });
         }
     });
@@ -226,7 +231,7 @@ fn torture(workers: usize, seed: u64) {
     }
     let made = world.made.load(Ordering::SeqCst);
     world.known.lock().unwrap().clear();
-    if seed % 2 == 0 {
+    if seed.is_multiple_of(2) {
         // Either all come to their end by themselves, or the drop ends them.
         eventually("all have ended", || world.alive.load(Ordering::SeqCst) == 0);
     }

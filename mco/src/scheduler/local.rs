@@ -215,7 +215,9 @@ impl Local {
         {
             return Some(task);
         }
-        let fresh = || self.worker.newest.take().or_else(|| self.fresh.pop());
+        // An attempt to pop costs a fence even if there is nothing.
+        let older = || if self.fresh.is_empty() { None } else { self.fresh.pop() };
+        let fresh = || self.worker.newest.take().or_else(older);
         if self.yielded.take() {
             // It lets the others run first, and those that have not started are others too.
             fresh().or_else(|| self.next_ready())
