@@ -571,6 +571,60 @@ fn one_is_cancelled_in_time_while_its_neighbour_cleans_up() {
     });
 }
 
+/// Cancels one that unwinds, by `raise`, while it waits in a destructor and a neighbour does too.
+/// A second unwinding there would end the process.
+fn cancel_two_that_unwind(runtime: &Runtime, raise: fn()) {
+    let spawn = |raise: fn()| {
+        let (entered, go_on) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let (enters, waits) = (entered.clone(), go_on.clone());
+        let handle = runtime.spawn(move || {
+            let _waits = OnDrop(|| {
+                enters.store(true, Ordering::SeqCst);
+                eventually("it may go on", || waits.load(Ordering::SeqCst));
+            });
+            raise();
+        });
+        eventually("it unwinds", || entered.load(Ordering::SeqCst));
+        (handle, go_on)
+    };
+    let (neighbour, neighbour_goes_on) = spawn(|| panic!("on purpose"));
+    let (handle, goes_on) = spawn(raise);
+    handle.cancel();
+    settle(runtime);
+    goes_on.store(true, Ordering::SeqCst);
+    let payload = handle.join().unwrap_err();
+    assert!(!payload.is::<Cancelled>(), "its own payload was lost");
+    neighbour_goes_on.store(true, Ordering::SeqCst);
+    assert_eq!(text_of(&*neighbour.join().unwrap_err()), "on purpose");
+    assert!(!runtime.run(thread::panicking), "the worker's panic count is off");
+}
+
+#[test]
+fn one_that_panics_beside_another_is_not_unwound_twice() {
+    child::pass(|| cancel_two_that_unwind(&runtime(1), || panic!("on purpose")));
+}
+
+#[test]
+fn one_that_panics_beside_another_is_not_unwound_twice_under_a_hook_of_the_users() {
+    child::pass(|| {
+        let runtime = runtime(1);
+        runtime.run(|| ());
+        // As programs do that report panics in their own way.
+        panic::set_hook(Box::new(|_| ()));
+        cancel_two_that_unwind(&runtime, || panic!("on purpose"));
+    });
+}
+
+#[test]
+fn one_that_passes_a_panic_on_beside_another_is_not_unwound_twice() {
+    child::pass(|| {
+        cancel_two_that_unwind(&runtime(1), || {
+            let outcome = coroutine::spawn(|| panic!("on purpose")).join();
+            outcome.unwrap_or_else(|payload| panic::resume_unwind(payload));
+        });
+    });
+}
+
 #[test]
 fn who_catches_the_payload_is_unwound_again() {
     with_runtimes(|runtime| {

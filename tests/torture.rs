@@ -43,18 +43,25 @@ struct World {
     known: Mutex<Vec<Coroutine>>,
 }
 
-/// Counts itself, and stays on its thread.
+/// Counts itself, stays on its thread, and may block when it is dropped.
 struct Tracked {
-    world: Arc<World>,
+    count: Count,
     thread: Option<thread::ThreadId>,
     blocks: bool,
 }
+
+/// A part of its own: it is dropped even if the destructor of the whole is cancelled where it blocks.
+struct Count(Arc<World>);
 
 impl Tracked {
     fn new(world: &Arc<World>) -> Tracked {
         world.alive.fetch_add(1, Ordering::SeqCst);
         world.made.fetch_add(1, Ordering::SeqCst);
-        Tracked { world: world.clone(), thread: None, blocks: false }
+        Tracked { count: Count(world.clone()), thread: None, blocks: false }
+    }
+
+    fn world(&self) -> Arc<World> {
+        self.count.0.clone()
     }
 }
 
@@ -68,7 +75,12 @@ impl Drop for Tracked {
             eprintln!("dropped on another thread");
             std::process::abort();
         }
-        self.world.alive.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Drop for Count {
+    fn drop(&mut self) {
+        self.0.alive.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -130,7 +142,7 @@ fn live(world: &Arc<World>, mut random: Random, depth: u32, stream: Option<TcpSt
                         let (borrowed, mut random) = (&borrowed, Random(random.next() | 1));
                         s.spawn(move || {
                             coroutine::yield_now();
-                            assert!(borrowed.world.alive.load(Ordering::SeqCst) > 0);
+                            assert!(borrowed.count.0.alive.load(Ordering::SeqCst) > 0);
                             coroutine::sleep(Duration::from_micros(random.below(100)));
                         });
                     }
@@ -168,7 +180,7 @@ fn live(world: &Arc<World>, mut random: Random, depth: u32, stream: Option<TcpSt
 fn child(world: &Arc<World>, random: &mut Random, depth: u32) -> JoinHandle<u64> {
     let (seed, captured) = (random.next() | 1, Tracked::new(world));
     coroutine::spawn(move || {
-        let world = captured.world.clone();
+        let world = captured.world();
         live(&world, Random(seed), depth - 1, None)
     })
 }
@@ -198,7 +210,7 @@ fn torture(workers: usize, seed: u64) {
         let spawn = |random: &mut Random| {
             let (seed, captured) = (random.next() | 1, Tracked::new(&world));
             runtime.spawn(move || {
-                let world = captured.world.clone();
+                let world = captured.world();
                 let stream = (seed % 3 == 0).then(|| TcpStream::connect(addr).unwrap());
                 live(&world, Random(seed), 3, stream)
             })

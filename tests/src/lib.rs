@@ -34,6 +34,7 @@ pub const HUNG: Duration = Duration::from_secs(60);
 /// At the limit, and with the panic of `f`.
 #[track_caller]
 pub fn within<T: Send + 'static>(limit: Duration, f: impl FnOnce() -> T + Send + 'static) -> T {
+    quiet::panics_on_purpose();
     let caller = Location::caller();
     let (done, wait) = mpsc::channel();
     let body = move || drop(done.send(panic::catch_unwind(panic::AssertUnwindSafe(f))));
@@ -92,6 +93,7 @@ pub fn eventually_within(limit: Duration, what: &str, mut condition: impl FnMut(
 #[must_use]
 #[track_caller]
 pub fn runtime(workers: usize) -> Runtime {
+    quiet::panics_on_purpose();
     let runtime = Runtime::builder().workers(workers).name(format!("test{workers}")).build();
     runtime.expect("a runtime for the test")
 }

@@ -9,6 +9,9 @@ use crate::text_of;
 pub const ON_PURPOSE: &str = "on purpose";
 
 /// From here on, prints no message for panics whose own begins with [`ON_PURPOSE`].
+///
+/// All that run a test here call it before anything else, so that mco's own hook, which a runtime
+/// installs when it starts, is in front of this one and sees those panics.
 pub fn panics_on_purpose() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

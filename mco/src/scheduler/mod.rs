@@ -32,13 +32,14 @@ use std::io;
 use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::thread;
+use std::thread::{self, Thread};
 
 use crossbeam_deque::Injector;
 use parking_lot::Mutex;
 
 use crate::fiber::Pool;
-use crate::task::{self, Attributes, TaskRef};
+use crate::task::{self, Attributes, Reason, TaskRef};
+use crate::wait::{Wait, Waiter, WaiterList};
 use idle::Idle;
 pub(crate) use local::yield_now;
 use local::{Local, retry};
@@ -74,6 +75,10 @@ pub(crate) struct Scheduler {
     spawned_outside: AtomicU64,
     /// Coroutines that got no stack.
     without_stack: AtomicU32,
+    /// Threads that have not come to their end.
+    alive: AtomicUsize,
+    /// Coroutines of other runtimes that wait for that.
+    stopping: Mutex<WaiterList>,
     /// Of the workers and the monitor.
     threads: Mutex<Vec<thread::JoinHandle<()>>>,
 }
@@ -97,6 +102,8 @@ impl Scheduler {
             blocked: AtomicUsize::new(0),
             spawned_outside: AtomicU64::new(0),
             without_stack: AtomicU32::new(0),
+            alive: AtomicUsize::new(0),
+            stopping: Mutex::new(WaiterList::new()),
             threads: Mutex::new(Vec::new()),
             settings,
         });
@@ -116,14 +123,42 @@ impl Scheduler {
         let kind = if index < self.settings.workers { "worker" } else { "spare" };
         let name = format!("{}-{kind}-{index}", self.settings.name);
         let run = move || Local::run(scheduler, worker, seat);
-        match thread::Builder::new().name(name).spawn(run) {
-            Ok(thread) => self.threads.lock().push(thread),
-            Err(error) => {
-                self.workers[index].set_stopped();
-                return Err(error);
-            }
-        }
+        self.start_thread(name, run).inspect_err(|_| self.workers[index].set_stopped())?;
         Ok(())
+    }
+
+    fn start_thread(
+        self: &Arc<Self>,
+        name: String,
+        run: impl FnOnce() + Send + 'static,
+    ) -> io::Result<Thread> {
+        let scheduler = self.clone();
+        self.alive.fetch_add(1, Ordering::Relaxed);
+        let started = thread::Builder::new().name(name).spawn(move || {
+            run();
+            scheduler.thread_ended();
+        });
+        let handle = started.inspect_err(|_| self.thread_ended())?;
+        let thread = handle.thread().clone();
+        self.threads.lock().push(handle);
+        Ok(thread)
+    }
+
+    fn thread_ended(&self) {
+        // Release pairs with the Acquire of who waits for all of them.
+        if self.alive.fetch_sub(1, Ordering::Release) == 1 {
+            let waiters = std::mem::take(&mut *self.stopping.lock());
+            waiters.wake_all();
+        }
+    }
+
+    /// Waits until all threads have come to their end, as a coroutine of another runtime does.
+    fn wait_for_threads(&self) {
+        let wait = Wait::new(Reason::Runtime);
+        self.stopping.lock().add(Waiter::current());
+        while self.alive.load(Ordering::Acquire) > 0 {
+            wait.park_uncancellable();
+        }
     }
 
     /// Queues a fresh coroutine: here if this is one of the workers, else for any of them.
@@ -185,6 +220,9 @@ impl Scheduler {
         self.monitor.wake();
         let on_worker = Local::with(|local| std::ptr::eq(&raw const **local.scheduler(), self));
         if on_worker != Some(true) {
+            if task::current::running().is_some() {
+                self.wait_for_threads();
+            }
             // The monitor may be starting another meanwhile.
             while let Some(thread) = { self.threads.lock().pop() } {
                 drop(thread.join());

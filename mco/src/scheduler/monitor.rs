@@ -14,6 +14,7 @@
 //! which the worker's thread waited for a processor: a machine that was suspended, or has too much to
 //! do, raises no alarm.
 
+use std::collections::HashSet;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -31,6 +32,8 @@ const BLOCKED_LOOKS: u32 = 8;
 const BLOCKED_AFTER: Duration = Duration::from_millis(80);
 /// Its coroutine is named if it has been for so long, in at least twice as many looks.
 const BLAME_AFTER: Duration = Duration::from_millis(250);
+/// So many names are remembered, so that nobody is named twice.
+const REMEMBERED: usize = 4096;
 /// No more names than this in one minute.
 const BLAMES_A_MINUTE: u32 = 20;
 
@@ -66,9 +69,8 @@ impl Monitor {
 pub(super) fn start(scheduler: &Arc<Scheduler>) -> io::Result<()> {
     let watched = scheduler.clone();
     let name = format!("{}-monitor", scheduler.settings.name);
-    let thread = thread::Builder::new().name(name).spawn(move || Watch::new(watched).run())?;
-    let _ = scheduler.monitor.thread.set(thread.thread().clone());
-    scheduler.threads.lock().push(thread);
+    let thread = scheduler.start_thread(name, move || Watch::new(watched).run())?;
+    let _ = scheduler.monitor.thread.set(thread);
     Ok(())
 }
 
@@ -77,6 +79,8 @@ struct Watch {
     scheduler: Arc<Scheduler>,
     /// One for each worker.
     turns: Vec<Turn>,
+    /// Those that have been named, and are not named again.
+    named: HashSet<u64>,
     /// Names given since `minute` began.
     blames: u32,
     minute: Moment,
@@ -104,7 +108,7 @@ impl Watch {
         let now = Moment::now();
         let turn = Turn::new(0, now);
         let turns = vec![turn; scheduler.workers.len()];
-        Watch { scheduler, turns, blames: 0, minute: now }
+        Watch { scheduler, turns, named: HashSet::new(), blames: 0, minute: now }
     }
 
     fn run(mut self) {
@@ -189,6 +193,12 @@ impl Watch {
 
     fn blame(&mut self, worker: &Worker, held: Duration) {
         let Some((id, site)) = worker.current() else { return };
+        if self.named.len() >= REMEMBERED {
+            self.named.clear();
+        }
+        if !self.named.insert(id) {
+            return;
+        }
         let now = Moment::now();
         if now.since(self.minute) >= Duration::from_secs(60) {
             (self.minute, self.blames) = (now, 0);

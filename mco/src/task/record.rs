@@ -25,9 +25,11 @@ pub(crate) enum Reason {
     /// A job that runs on a thread of its own.
     Blocking,
     Future,
+    /// The end of another runtime.
+    Runtime,
 }
 
-const REASONS: [Reason; 11] = [
+const REASONS: [Reason; 12] = [
     Reason::None,
     Reason::Park,
     Reason::Sleep,
@@ -39,6 +41,7 @@ const REASONS: [Reason; 11] = [
     Reason::Connect,
     Reason::Blocking,
     Reason::Future,
+    Reason::Runtime,
 ];
 
 impl fmt::Display for Reason {
@@ -55,6 +58,7 @@ impl fmt::Display for Reason {
             Reason::Connect => "connect",
             Reason::Blocking => "blocking job",
             Reason::Future => "future",
+            Reason::Runtime => "end of a runtime",
         })
     }
 }
