@@ -10,7 +10,7 @@
 use std::any::Any;
 use std::marker::PhantomData;
 use std::mem;
-use std::panic::{self, AssertUnwindSafe, Location, catch_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::{fmt, thread};
@@ -86,7 +86,7 @@ where
         task::cancel::check(running);
     }
     match result {
-        Err(payload) => panic::resume_unwind(payload),
+        Err(payload) => task::cancel::resume_unwind(payload),
         Ok(_) if scope.data.panicked.load(Ordering::Relaxed) => {
             panic!("a scoped coroutine panicked")
         }
@@ -284,7 +284,11 @@ impl<T> ScopedJoinHandle<'_, T> {
         // That of the coroutine around the closure: an error only if it could not start.
         self.outer.join()?;
         let output = self.packet.output.lock().take();
-        output.expect("a child leaves a result")
+        let output = output.expect("a child leaves a result");
+        if output.is_err() {
+            task::cancel::payload_received();
+        }
+        output
     }
 
     /// Waits for the end of the coroutine and leaves its result where it is.

@@ -9,7 +9,7 @@ mod metrics;
 
 use std::fmt;
 use std::io;
-use std::panic::{self, Location};
+use std::panic::Location;
 use std::sync::Arc;
 
 use once_cell::sync::OnceCell;
@@ -20,7 +20,7 @@ pub use metrics::{Metrics, WorkerMetrics};
 use crate::config::config;
 use crate::coroutine::{self, Coroutine, JoinHandle};
 use crate::scheduler::{self, Scheduler, Settings};
-use crate::task::{Attributes, TaskRef};
+use crate::task::{Attributes, TaskRef, cancel};
 
 /// The runtime of the plain threads, and of `#[mco::main]`. Never dropped.
 static GLOBAL: OnceCell<Runtime> = OnceCell::new();
@@ -109,7 +109,7 @@ impl Runtime {
             });
             root.join()
         });
-        output.unwrap_or_else(|payload| panic::resume_unwind(payload))
+        output.unwrap_or_else(|payload| cancel::resume_unwind(payload))
     }
 
     /// Spawns a coroutine on this runtime.

@@ -10,19 +10,26 @@
 //! # Whether a coroutine unwinds
 //!
 //! `std::thread::panicking` tells it of the thread, and a coroutine may be suspended inside a
-//! destructor: then it is true for its neighbours too. So each coroutine notes when a panic begins
-//! in it ([`panic_began`], from the panic hook), and those that are suspended while they unwind are
-//! counted. With the count at zero, what the thread says holds for the coroutine that runs.
-//! Otherwise the note decides. It may be out of date, if the panic was caught since: then the cancel
-//! is put off until the thread unwinds no longer ([`look_again`]). What nobody can see is a
-//! `resume_unwind` of the user's while a neighbour is suspended in a destructor.
+//! destructor: then it is true for its neighbours too. Those that are suspended while they unwind
+//! are counted, and with the count at zero, what the thread says holds for the coroutine that runs.
+//! Otherwise:
+//!
+//! - One that did not unwind when it was suspended does not when it is resumed.
+//! - One in which a panic began since ([`panic_began`], from the panic hook) unwinds, or has caught
+//!   it.
+//! - One that has been given the payload of another may have passed it on, and once an unwinding has
+//!   been seen that no hook announced, anyone may unwind so: these are not known.
+//!
+//! The cancel of one that unwinds, or of which it is not known, is put off until the thread unwinds
+//! no longer ([`look_again`]). To put it off for all while somebody unwinds would deadlock: a
+//! destructor may cancel a child of the same worker and wait for it.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::num::NonZeroU32;
 use std::panic;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::TaskRef;
 use super::current::{self, Running};
@@ -82,9 +89,15 @@ pub(super) struct Unwinding {
     cancelled: bool,
     /// It unwinds, or did when that could last be told.
     noted: bool,
+    /// It has been given a payload with which another one ended, and may unwind with it.
+    holds_payload: bool,
     /// It is suspended, and counted as unwinding in this episode of the thread's.
     counted_in: Option<NonZeroU32>,
 }
+
+/// An unwinding has been seen that the panic hook did not announce: the user has put another hook
+/// in its place, or resumes unwinding with payloads of their own. Never cleared.
+static UNANNOUNCED: AtomicBool = AtomicBool::new(false);
 
 thread_local! {
     /// The coroutines that are suspended while they unwind.
@@ -104,35 +117,70 @@ pub(crate) fn panic_began() {
     }
 }
 
-/// Whether the coroutine that runs now is unwinding.
-fn is_unwinding(running: Running) -> bool {
-    let thread_unwinds = std::thread::panicking();
-    let only_by_it = SUSPENDED.get() == 0;
+/// Passes a panic on that was caught, in the coroutine in which it was.
+pub(crate) fn resume_unwind(payload: Box<dyn Any + Send>) -> ! {
+    panic_began();
+    panic::resume_unwind(payload)
+}
+
+/// Notes that the coroutine which runs now is given the payload with which another one ended.
+pub(crate) fn payload_received() {
+    if let Some(running) = current::running() {
+        running.with_owned(|owned| owned.unwinding.holds_payload = true);
+    }
+}
+
+/// Whether the coroutine that runs now is unwinding, or may be.
+fn may_unwind(running: Running) -> bool {
+    if !std::thread::panicking() {
+        running.with_owned(|owned| owned.unwinding.noted = false);
+        return false;
+    }
+    let only_it = SUSPENDED.get() == 0;
     running.with_owned(|owned| {
-        if !thread_unwinds || only_by_it {
-            owned.unwinding.noted = thread_unwinds;
+        let unwinding = &mut owned.unwinding;
+        if only_it && !unwinding.noted && !unwinding.cancelled {
+            unwinding.noted = true;
+            if !unwinding.holds_payload {
+                UNANNOUNCED.store(true, Ordering::Relaxed);
+            }
         }
-        owned.unwinding.noted
+        unwinding.cancelled
+            || unwinding.noted
+            || unwinding.holds_payload
+            || UNANNOUNCED.load(Ordering::Relaxed)
     })
 }
 
 /// By a coroutine that is about to be suspended.
 #[inline]
 pub(super) fn suspending(running: Running) {
-    if std::thread::panicking() && is_unwinding(running) {
+    if std::thread::panicking() && may_unwind(running) {
         SUSPENDED.set(SUSPENDED.get() + 1);
         LOOK_AGAIN.set(true);
         running.with_owned(|owned| owned.unwinding.counted_in = Some(EPISODE.get()));
     }
 }
 
-/// By a coroutine that has been resumed.
+/// By a coroutine that has been resumed. Unwinds it, if it is cancelled and did not unwind when it
+/// was suspended, and `cancellable`.
 #[inline]
-pub(super) fn resumed(running: Running) {
+pub(super) fn resumed(running: Running, cancellable: bool) {
+    let unwinds = SUSPENDED.get() > 0 && was_counted(running);
+    if cancellable && !unwinds && running.header().cancelled.load(Ordering::Relaxed) {
+        unwind(running, Some(false));
+    }
+}
+
+/// Whether the coroutine that has been resumed was counted among those that unwind.
+#[cold]
+fn was_counted(running: Running) -> bool {
     let counted_in = running.with_owned(|owned| owned.unwinding.counted_in.take());
-    if counted_in == Some(EPISODE.get()) {
+    let counted = counted_in == Some(EPISODE.get());
+    if counted {
         SUSPENDED.set(SUSPENDED.get() - 1);
     }
+    counted
 }
 
 /// Unwinds the coroutine that runs now, if it is cancelled and may be unwound.
@@ -140,16 +188,18 @@ pub(super) fn resumed(running: Running) {
 pub(crate) fn check(running: Running) {
     // Relaxed: what led to the cancel becomes visible through the state, which `cancel` notifies.
     if running.header().cancelled.load(Ordering::Relaxed) {
-        unwind(running);
+        unwind(running, None);
     }
 }
 
+/// Unwinds the cancelled coroutine that runs now, unless it unwinds already, which the caller may
+/// know.
 #[cold]
-fn unwind(running: Running) {
+fn unwind(running: Running, known_to_unwind: Option<bool>) {
     if running.with_owned(|owned| owned.unwinding.cancelled || owned.ended) {
         return;
     }
-    if is_unwinding(running) {
+    if known_to_unwind.unwrap_or_else(|| may_unwind(running)) {
         DEFERRED.with_borrow_mut(|deferred| {
             if !deferred.iter().any(|task| task.as_raw() == running.task().as_raw()) {
                 deferred.push(running.task());

@@ -59,30 +59,45 @@ impl Running {
         unsafe { self.header().with_owned(f) }
     }
 
-    /// Switches away until the coroutine is notified; at once if it has been. May return early.
-    /// The caller has checked for cancellation.
-    pub(crate) fn park(self, reason: Reason, site: &'static Location<'static>) {
+    /// Switches away until the coroutine is notified; not at all if it has been. May return early.
+    /// If `cancellable`, unwinds if the coroutine is cancelled meanwhile or was before.
+    pub(crate) fn park(self, reason: Reason, site: &'static Location<'static>, cancellable: bool) {
+        /// The coroutine waits no longer, also if it is unwound here.
+        struct Recorded(Running);
+        impl Drop for Recorded {
+            fn drop(&mut self) {
+                self.0.header().record.clear();
+            }
+        }
+
+        if cancellable {
+            cancel::check(self);
+        }
         let header = self.header();
         header.record.set(reason, site);
+        let _recorded = Recorded(self);
         if header.state.park() {
-            self.switch(Pause::Parked);
+            self.switch(Pause::Parked, cancellable);
+        } else if cancellable {
+            cancel::check(self);
         }
-        header.record.clear();
     }
 
-    /// Lets the others run first. Unwinds if the coroutine is cancelled.
-    pub(crate) fn yield_now(self) {
-        cancel::check(self);
-        self.switch(Pause::Yielded);
+    /// Lets the others run first. If `cancellable`, unwinds if the coroutine is cancelled.
+    pub(crate) fn yield_now(self, cancellable: bool) {
+        if cancellable {
+            cancel::check(self);
+        }
+        self.switch(Pause::Yielded, cancellable);
     }
 
-    fn switch(self, pause: Pause) {
+    fn switch(self, pause: Pause, cancellable: bool) {
         cancel::suspending(self);
         self.with_owned(|owned| owned.pause = pause);
         // SAFETY: `self` is the coroutine that runs on this thread, so this is its fiber; the
         // runtime never nests another stack inside it.
         unsafe { self.suspender.suspend() }
-        cancel::resumed(self);
+        cancel::resumed(self, cancellable);
     }
 }
 
@@ -94,7 +109,7 @@ pub(crate) fn spend_budget() {
     if left > 0 {
         BUDGET_LEFT.set(left - 1);
     } else if let Some(running) = running() {
-        running.yield_now();
+        running.yield_now(true);
     }
 }
 

@@ -167,7 +167,11 @@ impl TaskRef {
     pub(crate) unsafe fn output<T>(&self) -> Output<T> {
         debug_assert!(self.is_finished());
         // SAFETY: the caller's promise.
-        unsafe { self.take_output() }
+        let output = unsafe { self.take_output() };
+        if output.is_err() {
+            cancel::payload_received();
+        }
+        output
     }
 
     /// The handle goes away without asking for the result.

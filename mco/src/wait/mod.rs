@@ -9,8 +9,9 @@ pub(crate) mod timers;
 
 use std::panic::Location;
 
+use self::timers::Timer;
 use crate::clock::Moment;
-use crate::task::{Reason, ThreadParker, cancel, current, spend_budget};
+use crate::task::{Reason, ThreadParker, current, spend_budget};
 
 pub(crate) use crate::task::{Waiter, WaiterList};
 
@@ -47,37 +48,33 @@ impl Wait {
 
     /// Waits. Unwinds, before or after, if the calling coroutine is cancelled.
     pub(crate) fn park(&self) -> Wake {
-        if let Some(running) = current::running() {
-            cancel::check(running);
-            let wake = self.park_coroutine(running);
-            cancel::check(running);
-            wake
-        } else {
-            self.park_thread()
+        match current::running() {
+            Some(running) => self.park_coroutine(running, true),
+            None => self.park_thread(),
         }
     }
 
     /// Waits, for an operation that must not be left half done: a cancel does not unwind here.
     pub(crate) fn park_uncancellable(&self) -> Wake {
         match current::running() {
-            Some(running) => self.park_coroutine(running),
+            Some(running) => self.park_coroutine(running, false),
             None => self.park_thread(),
         }
     }
 
-    fn park_coroutine(&self, running: current::Running) -> Wake {
+    fn park_coroutine(&self, running: current::Running, cancellable: bool) -> Wake {
         let Some(deadline) = self.deadline else {
-            running.park(self.reason, self.site);
+            running.park(self.reason, self.site, cancellable);
             return Wake::Notified;
         };
         if deadline <= Moment::now() {
             // Still a switch: a loop of such waits must not starve the others.
-            running.yield_now();
+            running.yield_now(cancellable);
             return Wake::TimedOut;
         }
-        let timer = timers::start(deadline, running.task());
-        running.park(self.reason, self.site);
-        if timers::stop(timer) { Wake::Notified } else { Wake::TimedOut }
+        let timer = Timer::start(deadline, running.task());
+        running.park(self.reason, self.site, cancellable);
+        if timer.stop() { Wake::Notified } else { Wake::TimedOut }
     }
 
     fn park_thread(&self) -> Wake {
