@@ -121,7 +121,7 @@ impl Fiber {
     }
 
     /// Has the processor fetch what the next resume touches first: the control block of the
-    /// generator at the top of the stack, and the loop's frame below it.
+    /// generator at the top of the stack.
     #[inline]
     pub(crate) fn prefetch(&self) {
         const CONTROL_BLOCK: usize = 384;
@@ -132,6 +132,12 @@ impl Fiber {
             prefetch((top - line * LINE) as *const ());
         }
         prefetch(self.link.as_ptr().cast());
+    }
+
+    /// Some time after `prefetch`: has it fetch the frames from which the body goes on.
+    #[inline]
+    pub(crate) fn prefetch_frames(&self) {
+        self.generator.prefetch();
     }
 
     /// Tells the kernel that it may take back the pages of this idle stack that lie deeper than

@@ -232,9 +232,12 @@ impl Local {
         let mut ready = self.ready.borrow_mut();
         let next = ready.pop_front();
         if let Some(task) = ready.front() {
-            task.prefetch_stack();
+            task.prefetch_frames();
         }
         if let Some(task) = ready.get(1) {
+            task.prefetch_stack();
+        }
+        if let Some(task) = ready.get(2) {
             task.prefetch_header();
         }
         next

@@ -228,7 +228,16 @@ impl TaskRef {
         self.prefetch();
     }
 
-    /// By the worker that runs this one next, some time after `prefetch_header`: fetches its stack.
+    /// By the same, some time after `prefetch_stack`: fetches the frames from which it goes on.
+    #[inline]
+    pub(crate) fn prefetch_frames(&self) {
+        // SAFETY: as the block above says of all its calls.
+        if let Some(fiber) = unsafe { self.header().fiber() } {
+            fiber.prefetch_frames();
+        }
+    }
+
+    /// By the same, some time after `prefetch_header`: fetches what switches to its stack.
     #[inline]
     pub(crate) fn prefetch_stack(&self) {
         // SAFETY: as the block above says of all its calls.

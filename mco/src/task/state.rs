@@ -56,9 +56,13 @@ impl State {
 
     /// By the home worker: the coroutine is about to be resumed.
     pub(crate) fn begin(&self) {
-        // Acquire pairs with the Release of every `notify` so far, also of those that found
-        // another one's mark and queued nothing. A plain store would lose theirs.
-        self.0.swap(RUNNING, Ordering::Acquire);
+        // One that has not been notified, since it yielded, is `RUNNING` already: then the write,
+        // which would wait for all of this processor's earlier ones, is spared.
+        if self.0.load(Ordering::Relaxed) != RUNNING {
+            // Acquire pairs with the Release of every `notify` so far, also of those that found
+            // another one's mark and queued nothing. A plain store would lose theirs.
+            self.0.swap(RUNNING, Ordering::Acquire);
+        }
     }
 
     /// By anyone: something that the coroutine may be waiting for has happened. `true`: the caller
