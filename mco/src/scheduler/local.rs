@@ -113,7 +113,7 @@ pub(crate) fn yield_now() {
         Some(running) => {
             cancel::check(running);
             if Local::with(Local::may_skip_yield) != Some(true) {
-                running.yield_now(true);
+                running.yield_now();
             }
         }
     }

@@ -218,16 +218,18 @@ impl Worker {
 }
 
 impl Home for Worker {
-    fn schedule(&self, task: TaskRef) {
+    fn schedule_here(&self, task: TaskRef) -> Result<(), TaskRef> {
         let task = Cell::new(Some(task));
         Local::with(|local| {
             if local.is_of(self) {
                 task.take().into_iter().for_each(|task| local.make_ready(task));
             }
         });
-        if let Some(task) = task.take() {
-            self.inbox.push(task);
-            self.interrupt();
-        }
+        task.take().map_or(Ok(()), Err)
+    }
+
+    fn schedule_from_elsewhere(&self, task: TaskRef) {
+        self.inbox.push(task);
+        self.interrupt();
     }
 }

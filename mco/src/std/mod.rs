@@ -3,3 +3,4 @@
 //! The module is called `std`, so where it is imported, the standard library is `::std`.
 
 pub mod defer;
+pub mod sync;

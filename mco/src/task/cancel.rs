@@ -162,14 +162,16 @@ pub(super) fn suspending(running: Running) {
     }
 }
 
-/// By a coroutine that has been resumed. Unwinds it, if it is cancelled and did not unwind when it
-/// was suspended, and `cancellable`.
+/// By a coroutine that has been resumed: what it knows of itself from when it was suspended.
 #[inline]
-pub(super) fn resumed(running: Running, cancellable: bool) {
-    let unwinds = SUSPENDED.get() > 0 && was_counted(running);
-    if cancellable && !unwinds && running.header().cancelled.load(Ordering::Relaxed) {
-        unwind(running, Some(false));
-    }
+pub(super) fn resumed(running: Running) -> Resumed {
+    Resumed { unwinds: SUSPENDED.get() > 0 && was_counted(running) }
+}
+
+/// Of a coroutine that has just been resumed.
+#[derive(Clone, Copy)]
+pub(crate) struct Resumed {
+    unwinds: bool,
 }
 
 /// Whether the coroutine that has been resumed was counted among those that unwind.
@@ -186,30 +188,41 @@ fn was_counted(running: Running) -> bool {
 /// Unwinds the coroutine that runs now, if it is cancelled and may be unwound.
 #[inline]
 pub(crate) fn check(running: Running) {
-    // Relaxed: what led to the cancel becomes visible through the state, which `cancel` notifies.
-    if running.header().cancelled.load(Ordering::Relaxed) {
-        unwind(running, None);
+    if is_due(running, None) {
+        unwind(running);
     }
 }
 
-/// Unwinds the cancelled coroutine that runs now, unless it unwinds already, which the caller may
-/// know.
+/// Whether the coroutine that runs now is cancelled and may be unwound. `resumed`: if it has just
+/// been.
+#[inline]
+pub(crate) fn is_due(running: Running, resumed: Option<Resumed>) -> bool {
+    // Relaxed: what led to the cancel becomes visible through the state, which `cancel` notifies.
+    running.header().cancelled.load(Ordering::Relaxed) && may_be_unwound(running, resumed)
+}
+
 #[cold]
-fn unwind(running: Running, known_to_unwind: Option<bool>) {
+fn may_be_unwound(running: Running, resumed: Option<Resumed>) -> bool {
     if running.with_owned(|owned| owned.unwinding.cancelled || owned.ended) {
-        return;
+        return false;
     }
-    if known_to_unwind.unwrap_or_else(|| may_unwind(running)) {
+    let unwinds = resumed.map_or_else(|| may_unwind(running), |resumed| resumed.unwinds);
+    if unwinds {
         DEFERRED.with_borrow_mut(|deferred| {
             if !deferred.iter().any(|task| task.as_raw() == running.task().as_raw()) {
                 deferred.push(running.task());
             }
         });
         LOOK_AGAIN.set(true);
-        return;
     }
+    !unwinds
+}
+
+/// Unwinds the coroutine that runs now, for which a cancel is due.
+#[cold]
+pub(crate) fn unwind(running: Running) -> ! {
     running.with_owned(|owned| owned.unwinding.cancelled = true);
-    panic::resume_unwind(Box::new(Cancelled { coroutine: running.header().attributes.id }));
+    panic::resume_unwind(Box::new(Cancelled { coroutine: running.header().attributes.id }))
 }
 
 /// By the worker between two runs: if the thread does not unwind, lets those look again whose

@@ -48,6 +48,10 @@ impl Running {
         unsafe { self.header.as_ref() }
     }
 
+    pub(super) fn as_raw(&self) -> NonNull<Header> {
+        self.header
+    }
+
     pub(crate) fn task(&self) -> TaskRef {
         // SAFETY: as in `header`.
         unsafe { TaskRef::from_borrowed(self.header) }
@@ -59,45 +63,41 @@ impl Running {
         unsafe { self.header().with_owned(f) }
     }
 
-    /// Switches away until the coroutine is notified; not at all if it has been. May return early.
-    /// If `cancellable`, unwinds if the coroutine is cancelled meanwhile or was before.
-    pub(crate) fn park(self, reason: Reason, site: &'static Location<'static>, cancellable: bool) {
-        /// The coroutine waits no longer, also if it is unwound here.
-        struct Recorded(Running);
-        impl Drop for Recorded {
-            fn drop(&mut self) {
-                self.0.header().record.clear();
-            }
-        }
-
-        if cancellable {
-            cancel::check(self);
-        }
+    /// Switches away until the coroutine is notified; not at all if it has been. May return early,
+    /// and takes no notice of a cancel but that it is notified of it.
+    pub(crate) fn park(
+        self,
+        reason: Reason,
+        site: &'static Location<'static>,
+    ) -> Option<cancel::Resumed> {
         let header = self.header();
         header.record.set(reason, site);
-        let _recorded = Recorded(self);
-        if header.state.park() {
-            self.switch(Pause::Parked, cancellable);
-        } else if cancellable {
-            cancel::check(self);
+        let resumed = header.state.park().then(|| self.switch(Pause::Parked));
+        header.record.clear();
+        resumed
+    }
+
+    /// Lets the others run first.
+    pub(crate) fn step_aside(self) -> cancel::Resumed {
+        self.switch(Pause::Yielded)
+    }
+
+    /// As `step_aside`. Unwinds, before or after, if the coroutine is cancelled.
+    pub(crate) fn yield_now(self) {
+        cancel::check(self);
+        let resumed = self.step_aside();
+        if cancel::is_due(self, Some(resumed)) {
+            cancel::unwind(self);
         }
     }
 
-    /// Lets the others run first. If `cancellable`, unwinds if the coroutine is cancelled.
-    pub(crate) fn yield_now(self, cancellable: bool) {
-        if cancellable {
-            cancel::check(self);
-        }
-        self.switch(Pause::Yielded, cancellable);
-    }
-
-    fn switch(self, pause: Pause, cancellable: bool) {
+    fn switch(self, pause: Pause) -> cancel::Resumed {
         cancel::suspending(self);
         self.with_owned(|owned| owned.pause = pause);
         // SAFETY: `self` is the coroutine that runs on this thread, so this is its fiber; the
         // runtime never nests another stack inside it.
         unsafe { self.suspender.suspend() }
-        cancel::resumed(self, cancellable);
+        cancel::resumed(self)
     }
 }
 
@@ -109,7 +109,7 @@ pub(crate) fn spend_budget() {
     if left > 0 {
         BUDGET_LEFT.set(left - 1);
     } else if let Some(running) = running() {
-        running.yield_now(true);
+        running.yield_now();
     }
 }
 

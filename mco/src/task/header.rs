@@ -377,6 +377,15 @@ impl Header {
         unsafe { &mut *self.fiber.get() }
     }
 
+    /// Notifies the coroutine. If it was parked, returns the reference with which the caller has to
+    /// queue it.
+    #[must_use]
+    pub(super) fn notify(&self) -> Option<TaskRef> {
+        // SAFETY: `notify` passes on the reference that the parked coroutine held on itself, to
+        // this call alone.
+        self.state.notify().then(|| unsafe { TaskRef::from_raw(NonNull::from(self)) })
+    }
+
     pub(super) fn is_finished(&self) -> bool {
         // Acquire pairs with the Release of `finish`: the result is visible.
         self.completion.load(Ordering::Acquire) & FINISHED != 0

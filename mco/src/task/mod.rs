@@ -44,14 +44,18 @@ pub(crate) use inbox::{Inbox, Slot};
 pub use local::LocalKey;
 pub(crate) use record::{AtomicSite, Reason};
 pub(crate) use registry::Registry;
-pub(crate) use waiter::{ThreadParker, Waiter, WaiterList};
+pub(crate) use waiter::{Blocked, ThreadParker, Waiter, WaiterList, Wakeup};
 
 use crate::fiber::{Fiber, overflow};
 
 /// Where a started coroutine lives: its worker, as far as this layer needs to know it.
 pub(crate) trait Home: Send + Sync {
-    /// Queues a coroutine of this home. Called by the one who has the right to, on any thread.
-    fn schedule(&self, task: TaskRef);
+    /// Queues a coroutine of this home, if this is its thread; otherwise gives it back without
+    /// touching anything. Called by the one who has the right to.
+    fn schedule_here(&self, task: TaskRef) -> Result<(), TaskRef>;
+
+    /// As `schedule_here`, on any other thread.
+    fn schedule_from_elsewhere(&self, task: TaskRef);
 }
 
 /// Prepares the process: it reports the overflow of a coroutine's stack, and notes in which
@@ -118,12 +122,19 @@ impl TaskRef {
 
     /// Makes the coroutine look again at what it waits for, if it is parked.
     pub(crate) fn wake(&self) {
-        if self.header().state.notify() {
-            let home = self.header().home.get().expect("a parked coroutine has a home");
-            // SAFETY: `notify` has passed on the reference that the parked coroutine held on
-            // itself, to this call alone.
-            let task = unsafe { TaskRef::from_raw(self.as_raw()) };
-            home.schedule(task);
+        if let Some(task) = self.header().notify() {
+            task.schedule();
+        }
+    }
+
+    /// Queues a coroutine that `notify` has returned.
+    fn schedule(self) {
+        let home: *const dyn Home = &**self.header().home.get().expect("it was parked at home");
+        // SAFETY: the coroutine holds a reference to its home, and is not gone before it is queued,
+        // and not after it on this thread if this is the home's own.
+        if let Err(task) = unsafe { &*home }.schedule_here(self) {
+            let home = task.header().home.get().cloned();
+            home.expect("as above").schedule_from_elsewhere(task);
         }
     }
 

@@ -27,9 +27,25 @@ pub(crate) enum Reason {
     Future,
     /// The end of another runtime.
     Runtime,
+    Send,
+    Receive,
+    Select,
+    Mutex,
+    /// A lock for reading.
+    ReadLock,
+    /// A lock for writing.
+    WriteLock,
+    Condvar,
+    Semaphore,
+    Barrier,
+    WaitGroup,
+    SyncFlag,
+    /// An initialiser that runs elsewhere.
+    Once,
+    Blocker,
 }
 
-const REASONS: [Reason; 12] = [
+const REASONS: [Reason; 25] = [
     Reason::None,
     Reason::Park,
     Reason::Sleep,
@@ -42,6 +58,19 @@ const REASONS: [Reason; 12] = [
     Reason::Blocking,
     Reason::Future,
     Reason::Runtime,
+    Reason::Send,
+    Reason::Receive,
+    Reason::Select,
+    Reason::Mutex,
+    Reason::ReadLock,
+    Reason::WriteLock,
+    Reason::Condvar,
+    Reason::Semaphore,
+    Reason::Barrier,
+    Reason::WaitGroup,
+    Reason::SyncFlag,
+    Reason::Once,
+    Reason::Blocker,
 ];
 
 impl fmt::Display for Reason {
@@ -59,6 +88,19 @@ impl fmt::Display for Reason {
             Reason::Blocking => "blocking job",
             Reason::Future => "future",
             Reason::Runtime => "end of a runtime",
+            Reason::Send => "send",
+            Reason::Receive => "receive",
+            Reason::Select => "select",
+            Reason::Mutex => "mutex",
+            Reason::ReadLock => "read lock",
+            Reason::WriteLock => "write lock",
+            Reason::Condvar => "condition variable",
+            Reason::Semaphore => "semaphore",
+            Reason::Barrier => "barrier",
+            Reason::WaitGroup => "wait group",
+            Reason::SyncFlag => "sync flag",
+            Reason::Once => "initialiser",
+            Reason::Blocker => "blocker",
         })
     }
 }

@@ -1,10 +1,14 @@
 //! Whoever is blocked: a coroutine or a thread. Every blocking operation works for both.
 
+#![allow(unsafe_code)]
+
 use std::mem;
+use std::ptr::NonNull;
 use std::sync::Arc;
 
 use parking_lot::{Condvar, Mutex};
 
+use super::header::Header;
 use super::{TaskRef, current};
 use crate::clock::Moment;
 
@@ -37,6 +41,58 @@ impl Waiter {
             (Waiter::Coroutine(a), Waiter::Coroutine(b)) => a.as_raw() == b.as_raw(),
             (Waiter::Thread(a), Waiter::Thread(b)) => Arc::ptr_eq(a, b),
             _ => false,
+        }
+    }
+}
+
+/// The coroutine or thread that is blocked at a place in its own frame. Unlike a [`Waiter`] it does
+/// not keep a coroutine alive: that the frame is there does.
+pub(crate) enum Blocked {
+    Coroutine(NonNull<Header>),
+    Thread(Arc<ThreadParker>),
+}
+
+impl Blocked {
+    /// The calling coroutine or thread.
+    pub(crate) fn current() -> Blocked {
+        match current::running() {
+            Some(running) => Blocked::Coroutine(running.as_raw()),
+            None => Blocked::Thread(ThreadParker::current()),
+        }
+    }
+
+    /// Marks it as notified. It goes on with the wake-up at the latest.
+    ///
+    /// # Safety
+    ///
+    /// The frame must be there, and stay during the call.
+    pub(crate) unsafe fn notify(&self) -> Wakeup {
+        match self {
+            // SAFETY: the caller's promise: a coroutine is alive while its frames are.
+            Blocked::Coroutine(header) => {
+                Wakeup(unsafe { header.as_ref() }.notify().map(Awake::Coroutine))
+            }
+            Blocked::Thread(parker) => Wakeup(Some(Awake::Thread(parker.clone()))),
+        }
+    }
+}
+
+/// Lets one go on that has been notified. Apart from the notification, so that it can be done after
+/// a lock is free.
+#[must_use = "whoever was notified waits for it"]
+pub(crate) struct Wakeup(Option<Awake>);
+
+enum Awake {
+    Coroutine(TaskRef),
+    Thread(Arc<ThreadParker>),
+}
+
+impl Wakeup {
+    pub(crate) fn wake(self) {
+        match self.0 {
+            None => {}
+            Some(Awake::Coroutine(task)) => task.schedule(),
+            Some(Awake::Thread(parker)) => parker.unpark(),
         }
     }
 }

@@ -5,15 +5,39 @@
 //! condition decides and not the wake. A coroutine that is cancelled unwinds out of `park`, so
 //! what was entered is taken back by a guard's `Drop`.
 
+mod queue;
+mod spin;
 pub(crate) mod timers;
+
+/// What the protocol modules build on, apart so that the models in `tests/loom` can include them
+/// and supply loom's.
+mod atomic {
+    pub(super) use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+
+    /// Between two looks at a lock that is held: attempt by attempt longer, then other threads go
+    /// first.
+    pub(super) fn relax(attempt: u32) {
+        if attempt < 7 {
+            (0..1 << attempt).for_each(|_| std::hint::spin_loop());
+        } else {
+            std::thread::yield_now();
+        }
+    }
+}
+
+mod blocked {
+    pub(super) use crate::task::{Blocked, Wakeup};
+}
 
 use std::panic::Location;
 
-use self::timers::Timer;
 use crate::clock::Moment;
-use crate::task::{Reason, ThreadParker, current, spend_budget};
+use crate::task::current::Running;
+use crate::task::{Reason, ThreadParker, cancel, current, spend_budget};
 
-pub(crate) use crate::task::{Waiter, WaiterList};
+pub(crate) use self::queue::{Outcome, Place, Queue, Token};
+pub(crate) use self::spin::Spin;
+pub(crate) use crate::task::{Waiter, WaiterList, Wakeup};
 
 /// One wait of the calling coroutine or thread: what for, called from where, until when at most.
 #[derive(Clone, Copy)]
@@ -48,37 +72,48 @@ impl Wait {
 
     /// Waits. Unwinds, before or after, if the calling coroutine is cancelled.
     pub(crate) fn park(&self) -> Wake {
+        if let Some(running) = current::running() {
+            cancel::check(running);
+        }
+        let parked = self.park_uncancellable();
+        parked.unwind_if_cancelled();
+        parked.wake
+    }
+
+    /// Waits, for an operation that must not be left half done: a cancel is one more wake.
+    pub(crate) fn park_uncancellable(&self) -> Parked {
         match current::running() {
-            Some(running) => self.park_coroutine(running, true),
-            None => self.park_thread(),
+            Some(running) => self.park_coroutine(running),
+            None => Parked { wake: self.park_thread(), cancelled: None },
         }
     }
 
-    /// Waits, for an operation that must not be left half done: a cancel does not unwind here.
-    pub(crate) fn park_uncancellable(&self) -> Wake {
-        match current::running() {
-            Some(running) => self.park_coroutine(running, false),
-            None => self.park_thread(),
-        }
-    }
-
-    fn park_coroutine(&self, running: current::Running, cancellable: bool) -> Wake {
-        let Some(deadline) = self.deadline else {
-            running.park(self.reason, self.site, cancellable);
-            return Wake::Notified;
+    fn park_coroutine(&self, running: Running) -> Parked {
+        let (wake, resumed) = match self.deadline {
+            None => (Wake::Notified, running.park(self.reason, self.site)),
+            Some(deadline) if deadline <= Moment::now() => {
+                // Still a switch: a loop of such waits must not starve the others.
+                (Wake::TimedOut, Some(running.step_aside()))
+            }
+            Some(deadline) => {
+                let timer = timers::start(deadline, running.task());
+                let resumed = running.park(self.reason, self.site);
+                (if timers::stop(timer) { Wake::Notified } else { Wake::TimedOut }, resumed)
+            }
         };
-        if deadline <= Moment::now() {
-            // Still a switch: a loop of such waits must not starve the others.
-            running.yield_now(cancellable);
-            return Wake::TimedOut;
-        }
-        let timer = Timer::start(deadline, running.task());
-        running.park(self.reason, self.site, cancellable);
-        if timer.stop() { Wake::Notified } else { Wake::TimedOut }
+        let cancelled = cancel::is_due(running, resumed).then_some(running);
+        Parked { wake, cancelled }
     }
 
     fn park_thread(&self) -> Wake {
         if ThreadParker::current().park(self.deadline) { Wake::Notified } else { Wake::TimedOut }
+    }
+
+    /// Whether the calling coroutine is cancelled, and is to unwind instead of waiting.
+    pub(crate) fn before(&self) -> Parked {
+        let running = current::running();
+        let cancelled = running.filter(|running| cancel::is_due(*running, None));
+        Parked { wake: Wake::Notified, cancelled }
     }
 
     /// Waits until `ready` says so: `true`, or until the deadline: `false`. Costs budget even if it
@@ -91,6 +126,50 @@ impl Wait {
             }
             if self.park() == Wake::TimedOut {
                 return ready();
+            }
+        }
+    }
+}
+
+/// What a wait has come to.
+pub(crate) struct Parked {
+    pub(crate) wake: Wake,
+    /// A cancel is due for the calling coroutine.
+    cancelled: Option<Running>,
+}
+
+impl Parked {
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.cancelled.is_some()
+    }
+
+    /// Unwinds the calling coroutine if it is cancelled.
+    pub(crate) fn unwind_if_cancelled(&self) {
+        if let Some(running) = self.cancelled {
+            cancel::unwind(running);
+        }
+    }
+}
+
+impl<S, T> Place<'_, S, T> {
+    /// Waits at a place that has been entered. `None`: the deadline has passed, and the place is
+    /// left.
+    ///
+    /// Whoever is served has it, even if it was cancelled meanwhile: nothing gets lost. Otherwise
+    /// the cancel unwinds from here.
+    pub(crate) fn wait(&self, wait: &Wait) -> Option<Outcome> {
+        let mut parked = wait.before();
+        loop {
+            if parked.is_cancelled() || parked.wake == Wake::TimedOut {
+                let outcome = self.leave();
+                if outcome.is_none() {
+                    parked.unwind_if_cancelled();
+                }
+                return outcome;
+            }
+            parked = wait.park_uncancellable();
+            if let Some(outcome) = self.settled_outcome() {
+                return Some(outcome);
             }
         }
     }

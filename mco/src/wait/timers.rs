@@ -13,29 +13,13 @@ thread_local! {
     static WHEEL: RefCell<Wheel<TaskRef>> = RefCell::new(Wheel::new(Moment::now().as_nanos()));
 }
 
-/// A timer that wakes a coroutine of this worker, unless dropped before.
-pub(super) struct Timer(TimerKey);
-
-impl Timer {
-    pub(super) fn start(deadline: Moment, task: TaskRef) -> Timer {
-        Timer(WHEEL.with_borrow_mut(|wheel| wheel.insert(deadline.as_nanos(), task)))
-    }
-
-    /// `false` if it has gone off.
-    pub(super) fn stop(self) -> bool {
-        let stopped = remove(self.0);
-        std::mem::forget(self);
-        stopped
-    }
+/// Wakes `task`, a coroutine of this worker, at `deadline`, unless stopped before.
+pub(crate) fn start(deadline: Moment, task: TaskRef) -> TimerKey {
+    WHEEL.with_borrow_mut(|wheel| wheel.insert(deadline.as_nanos(), task))
 }
 
-impl Drop for Timer {
-    fn drop(&mut self) {
-        remove(self.0);
-    }
-}
-
-fn remove(key: TimerKey) -> bool {
+/// Stops a timer; `false` if it has gone off.
+pub(crate) fn stop(key: TimerKey) -> bool {
     WHEEL.with_borrow_mut(|wheel| wheel.remove(key)).is_some()
 }
 
