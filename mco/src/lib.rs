@@ -83,9 +83,11 @@ mod fiber;
 pub mod net;
 #[doc(hidden)]
 pub mod private;
+mod random;
 mod reactor;
 pub mod runtime;
 mod scheduler;
+mod select;
 pub mod std;
 mod task;
 mod timer;

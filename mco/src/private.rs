@@ -1,5 +1,12 @@
 //! What the expansions of the macros call. Not for use by hand: it changes without notice.
 
+pub mod select {
+    //! For `select!`.
+
+    pub use crate::select::probe::*;
+    pub use crate::select::*;
+}
+
 use std::process::{ExitCode, Termination};
 use std::time::Duration;
 use std::{mem, panic};

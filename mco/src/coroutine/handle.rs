@@ -4,8 +4,8 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::mem::ManuallyDrop;
 use std::panic::Location;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use crate::clock::Moment;
@@ -139,13 +139,15 @@ pub(super) fn wait_until_gone(task: &TaskRef, wait: &Wait) {
 /// The right to a coroutine's result. Dropping it lets the coroutine go on alone.
 pub struct JoinHandle<T> {
     coroutine: Coroutine,
+    /// The result has been taken, by a `select!`. Set once, by whoever takes it.
+    taken: AtomicBool,
     _result: PhantomData<fn() -> T>,
 }
 
 impl<T> JoinHandle<T> {
     /// `coroutine` must be one with the result type `T`, of which there is no other handle.
     pub(crate) fn new(coroutine: Coroutine) -> JoinHandle<T> {
-        JoinHandle { coroutine, _result: PhantomData }
+        JoinHandle { coroutine, taken: AtomicBool::new(false), _result: PhantomData }
     }
 
     /// Waits for the end of the coroutine and returns its result.
@@ -162,14 +164,27 @@ impl<T> JoinHandle<T> {
     #[track_caller]
     pub fn join(self) -> thread::Result<T> {
         self.wait();
-        let this = ManuallyDrop::new(self);
-        // SAFETY: `T` is the result type (`new`), the coroutine has finished, and the handle, which
-        // is used up here, is the only one. Its drop, which would detach, does not run; the
-        // reference is moved out of it once.
-        unsafe {
-            let coroutine = std::ptr::read(&this.coroutine);
-            coroutine.0.output()
+        self.take_output()
+    }
+
+    /// The result of a coroutine that has ended. The handle is then used up.
+    ///
+    /// # Panics
+    ///
+    /// If it has been taken before.
+    #[track_caller]
+    pub(crate) fn take_output(&self) -> thread::Result<T> {
+        assert!(self.is_finished(), "the coroutine has not ended");
+        // Relaxed: who takes it is decided by the swap alone.
+        if self.taken.swap(true, Ordering::Relaxed) {
+            panic!(
+                "the result of {} was taken by a `select!` before; it can be joined once",
+                self.coroutine.0
+            );
         }
+        // SAFETY: `T` is the result type (`new`), the coroutine has finished, and nobody else takes
+        // the result, nor detaches.
+        unsafe { self.coroutine.0.output() }
     }
 
     /// Waits for the end of the coroutine and leaves its result where it is.
@@ -215,8 +230,10 @@ impl<T> JoinHandle<T> {
 
 impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
-        // SAFETY: this is the only handle, and it has not asked for the result.
-        unsafe { self.coroutine.0.detach() }
+        if !*self.taken.get_mut() {
+            // SAFETY: this is the only handle, and it has not asked for the result.
+            unsafe { self.coroutine.0.detach() }
+        }
     }
 }
 

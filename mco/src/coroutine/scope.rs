@@ -281,8 +281,19 @@ impl<T> ScopedJoinHandle<'_, T> {
     /// If a coroutine joins itself. Unwinds if the calling coroutine is cancelled.
     #[track_caller]
     pub fn join(self) -> thread::Result<T> {
+        self.outer.wait();
+        self.take_output()
+    }
+
+    /// The result of a coroutine that has ended. The handle is then used up.
+    ///
+    /// # Panics
+    ///
+    /// If it has been taken before.
+    #[track_caller]
+    pub(crate) fn take_output(&self) -> thread::Result<T> {
         // That of the coroutine around the closure: an error only if it could not start.
-        self.outer.join()?;
+        self.outer.take_output()?;
         let output = self.packet.output.lock().take();
         let output = output.expect("a child leaves a result");
         if output.is_err() {

@@ -12,9 +12,10 @@ use super::addr::{self, ToSocketAddrs};
 use super::options::conversions;
 use super::stream::TcpStream;
 use crate::coroutine;
+use crate::runtime;
 use crate::reactor::{Attempt, Evented, Side};
 use crate::task::Reason;
-use crate::wait::Wait;
+use crate::wait::{Wait, Waiter};
 
 /// A TCP socket that accepts connections, as `std::net::TcpListener`.
 ///
@@ -113,6 +114,32 @@ impl TcpListener {
         }
     }
 
+    /// Accepts a connection if there is one. Passes over those that their clients have given up.
+    pub(crate) fn try_accept(&self) -> io::Result<Option<(TcpStream, SocketAddr)>> {
+        loop {
+            match self.socket.attempt(Side::Read, sys::TcpListener::accept) {
+                Ok(accepted) => {
+                    return Ok(accepted.map(|(stream, addr)| (TcpStream::from_mio(stream), addr)));
+                }
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Has `waiter` woken when there may be a connection; `false`: there may be one now.
+    pub(crate) fn enter_accept(&self, waiter: &Waiter) -> io::Result<bool> {
+        self.socket.enter(Side::Read, waiter, || {
+            runtime::global().handle().scheduler().registrar().ok_or_else(|| {
+                io::Error::new(io::ErrorKind::WouldBlock, "the runtime is still starting")
+            })
+        })
+    }
+
+    pub(crate) fn leave_accept(&self, waiter: &Waiter) {
+        self.socket.leave(Side::Read, waiter);
+    }
+
     /// The connections, one after the other, without end.
     #[must_use]
     pub fn incoming(&self) -> Incoming<'_> {
@@ -179,24 +206,24 @@ impl TcpListener {
     }
 }
 
-const FIRST_PAUSE: Duration = Duration::from_millis(5);
+pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(5);
 /// With the doubling, about a second in all.
-const LAST_PAUSE: Duration = Duration::from_millis(640);
+pub(crate) const LAST_PAUSE: Duration = Duration::from_millis(640);
 
 #[cfg(unix)]
-fn is_out_of_descriptors(error: &io::Error) -> bool {
+pub(crate) fn is_out_of_descriptors(error: &io::Error) -> bool {
     let codes = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM];
     error.raw_os_error().is_some_and(|code| codes.contains(&code))
 }
 
 #[cfg(windows)]
-fn is_out_of_descriptors(error: &io::Error) -> bool {
+pub(crate) fn is_out_of_descriptors(error: &io::Error) -> bool {
     /// `WSAEMFILE` and `WSAENOBUFS`.
     const CODES: [i32; 2] = [10024, 10055];
     error.raw_os_error().is_some_and(|code| CODES.contains(&code))
 }
 
-fn out_of_descriptors(error: &io::Error) -> io::Error {
+pub(crate) fn out_of_descriptors(error: &io::Error) -> io::Error {
     let text = format!(
         "cannot accept a connection: {error}; it stays in the queue: close other connections, or \
          raise the limit (`ulimit -n`), and accept again"

@@ -6,7 +6,7 @@
 //! every system.
 
 mod addr;
-mod listener;
+pub(crate) mod listener;
 mod options;
 mod stream;
 

@@ -12,7 +12,7 @@ use super::source::Source;
 use super::{Registrar, Side, thread};
 use crate::clock::Moment;
 use crate::task::{current, spend_budget};
-use crate::wait::Wait;
+use crate::wait::{Wait, Waiter};
 
 /// What can be waited for: a socket of mio's with a system handle.
 #[cfg(unix)]
@@ -195,6 +195,54 @@ impl<S: Io> Evented<S> {
         }
     }
 
+    /// Does `op` if that is possible without waiting.
+    ///
+    /// # Errors
+    ///
+    /// What `op` fails with; `WouldBlock` only if the user does not want to wait.
+    pub(crate) fn attempt<R>(
+        &self,
+        side: Side,
+        mut op: impl FnMut(&S) -> io::Result<R>,
+    ) -> io::Result<Option<R>> {
+        let direction = self.source.side(side);
+        loop {
+            let glance = direction.glance();
+            if !glance.is_ready() && self.is_registered() {
+                return Ok(None);
+            }
+            match self.with(&mut op) {
+                Ok(result) => return Ok(Some(result)),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if self.is_nonblocking() {
+                        return Err(error);
+                    }
+                    direction.clear(glance);
+                    return Ok(None);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Has `waiter` woken when `side` is ready; `false`: it may be now, and nothing was entered.
+    /// `elsewhere` supplies a reactor if this is no worker's thread.
+    pub(crate) fn enter(
+        &self,
+        side: Side,
+        waiter: &Waiter,
+        elsewhere: impl FnOnce() -> io::Result<Arc<Registrar>>,
+    ) -> io::Result<bool> {
+        self.register_with(|| Registrar::local().map_or_else(elsewhere, Ok))?;
+        Ok(self.source.side(side).enter(waiter))
+    }
+
+    /// Undoes `enter`.
+    pub(crate) fn leave(&self, side: Side, waiter: &Waiter) {
+        self.source.side(side).leave(waiter);
+    }
+
     /// Whether a reactor renews what is remembered.
     fn is_registered(&self) -> bool {
         self.registration.read().as_ref().is_some_and(|r| r.registrar.is_open())
@@ -203,6 +251,10 @@ impl<S: Io> Evented<S> {
     /// Registers the socket with the reactor of this worker, unless it is registered. If it is
     /// ready by now, that is reported as its first event.
     fn register(&self) -> io::Result<()> {
+        self.register_with(|| Ok(Registrar::local().expect("a coroutine runs on a worker")))
+    }
+
+    fn register_with(&self, registrar: impl FnOnce() -> io::Result<Arc<Registrar>>) -> io::Result<()> {
         if self.is_registered() {
             return Ok(());
         }
@@ -210,7 +262,7 @@ impl<S: Io> Evented<S> {
         if registration.as_ref().is_some_and(|r| r.registrar.is_open()) {
             return Ok(());
         }
-        let registrar = Registrar::local().expect("a coroutine runs on a worker");
+        let registrar = registrar()?;
         #[cfg(unix)]
         let fd = self.io.as_raw_fd();
         let key = registrar.add(self.source.clone(), |registry, token, interest| {

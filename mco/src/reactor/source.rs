@@ -120,6 +120,21 @@ impl Direction {
         waiters.wake_all();
     }
 
+    /// Has `waiter` woken at the next event, unless the direction is ready: `false`.
+    pub(super) fn enter(&self, waiter: &Waiter) -> bool {
+        self.waiters.lock().add(waiter.clone());
+        // An event after this wakes the waiter; one before it is seen by the glance.
+        let ready = self.glance().is_ready();
+        if ready {
+            self.leave(waiter);
+        }
+        !ready
+    }
+
+    pub(super) fn leave(&self, waiter: &Waiter) {
+        self.waiters.lock().remove(waiter);
+    }
+
     /// Waits until the direction is ready: `true`, or until the deadline: `false`.
     pub(super) fn wait(&self, wait: &Wait) -> bool {
         let waiter = Waiter::current();

@@ -38,6 +38,7 @@ use crossbeam_deque::Injector;
 use parking_lot::Mutex;
 
 use crate::fiber::Pool;
+use crate::reactor::Registrar;
 use crate::task::{self, Attributes, Reason, TaskRef};
 use crate::wait::{Wait, Waiter, WaiterList};
 use idle::Idle;
@@ -235,6 +236,12 @@ impl Scheduler {
         for worker in &self.workers {
             worker.discard_fresh();
         }
+    }
+
+    /// The reactor of some worker, for a socket on which a thread waits among other things. `None`:
+    /// none has begun yet.
+    pub(crate) fn registrar(&self) -> Option<Arc<Registrar>> {
+        self.regular().iter().find_map(|worker| worker.registrar.get().cloned())
     }
 
     /// What the workers have counted, the spare ones last, if they have ever run.

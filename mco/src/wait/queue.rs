@@ -195,6 +195,8 @@ pub(crate) struct Place<'a, S, T> {
     /// Which of the object's queues.
     queue: fn(&mut S) -> &mut Queue<T>,
     node: Node<T>,
+    /// By the owner, who need not lock to leave if it is not.
+    entered: Cell<bool>,
     _pinned: PhantomPinned,
 }
 
@@ -217,11 +219,7 @@ impl<'a, S, T> Place<'a, S, T> {
             value: UnsafeCell::new(value),
             outcome: AtomicU8::new(WAITING),
         };
-        Place { lock, queue, node, _pinned: PhantomPinned }
-    }
-
-    pub(crate) fn lock(&self) -> &'a Spin<S> {
-        self.lock
+        Place { lock, queue, node, entered: Cell::new(false), _pinned: PhantomPinned }
     }
 
     /// Joins the queue, at its end. `state` is what the lock guards, so the caller holds it.
@@ -246,7 +244,7 @@ impl<'a, S, T> Place<'a, S, T> {
     fn enter_as(self: Pin<&Self>, state: &mut S, shared: Option<(NonNull<Token>, usize)>) {
         assert!(std::ptr::eq(self.lock.data_ptr(), state), "the state of another object");
         let node = &self.get_ref().node;
-        assert!(!node.linked.get(), "a place is entered once at a time");
+        assert!(!self.entered.replace(true), "a place is entered once at a time");
         node.outcome.store(WAITING, Ordering::Relaxed);
         node.entrant.set(Some(Entrant { blocked: Blocked::current(), shared }));
         // It is pinned, and leaves when it is dropped.
@@ -273,6 +271,9 @@ impl<'a, S, T> Place<'a, S, T> {
 
     /// Gives the wait up, unless it has ended meanwhile.
     pub(crate) fn leave(&self) -> Option<Outcome> {
+        if !self.entered.replace(false) {
+            return self.outcome();
+        }
         self.outcome().or_else(|| {
             let mut state = self.lock.lock();
             if self.node.linked.get() {
@@ -283,6 +284,13 @@ impl<'a, S, T> Place<'a, S, T> {
             drop(state);
             self.outcome()
         })
+    }
+
+    /// Leaves a value at the place, outside the queue.
+    pub(crate) fn put(&self, value: Option<T>) {
+        assert!(!self.entered.get(), "a place is filled before it is entered");
+        // SAFETY: outside the queue it is its owner's, and this is no reference that stays.
+        unsafe { *self.node.value.get() = value }
     }
 
     /// Takes the value at the place, and gives a wait up that has not ended: what was received, or

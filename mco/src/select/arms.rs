@@ -1,0 +1,13 @@
+//! The operations that have arms of their own.
+
+#![allow(unsafe_code)]
+
+mod accept;
+mod channel;
+mod join;
+mod sleep;
+
+pub use accept::AcceptArm;
+pub use channel::{RecvArm, SendArm};
+pub use join::{JoinArm, ScopedJoinArm, SelectJoin, join_arm};
+pub use sleep::{SleepArm, is_sleep, sleep_arm};

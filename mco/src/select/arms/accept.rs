@@ -1,0 +1,98 @@
+//! Accepting a connection.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::time::Duration;
+
+use super::super::operation::Native;
+use super::super::probe::SelectAccept;
+use super::super::{Deadline, Entry};
+use crate::clock::Moment;
+use crate::net::listener::{FIRST_PAUSE, LAST_PAUSE, is_out_of_descriptors, out_of_descriptors};
+use crate::net::{TcpListener, TcpStream};
+use crate::wait::Waiter;
+
+/// Accepts a connection.
+pub struct AcceptArm<'a> {
+    listener: &'a TcpListener,
+    entered: Option<Waiter>,
+    /// Without descriptors: how long to wait for one, and until when it does.
+    pause: Duration,
+    pause_ends: Option<Moment>,
+    result: Option<io::Result<(TcpStream, SocketAddr)>>,
+}
+
+impl SelectAccept for TcpListener {
+    type Arm<'a> = AcceptArm<'a>;
+
+    fn accept_arm(&self) -> AcceptArm<'_> {
+        let (entered, pause_ends, result) = (None, None, None);
+        AcceptArm { listener: self, entered, pause: FIRST_PAUSE, pause_ends, result }
+    }
+}
+
+impl Native for AcceptArm<'_> {
+    type Output = io::Result<(TcpStream, SocketAddr)>;
+
+    fn poll(self: Pin<&mut Self>) -> bool {
+        let this = self.get_mut();
+        if this.pause_ends.is_some_and(|at| Moment::now() < at) {
+            return false;
+        }
+        this.pause_ends = None;
+        this.result = match this.listener.try_accept() {
+            Ok(accepted) => accepted.map(Ok),
+            Err(error) if is_out_of_descriptors(&error) && this.pause <= LAST_PAUSE => {
+                this.pause_ends = Some(Moment::after(this.pause));
+                this.pause *= 2;
+                None
+            }
+            Err(error) if is_out_of_descriptors(&error) => Some(Err(out_of_descriptors(&error))),
+            Err(error) => Some(Err(error)),
+        };
+        this.result.is_some()
+    }
+
+    unsafe fn enter(self: Pin<&mut Self>, entry: &Entry<'_>) -> bool {
+        let this = self.get_mut();
+        if this.pause_ends.is_some() {
+            return true;
+        }
+        match this.listener.enter_accept(entry.waiter) {
+            Ok(entered) => {
+                this.entered = entered.then(|| entry.waiter.clone());
+                entered
+            }
+            // The poll that follows meets it again, or is better off.
+            Err(_) => {
+                this.pause_ends = Some(Moment::after(this.pause));
+                true
+            }
+        }
+    }
+
+    fn leave(self: Pin<&mut Self>) {
+        let this = self.get_mut();
+        if let Some(waiter) = this.entered.take() {
+            this.listener.leave_accept(&waiter);
+        }
+    }
+
+    fn complete(self: Pin<&mut Self>) {}
+
+    fn deadline(&self) -> Deadline {
+        Deadline(self.pause_ends)
+    }
+
+    fn output(self: Pin<&mut Self>) -> Self::Output {
+        self.get_mut().result.take().expect("a connection has been accepted")
+    }
+}
+
+impl fmt::Debug for AcceptArm<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AcceptArm").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,165 @@
+//! Sending into a channel, and receiving from one.
+
+use std::fmt;
+use std::pin::Pin;
+
+use pin_project_lite::pin_project;
+
+use super::super::operation::{Back, Gone, Native};
+use super::super::Entry;
+use crate::std::sync::channel::{Channel, RecvError, SendError, State, TryRecvError, TrySendError};
+use crate::wait::{Outcome, Place};
+
+pin_project! {
+    /// Takes the next value of a channel.
+    pub struct RecvArm<'a, T> {
+        channel: &'a Channel<T>,
+        #[pin]
+        place: Place<'a, State<T>, T>,
+        result: Option<Result<T, RecvError>>,
+    }
+}
+
+impl<'a, T> RecvArm<'a, T> {
+    pub(crate) fn new(channel: &'a Channel<T>) -> RecvArm<'a, T> {
+        let place = Place::new(channel.state(), State::receivers, None);
+        RecvArm { channel, place, result: None }
+    }
+}
+
+impl<T> Native for RecvArm<'_, T> {
+    type Output = Result<T, RecvError>;
+
+    fn poll(self: Pin<&mut Self>) -> bool {
+        let this = self.project();
+        *this.result = match this.channel.try_recv() {
+            Ok(value) => Some(Ok(value)),
+            Err(TryRecvError::Disconnected) => Some(Err(RecvError)),
+            Err(TryRecvError::Empty) => None,
+        };
+        this.result.is_some()
+    }
+
+    unsafe fn enter(self: Pin<&mut Self>, entry: &Entry<'_>) -> bool {
+        let this = self.project();
+        let mut state = this.channel.state().lock();
+        if state.can_take() {
+            return false;
+        }
+        // SAFETY: the caller's promise.
+        unsafe { this.place.as_ref().enter_shared(&mut state, entry.token, entry.index) };
+        true
+    }
+
+    fn leave(self: Pin<&mut Self>) {
+        self.project().place.leave();
+    }
+
+    fn complete(self: Pin<&mut Self>) {
+        let this = self.project();
+        *this.result = Some(match this.place.leave() {
+            Some(Outcome::Served) => Ok(this.place.take().expect("what was served is here")),
+            _ => Err(RecvError),
+        });
+    }
+
+    fn output(self: Pin<&mut Self>) -> Result<T, RecvError> {
+        self.project().result.take().expect("a value has been received")
+    }
+}
+
+impl<T> Back for RecvArm<'_, T> {
+    type Back = Gone;
+
+    fn back(self: Pin<&mut Self>) -> Gone {
+        Gone
+    }
+}
+
+impl<T> fmt::Debug for RecvArm<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecvArm").finish_non_exhaustive()
+    }
+}
+
+pin_project! {
+    /// Sends a value into a channel.
+    pub struct SendArm<'a, T> {
+        channel: &'a Channel<T>,
+        // Holds the value while it waits.
+        #[pin]
+        place: Place<'a, State<T>, T>,
+        // Holds it otherwise, until it is sent.
+        value: Option<T>,
+        result: Option<Result<(), SendError<T>>>,
+    }
+}
+
+impl<'a, T> SendArm<'a, T> {
+    pub(crate) fn new(channel: &'a Channel<T>, value: T) -> SendArm<'a, T> {
+        let place = Place::new(channel.state(), State::senders, None);
+        SendArm { channel, place, value: Some(value), result: None }
+    }
+}
+
+impl<T> Native for SendArm<'_, T> {
+    type Output = Result<(), SendError<T>>;
+
+    fn poll(self: Pin<&mut Self>) -> bool {
+        let this = self.project();
+        let value = this.value.take().expect("it is sent once");
+        match this.channel.try_send(value) {
+            Ok(()) => *this.result = Some(Ok(())),
+            Err(TrySendError::Disconnected(value)) => *this.result = Some(Err(SendError(value))),
+            Err(TrySendError::Full(value)) => *this.value = Some(value),
+        }
+        this.result.is_some()
+    }
+
+    unsafe fn enter(self: Pin<&mut Self>, entry: &Entry<'_>) -> bool {
+        let this = self.project();
+        let mut state = this.channel.state().lock();
+        if state.can_put() {
+            return false;
+        }
+        this.place.put(this.value.take());
+        // SAFETY: the caller's promise.
+        unsafe { this.place.as_ref().enter_shared(&mut state, entry.token, entry.index) };
+        true
+    }
+
+    fn leave(self: Pin<&mut Self>) {
+        let this = self.project();
+        if this.place.leave().is_none()
+            && let Some(value) = this.place.take()
+        {
+            *this.value = Some(value);
+        }
+    }
+
+    fn complete(self: Pin<&mut Self>) {
+        let this = self.project();
+        *this.result = Some(match this.place.leave() {
+            Some(Outcome::Served) => Ok(()),
+            _ => Err(SendError(this.place.take().expect("what was not sent is still here"))),
+        });
+    }
+
+    fn output(self: Pin<&mut Self>) -> Result<(), SendError<T>> {
+        self.project().result.take().expect("the value has been sent, or could not be")
+    }
+}
+
+impl<T> Back for SendArm<'_, T> {
+    type Back = T;
+
+    fn back(self: Pin<&mut Self>) -> T {
+        self.project().value.take().expect("what was not sent is still here")
+    }
+}
+
+impl<T> fmt::Debug for SendArm<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SendArm").finish_non_exhaustive()
+    }
+}

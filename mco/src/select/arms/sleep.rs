@@ -1,0 +1,56 @@
+//! The passing of time.
+
+use std::any::{Any, TypeId};
+use std::pin::Pin;
+use std::time::Duration;
+
+use super::super::operation::Native;
+use super::super::{Deadline, Entry};
+use crate::clock::Moment;
+use crate::coroutine;
+
+/// Becomes ready at a point in time.
+#[derive(Debug)]
+pub struct SleepArm {
+    deadline: Moment,
+}
+
+/// Whether this is mco's own `sleep`, for which [`sleep_arm`] stands in.
+pub fn is_sleep<F: 'static>(_: &F) -> bool {
+    fn type_of<F: 'static>(_: F) -> TypeId {
+        TypeId::of::<F>()
+    }
+    TypeId::of::<F>() == type_of(coroutine::sleep)
+}
+
+/// The arm for `sleep(duration)`, which counts from here.
+///
+/// # Panics
+///
+/// If `duration` is no `Duration`: then the function was not [mco's](is_sleep).
+pub fn sleep_arm<D: Any>(duration: D) -> SleepArm {
+    let duration: &Duration = (&duration as &dyn Any).downcast_ref().expect("a duration");
+    SleepArm { deadline: Moment::after(*duration) }
+}
+
+impl Native for SleepArm {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>) -> bool {
+        Moment::now() >= self.deadline
+    }
+
+    unsafe fn enter(self: Pin<&mut Self>, _: &Entry<'_>) -> bool {
+        true
+    }
+
+    fn leave(self: Pin<&mut Self>) {}
+
+    fn complete(self: Pin<&mut Self>) {}
+
+    fn deadline(&self) -> Deadline {
+        Deadline(Some(self.deadline))
+    }
+
+    fn output(self: Pin<&mut Self>) {}
+}

@@ -1,0 +1,237 @@
+//! An arm as the macro makes it: a native one, or an expression for a child coroutine. Which it is
+//! depends on a type that the macro does not see.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::panic::{self, AssertUnwindSafe};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::thread;
+
+use parking_lot::Mutex;
+use pin_project_lite::pin_project;
+
+use super::{Arm, Deadline, Entry};
+use crate::coroutine::{Coroutine, Scope};
+use crate::wait::Waiter;
+
+/// An operation that can be waited for among others, and is lost by none.
+///
+/// The methods are those of [`Arm`].
+#[expect(clippy::missing_safety_doc, reason = "`Arm` has it")]
+pub trait Native {
+    type Output;
+
+    fn poll(self: Pin<&mut Self>) -> bool;
+    #[expect(unsafe_code, reason = "as in `Arm`")]
+    unsafe fn enter(self: Pin<&mut Self>, entry: &Entry<'_>) -> bool;
+    fn leave(self: Pin<&mut Self>);
+    fn complete(self: Pin<&mut Self>);
+
+    fn deadline(&self) -> Deadline {
+        Deadline(None)
+    }
+
+    /// What the operation has come to.
+    fn output(self: Pin<&mut Self>) -> Self::Output;
+}
+
+/// What an operation that has not happened gives back.
+pub trait Back {
+    type Back;
+
+    fn back(self: Pin<&mut Self>) -> Self::Back;
+
+    /// In its place, if the operation is an expression for a child coroutine.
+    fn of_child() -> Self::Back {
+        unreachable!("an operation that has an arm of its own needs no child")
+    }
+}
+
+/// Stands for a value that is not given back, since the operation was not mco's own.
+#[derive(Debug)]
+pub struct Gone;
+
+/// In place of a native arm, for an operation that has none.
+pub struct NoArm<O> {
+    never: std::convert::Infallible,
+    _output: PhantomData<fn() -> O>,
+}
+
+impl<O> Native for NoArm<O> {
+    type Output = O;
+
+    fn poll(self: Pin<&mut Self>) -> bool {
+        match self.never {}
+    }
+
+    #[expect(unsafe_code, reason = "as in `Arm`")]
+    unsafe fn enter(self: Pin<&mut Self>, _: &Entry<'_>) -> bool {
+        match self.never {}
+    }
+
+    fn leave(self: Pin<&mut Self>) {
+        match self.never {}
+    }
+
+    fn complete(self: Pin<&mut Self>) {
+        match self.never {}
+    }
+
+    fn output(self: Pin<&mut Self>) -> O {
+        match self.never {}
+    }
+}
+
+impl<O> Back for NoArm<O> {
+    type Back = Gone;
+
+    fn back(self: Pin<&mut Self>) -> Gone {
+        Gone
+    }
+
+    fn of_child() -> Gone {
+        Gone
+    }
+}
+
+pin_project! {
+    /// See the module.
+    #[project = Projected]
+    pub enum Operation<N, C, O> {
+        #[doc(hidden)]
+        Native { #[pin] arm: N },
+        #[doc(hidden)]
+        Child { child: Child<C, O> },
+    }
+}
+
+/// An expression for a child coroutine.
+pub struct Child<C, O> {
+    /// Until it is started.
+    closure: Option<C>,
+    coroutine: Option<Coroutine>,
+    /// Where the coroutine leaves its result.
+    result: Arc<Mutex<Option<thread::Result<O>>>>,
+}
+
+impl<N, C, O> Operation<N, C, O>
+where
+    N: Native<Output = O>,
+    C: FnOnce() -> O + Send,
+    O: Send,
+{
+    pub fn native(arm: N) -> Self {
+        Operation::Native { arm }
+    }
+
+    pub fn child(closure: C) -> Self {
+        let child = Child {
+            closure: Some(closure),
+            coroutine: None,
+            result: Arc::new(Mutex::new(None)),
+        };
+        Operation::Child { child }
+    }
+
+    /// What the operation has come to; to be called after it has been chosen. A panic of a child
+    /// passes through.
+    pub fn output(self: Pin<&mut Self>) -> O {
+        match self.project() {
+            Projected::Native { arm } => arm.output(),
+            Projected::Child { child } => {
+                let result = child.result.lock().take();
+                let result = result.expect("the child that was chosen has ended");
+                result.unwrap_or_else(|payload| panic::resume_unwind(payload))
+            }
+        }
+    }
+
+    /// What it gives back, if it has not been chosen.
+    pub fn back(self: Pin<&mut Self>) -> N::Back
+    where
+        N: Back,
+    {
+        match self.project() {
+            Projected::Native { arm } => arm.back(),
+            Projected::Child { .. } => N::of_child(),
+        }
+    }
+}
+
+impl<N, C, O> Arm for Operation<N, C, O>
+where
+    N: Native<Output = O>,
+    C: FnOnce() -> O + Send,
+    O: Send,
+{
+    fn poll(self: Pin<&mut Self>) -> bool {
+        match self.project() {
+            Projected::Native { arm } => arm.poll(),
+            Projected::Child { child } => child.result.lock().is_some(),
+        }
+    }
+
+    #[expect(unsafe_code, reason = "as in `Arm`")]
+    unsafe fn enter(self: Pin<&mut Self>, entry: &Entry<'_>) -> bool {
+        match self.project() {
+            // SAFETY: the caller's promise.
+            Projected::Native { arm } => unsafe { arm.enter(entry) },
+            // The child wakes the caller.
+            Projected::Child { child } => child.result.lock().is_none(),
+        }
+    }
+
+    fn leave(self: Pin<&mut Self>) {
+        if let Projected::Native { arm } = self.project() {
+            arm.leave();
+        }
+    }
+
+    fn complete(self: Pin<&mut Self>) {
+        if let Projected::Native { arm } = self.project() {
+            arm.complete();
+        }
+    }
+
+    fn deadline(&self) -> Deadline {
+        match self {
+            Operation::Native { arm } => arm.deadline(),
+            Operation::Child { .. } => Deadline(None),
+        }
+    }
+
+    fn wants_child(&self) -> bool {
+        matches!(self, Operation::Child { child } if child.closure.is_some())
+    }
+
+    fn start<'scope>(self: Pin<&mut Self>, scope: &'scope Scope<'scope, '_>)
+    where
+        Self: 'scope,
+    {
+        let Projected::Child { child } = self.project() else { return };
+        let Some(closure) = child.closure.take() else { return };
+        let (result, selecting) = (child.result.clone(), Waiter::current());
+        let handle = scope.spawn(move || {
+            // Caught here, so that the panic of one that loses is no panic of the scope's.
+            let output = panic::catch_unwind(AssertUnwindSafe(closure));
+            *result.lock() = Some(output);
+            selecting.wake();
+        });
+        child.coroutine = Some(handle.coroutine().clone());
+    }
+
+    fn cancel(self: Pin<&mut Self>) {
+        if let Projected::Child { child } = self.project()
+            && let Some(coroutine) = &child.coroutine
+        {
+            coroutine.cancel();
+        }
+    }
+}
+
+impl<N, C, O> fmt::Debug for Operation<N, C, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Operation").finish_non_exhaustive()
+    }
+}
