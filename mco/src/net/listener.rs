@@ -12,8 +12,8 @@ use super::addr::{self, ToSocketAddrs};
 use super::options::conversions;
 use super::stream::TcpStream;
 use crate::coroutine;
-use crate::runtime;
 use crate::reactor::{Attempt, Evented, Side};
+use crate::runtime;
 use crate::task::Reason;
 use crate::wait::{Wait, Waiter};
 

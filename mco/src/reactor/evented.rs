@@ -254,7 +254,10 @@ impl<S: Io> Evented<S> {
         self.register_with(|| Ok(Registrar::local().expect("a coroutine runs on a worker")))
     }
 
-    fn register_with(&self, registrar: impl FnOnce() -> io::Result<Arc<Registrar>>) -> io::Result<()> {
+    fn register_with(
+        &self,
+        registrar: impl FnOnce() -> io::Result<Arc<Registrar>>,
+    ) -> io::Result<()> {
         if self.is_registered() {
             return Ok(());
         }

@@ -51,6 +51,8 @@ pub(super) struct Local {
     yielded: Cell<bool>,
     /// Yields in a row that found nobody to yield to.
     idle_yields: Cell<u32>,
+    /// How much speaks for a wake from another thread soon, up to `idling::CERTAIN`.
+    expectation: Cell<u32>,
     /// When the pool was last trimmed.
     trimmed: Cell<Moment>,
     /// Since when this worker has left to others what it could have stolen, and how many it hosted
@@ -138,6 +140,7 @@ impl Local {
             clock: Clock::new(),
             yielded: Cell::new(false),
             idle_yields: Cell::new(0),
+            expectation: Cell::new(0),
             trimmed: Cell::new(Moment::now()),
             declined: Cell::new(None),
             start_here: Cell::new(false),
@@ -343,13 +346,17 @@ impl Local {
     /// without a look, so that the loop sees its inbox and its sockets.
     fn may_skip_yield(&self) -> bool {
         const IN_A_ROW: u32 = 64;
-        let alone = self.idle_yields.get() < IN_A_ROW
-            && self.ready.borrow().is_empty()
-            && self.worker.newest.is_empty()
-            && self.worker.inbox.is_empty()
-            && self.fresh.is_empty();
+        let alone = self.idle_yields.get() < IN_A_ROW && self.is_alone();
         self.idle_yields.set(if alone { self.idle_yields.get() + 1 } else { 0 });
         alone
+    }
+
+    /// Whether nothing is queued here behind the coroutine that runs.
+    fn is_alone(&self) -> bool {
+        self.ready.borrow().is_empty()
+            && self.worker.newest.is_empty()
+            && self.worker.inbox.is_empty()
+            && self.fresh.is_empty()
     }
 
     /// Between two runs: fires timers and polls, but not each time.

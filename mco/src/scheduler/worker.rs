@@ -228,6 +228,10 @@ impl Home for Worker {
         task.take().map_or(Ok(()), Err)
     }
 
+    fn look_out(&self, has_happened: &mut dyn FnMut() -> bool) {
+        Local::with(|local| local.look_out(has_happened));
+    }
+
     fn schedule_from_elsewhere(&self, task: TaskRef) {
         self.inbox.push(task);
         self.interrupt();

@@ -126,11 +126,8 @@ where
     }
 
     pub fn child(closure: C) -> Self {
-        let child = Child {
-            closure: Some(closure),
-            coroutine: None,
-            result: Arc::new(Mutex::new(None)),
-        };
+        let child =
+            Child { closure: Some(closure), coroutine: None, result: Arc::new(Mutex::new(None)) };
         Operation::Child { child }
     }
 

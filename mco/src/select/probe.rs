@@ -8,8 +8,8 @@ use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::operation::{Native, NoArm};
 use super::arms::{RecvArm, SendArm};
+use super::operation::{Native, NoArm};
 use crate::std::sync::{Receiver, Sender};
 
 /// See the module.

@@ -77,6 +77,13 @@ impl Running {
         resumed
     }
 
+    /// Looks whether it `has_happened`, as long as that is better than to switch away.
+    pub(crate) fn look_out(self, has_happened: &mut dyn FnMut() -> bool) {
+        if let Some(home) = self.header().home.get() {
+            home.look_out(has_happened);
+        }
+    }
+
     /// Lets the others run first.
     pub(crate) fn step_aside(self) -> cancel::Resumed {
         self.switch(Pause::Yielded)

@@ -56,6 +56,10 @@ pub(crate) trait Home: Send + Sync {
 
     /// As `schedule_here`, on any other thread.
     fn schedule_from_elsewhere(&self, task: TaskRef);
+
+    /// On this home's thread, by a coroutine that waits: looks whether it `has_happened`, as long as
+    /// that is worth it.
+    fn look_out(&self, has_happened: &mut dyn FnMut() -> bool);
 }
 
 /// Prepares the process: it reports the overflow of a coroutine's stack, and notes in which

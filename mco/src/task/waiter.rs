@@ -54,6 +54,7 @@ pub(crate) enum Blocked {
 
 impl Blocked {
     /// The calling coroutine or thread.
+    #[inline]
     pub(crate) fn current() -> Blocked {
         match current::running() {
             Some(running) => Blocked::Coroutine(running.as_raw()),
@@ -66,6 +67,7 @@ impl Blocked {
     /// # Safety
     ///
     /// The frame must be there, and stay during the call.
+    #[inline]
     pub(crate) unsafe fn notify(&self) -> Wakeup {
         match self {
             Blocked::Coroutine(header) => {
@@ -89,6 +91,12 @@ enum Awake {
 }
 
 impl Wakeup {
+    /// For one that does not need it.
+    pub(crate) fn unneeded() -> Wakeup {
+        Wakeup(None)
+    }
+
+    #[inline]
     pub(crate) fn wake(self) {
         match self.0 {
             None => {}

@@ -36,7 +36,7 @@ use crate::task::current::Running;
 use crate::task::{Reason, ThreadParker, cancel, current, spend_budget};
 
 pub(crate) use self::queue::{Outcome, Place, Queue, Token};
-pub(crate) use self::spin::Spin;
+pub(crate) use self::spin::{Spin, SpinGuard};
 pub(crate) use crate::task::{Waiter, WaiterList, Wakeup};
 
 /// One wait of the calling coroutine or thread: what for, called from where, until when at most.
@@ -159,6 +159,11 @@ impl<S, T> Place<'_, S, T> {
     /// the cancel unwinds from here.
     pub(crate) fn wait(&self, wait: &Wait) -> Option<Outcome> {
         let mut parked = wait.before();
+        if let (None, Some(running)) = (parked.cancelled, current::running())
+            && let Some(outcome) = self.look_out(|has_happened| running.look_out(has_happened))
+        {
+            return Some(outcome);
+        }
         loop {
             if parked.is_cancelled() || parked.wake == Wake::TimedOut {
                 let outcome = self.leave();

@@ -16,7 +16,8 @@
 //!
 //! | field | touched by |
 //! | --- | --- |
-//! | the links, `linked`, `entrant` | whoever holds the lock |
+//! | the links, `linked` | whoever holds the lock |
+//! | `blocked`, `token`, `index` | its owner outside; in between they are constant |
 //! | `value` | its owner outside and when served; in between whoever holds the lock |
 //! | `outcome` | written once, under the lock; read by its owner at any time |
 //!
@@ -29,6 +30,10 @@
 //! owner that was woken by somebody else and sees no outcome takes the lock to look again: a `serve`
 //! that has notified it already has stored the outcome by then, and one that comes later will notify
 //! again. (Without the lock it might park between the two, and the notification would be used up.)
+//!
+//! One that [looks out](Place::look_out) for the outcome says so in the same atomic, and is served by
+//! one exchange there, without a notification. It takes the mark back before it parks; a `serve` that
+//! comes first has then won, and one that comes later notifies.
 //!
 //! # Select
 //!
@@ -58,6 +63,8 @@ pub(crate) enum Outcome {
 }
 
 const WAITING: u8 = 0;
+/// It waits, and looks at the outcome all the time.
+const LOOKING: u8 = 3;
 
 /// The places of those who wait, first come, first served. Part of what the lock guards.
 pub(crate) struct Queue<T> {
@@ -74,16 +81,14 @@ struct Node<T> {
     previous: Cell<Option<NonNull<Node<T>>>>,
     next: Cell<Option<NonNull<Node<T>>>>,
     linked: Cell<bool>,
-    entrant: Cell<Option<Entrant>>,
+    /// Who waits here. Constant while it is linked.
+    blocked: UnsafeCell<Option<Blocked>>,
+    /// If it waits at several places: the token that they share, and the number of this one.
+    /// Constant while it is linked.
+    token: Cell<Option<NonNull<Token>>>,
+    index: Cell<usize>,
     value: UnsafeCell<Option<T>>,
     outcome: AtomicU8,
-}
-
-/// Who waits at a place.
-struct Entrant {
-    blocked: Blocked,
-    /// If it waits at several: the token that they share, and the number of this one.
-    shared: Option<(NonNull<Token>, usize)>,
 }
 
 impl<T> Queue<T> {
@@ -101,10 +106,7 @@ impl<T> Queue<T> {
         while let Some(node) = next {
             // SAFETY: linked nodes are alive, and the lock, which the caller holds, is theirs.
             let node = unsafe { node.as_ref() };
-            let entrant = node.entrant.take();
-            let waiting = entrant.as_ref().is_some_and(Entrant::is_waiting);
-            node.entrant.set(entrant);
-            if waiting {
+            if node.token().is_none_or(Token::is_open) {
                 return true;
             }
             next = node.next.get();
@@ -114,6 +116,7 @@ impl<T> Queue<T> {
 
     /// Ends the wait of the first one that has not been served elsewhere: exchanges the value at its
     /// place, and makes it go on. The wake-up is for when the lock is free.
+    #[inline]
     pub(crate) fn serve<R>(
         &mut self,
         outcome: Outcome,
@@ -125,20 +128,34 @@ impl<T> Queue<T> {
             unsafe { self.unlink(node) };
             // SAFETY: its owner cannot go away before the lock is free or it sees an outcome.
             let node = unsafe { node.as_ref() };
-            let entrant = node.entrant.take().expect("a linked node has an entrant");
-            if !entrant.claim() {
+            if node.token().is_some_and(|token| !token.claim(node.index.get())) {
                 continue;
             }
             // SAFETY: under the lock, and its owner does not touch it before the outcome.
             let result = exchange(unsafe { &mut *node.value.get() });
-            // SAFETY: the entrant's frame is there, as above, and so its coroutine is alive.
-            let wakeup = unsafe { entrant.blocked.notify() };
+            let (looking, ended) = (LOOKING, outcome as u8);
             // Release pairs with the Acquire of `outcome`. Nothing of the node is touched after it.
-            node.outcome.store(outcome as u8, Ordering::Release);
+            // The load spares those who do not look the exchange.
+            if node.outcome.load(Ordering::Relaxed) == looking
+                && node
+                    .outcome
+                    .compare_exchange(looking, ended, Ordering::Release, Ordering::Relaxed)
+                    .is_ok()
+            {
+                return Some((result, Wakeup::unneeded()));
+            }
+            // SAFETY: constant until now; and its frame is there, as above.
+            let wakeup = unsafe {
+                let blocked = (*node.blocked.get()).as_ref();
+                blocked.expect("somebody waits at a linked place").notify()
+            };
+            // As above.
+            node.outcome.store(ended, Ordering::Release);
             return Some((result, wakeup));
         }
     }
 
+    #[inline]
     fn link(&mut self, node: NonNull<Node<T>>) {
         // SAFETY: the caller's node is alive, and so is whatever is linked.
         unsafe {
@@ -156,6 +173,7 @@ impl<T> Queue<T> {
     /// # Safety
     ///
     /// The node must be linked into this queue.
+    #[inline]
     unsafe fn unlink(&mut self, node: NonNull<Node<T>>) {
         // SAFETY: it is alive, as are its neighbours, since all are linked.
         unsafe {
@@ -173,19 +191,11 @@ impl<T> Queue<T> {
     }
 }
 
-impl Entrant {
-    fn token(&self) -> Option<(&Token, usize)> {
-        // SAFETY: a token outlives the links of its places.
-        self.shared.map(|(token, index)| (unsafe { token.as_ref() }, index))
-    }
-
-    fn is_waiting(&self) -> bool {
-        self.token().is_none_or(|(token, _)| token.is_open())
-    }
-
-    /// Takes the right to serve it.
-    fn claim(&self) -> bool {
-        self.token().is_none_or(|(token, index)| token.claim(index))
+impl<T> Node<T> {
+    #[inline]
+    fn token(&self) -> Option<&Token> {
+        // SAFETY: a token outlives the links of its places, and this is called for linked nodes.
+        self.token.get().map(|token| unsafe { token.as_ref() })
     }
 }
 
@@ -206,6 +216,7 @@ unsafe impl<S: Send, T: Send> Send for Place<'_, S, T> {}
 
 impl<'a, S, T> Place<'a, S, T> {
     /// A place with `value` to be exchanged, outside the queue.
+    #[inline]
     pub(crate) fn new(
         lock: &'a Spin<S>,
         queue: fn(&mut S) -> &mut Queue<T>,
@@ -215,7 +226,9 @@ impl<'a, S, T> Place<'a, S, T> {
             previous: Cell::new(None),
             next: Cell::new(None),
             linked: Cell::new(false),
-            entrant: Cell::new(None),
+            blocked: UnsafeCell::new(None),
+            token: Cell::new(None),
+            index: Cell::new(0),
             value: UnsafeCell::new(value),
             outcome: AtomicU8::new(WAITING),
         };
@@ -241,27 +254,52 @@ impl<'a, S, T> Place<'a, S, T> {
         self.enter_as(state, Some((NonNull::from(token), index)));
     }
 
+    #[inline]
     fn enter_as(self: Pin<&Self>, state: &mut S, shared: Option<(NonNull<Token>, usize)>) {
         assert!(std::ptr::eq(self.lock.data_ptr(), state), "the state of another object");
         let node = &self.get_ref().node;
         assert!(!self.entered.replace(true), "a place is entered once at a time");
         node.outcome.store(WAITING, Ordering::Relaxed);
-        node.entrant.set(Some(Entrant { blocked: Blocked::current(), shared }));
+        node.token.set(shared.map(|(token, _)| token));
+        node.index.set(shared.map_or(0, |(_, index)| index));
+        // SAFETY: outside the queue it is its owner's.
+        unsafe { *node.blocked.get() = Some(Blocked::current()) }
         // It is pinned, and leaves when it is dropped.
         (self.queue)(state).link(NonNull::from(node));
     }
 
     /// How the wait has ended, as far as can be told without the lock.
+    #[inline]
     pub(crate) fn outcome(&self) -> Option<Outcome> {
         // Acquire pairs with the Release in `serve`: the value is there, and `serve` has done.
         match self.node.outcome.load(Ordering::Acquire) {
-            WAITING => None,
+            WAITING | LOOKING => None,
             n if n == Outcome::Served as u8 => Some(Outcome::Served),
             _ => Some(Outcome::Closed),
         }
     }
 
+    /// Waits for the outcome by looking at it, as long as `look` does, which is given the question
+    /// whether it is there.
+    ///
+    /// Whoever serves it meanwhile need not notify. That spares both of them the coroutine's header
+    /// and the worker's inbox, and the caches as many journeys.
+    pub(crate) fn look_out(&self, look: impl FnOnce(&mut dyn FnMut() -> bool)) -> Option<Outcome> {
+        let outcome = &self.node.outcome;
+        // Relaxed: nothing is passed on by it. It fails if the place has been served.
+        let set = |from, to| {
+            outcome.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        };
+        if set(WAITING, LOOKING) {
+            look(&mut || self.outcome().is_some());
+            // From here on it has to be notified.
+            set(LOOKING, WAITING);
+        }
+        self.outcome()
+    }
+
     /// How the wait has ended; `None`: it has not, and whoever ends it will notify.
+    #[inline]
     pub(crate) fn settled_outcome(&self) -> Option<Outcome> {
         self.outcome().or_else(|| {
             drop(self.lock.lock());
@@ -270,6 +308,7 @@ impl<'a, S, T> Place<'a, S, T> {
     }
 
     /// Gives the wait up, unless it has ended meanwhile.
+    #[inline]
     pub(crate) fn leave(&self) -> Option<Outcome> {
         if !self.entered.replace(false) {
             return self.outcome();
@@ -279,7 +318,6 @@ impl<'a, S, T> Place<'a, S, T> {
             if self.node.linked.get() {
                 // SAFETY: it is linked, into this queue.
                 unsafe { (self.queue)(&mut state).unlink(NonNull::from(&self.node)) };
-                self.node.entrant.take();
             }
             drop(state);
             self.outcome()
@@ -295,6 +333,7 @@ impl<'a, S, T> Place<'a, S, T> {
 
     /// Takes the value at the place, and gives a wait up that has not ended: what was received, or
     /// what was not sent.
+    #[inline]
     pub(crate) fn take(&self) -> Option<T> {
         self.leave();
         // SAFETY: outside the queue it is its owner's, and this is no reference that stays.
@@ -303,6 +342,7 @@ impl<'a, S, T> Place<'a, S, T> {
 }
 
 impl<S, T> Drop for Place<'_, S, T> {
+    #[inline]
     fn drop(&mut self) {
         self.leave();
     }

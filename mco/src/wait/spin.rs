@@ -14,6 +14,9 @@ use super::atomic::{AtomicBool, Ordering, relax};
 /// A value under such a lock.
 pub(crate) type Spin<T> = lock_api::Mutex<RawSpin, T>;
 
+/// Access to the value, until it is dropped.
+pub(crate) type SpinGuard<'a, T> = lock_api::MutexGuard<'a, RawSpin, T>;
+
 /// The lock itself. See the module.
 pub(crate) struct RawSpin {
     locked: AtomicBool,

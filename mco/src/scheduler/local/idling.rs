@@ -14,6 +14,13 @@ const PATIENCE: Duration = Duration::from_millis(5);
 /// A worker that polls again within this time is in the middle of an exchange.
 const SHORT_NAP: Duration = Duration::from_micros(100);
 
+/// To wake a sleeping thread takes some 25 us, so a worker that expects to be woken sooner than it
+/// could fall asleep and be woken stays awake, for this long at most.
+const SPIN: Duration = Duration::from_micros(50);
+
+/// The most that is expected, after so many wakes in a row.
+const CERTAIN: u32 = 8;
+
 /// How often a worker with nothing to do lets its pool of stacks shrink.
 const TRIM_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -37,6 +44,8 @@ impl Local {
             if self.has_ended() {
                 return false;
             }
+        } else if self.await_wake() {
+            return true;
         } else if self.scheduler.idle.try_search() {
             let outcome = self.search();
             self.stop_searching(outcome);
@@ -46,6 +55,53 @@ impl Local {
         }
         self.sleep();
         true
+    }
+
+    /// By a coroutine that waits while this worker has nothing else to do. If wakes from other
+    /// threads have been coming quickly, looks whether it `has_happened` for a while.
+    ///
+    /// This is what makes an exchange between coroutines of two workers fast. What is expected grows
+    /// with each wake that comes in time, asleep or awake, and falls with each that does not, so an
+    /// idle program does not spin.
+    pub(in super::super) fn look_out(&self, has_happened: &mut dyn FnMut() -> bool) {
+        if self.expectation.get() > 0 && !self.is_spare() && self.is_alone() {
+            self.spin(has_happened);
+        }
+    }
+
+    /// As `look_out`, without a coroutine: for anything that arrives.
+    fn await_wake(&self) -> bool {
+        self.expectation.get() > 0 && !self.is_spare() && self.spin(&mut || false)
+    }
+
+    /// Looks whether it `has_happened`, or there is something to do, and says so; for a limited time.
+    fn spin(&self, has_happened: &mut dyn FnMut() -> bool) -> bool {
+        /// Looks between two looks at the clock.
+        const LOOKS: u32 = 32;
+        let limit = Moment::now() + SPIN;
+        let limit = timers::next().map_or(limit, |timer| timer.min(limit));
+        loop {
+            for _ in 0..LOOKS {
+                if has_happened() || !self.worker.inbox.is_empty() {
+                    self.expect(true);
+                    return true;
+                }
+                std::hint::spin_loop();
+            }
+            if !self.scheduler.injector.is_empty() || self.others_with_fresh().next().is_some() {
+                return self.declined.get().is_none();
+            }
+            if Moment::now() >= limit {
+                self.expect(false);
+                return false;
+            }
+        }
+    }
+
+    /// Learns from whether a wake has come in time.
+    fn expect(&self, came: bool) {
+        let expectation = self.expectation.get();
+        self.expectation.set(if came { (expectation + 1).min(CERTAIN) } else { expectation / 2 });
     }
 
     fn is_spare(&self) -> bool {
@@ -165,6 +221,9 @@ impl Local {
         self.scheduler.monitor.worker_woke();
         let now = Moment::now();
         self.clock.nap.set(now.since(self.clock.polled.get()));
+        if self.clock.nap.get() < 2 * SPIN && !self.worker.inbox.is_empty() {
+            self.expect(true);
+        }
         self.clock.looked.set(now);
         self.clock.polled.set(now);
         timers::expire(now);

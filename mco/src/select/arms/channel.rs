@@ -5,8 +5,8 @@ use std::pin::Pin;
 
 use pin_project_lite::pin_project;
 
-use super::super::operation::{Back, Gone, Native};
 use super::super::Entry;
+use super::super::operation::{Back, Gone, Native};
 use crate::std::sync::channel::{Channel, RecvError, SendError, State, TryRecvError, TrySendError};
 use crate::wait::{Outcome, Place};
 

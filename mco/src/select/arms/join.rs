@@ -4,8 +4,8 @@ use std::fmt;
 use std::pin::Pin;
 use std::thread;
 
-use super::super::operation::Native;
 use super::super::Entry;
+use super::super::operation::Native;
 use crate::coroutine::{JoinHandle, ScopedJoinHandle};
 use crate::task::TaskRef;
 use crate::wait::Waiter;

@@ -44,7 +44,7 @@ pub use std::sync::mpsc::{RecvError, RecvTimeoutError, SendError, TryRecvError, 
 
 use crate::clock::Moment;
 use crate::task::{Reason, spend_budget};
-use crate::wait::{Outcome, Place, Queue, Spin, Wait, Wakeup};
+use crate::wait::{Outcome, Place, Queue, Spin, SpinGuard, Wait, Wakeup};
 
 /// A channel with no bound: sending never waits.
 ///
@@ -213,41 +213,37 @@ impl<T> Channel<T> {
     fn send(
         &self,
         value: T,
-        wait: Wait,
+        wait: &Wait,
         timeout: Option<Duration>,
     ) -> Result<(), SendTimeoutError<T>> {
         spend_budget();
-        match self.try_send(value) {
-            Ok(()) => Ok(()),
+        let mut state = self.state.lock();
+        match state.put(value) {
+            Ok(wakeup) => {
+                drop(state);
+                wakeup.into_iter().for_each(Wakeup::wake);
+                Ok(())
+            }
             Err(TrySendError::Disconnected(value)) => Err(SendTimeoutError::Disconnected(value)),
-            Err(TrySendError::Full(value)) => self.wait_to_send(value, wait, timeout),
+            Err(TrySendError::Full(value)) => self.wait_to_send(value, state, wait, timeout),
         }
     }
 
-    #[cold]
     #[inline(never)]
     fn wait_to_send(
         &self,
         value: T,
-        wait: Wait,
+        mut state: SpinGuard<'_, State<T>>,
+        wait: &Wait,
         timeout: Option<Duration>,
     ) -> Result<(), SendTimeoutError<T>> {
-        let mut state = self.state.lock();
-        let value = match state.put(value) {
-            Err(TrySendError::Full(value)) => value,
-            Err(TrySendError::Disconnected(value)) => {
-                return Err(SendTimeoutError::Disconnected(value));
-            }
-            Ok(wakeup) => {
-                drop(state);
-                wakeup.into_iter().for_each(Wakeup::wake);
-                return Ok(());
-            }
-        };
         let place = pin!(Place::new(&self.state, State::senders, Some(value)));
         place.as_ref().enter(&mut state);
         drop(state);
-        let outcome = place.wait(&wait.until(timeout.map(Moment::after)));
+        let outcome = match timeout {
+            None => place.wait(wait),
+            Some(timeout) => place.wait(&wait.until(Some(Moment::after(timeout)))),
+        };
         let unsent = || place.take().expect("what was not sent is still here");
         match outcome {
             Some(Outcome::Served) => Ok(()),
@@ -257,32 +253,35 @@ impl<T> Channel<T> {
     }
 
     #[inline]
-    fn recv(&self, wait: Wait, timeout: Option<Duration>) -> Result<T, RecvTimeoutError> {
+    fn recv(&self, wait: &Wait, timeout: Option<Duration>) -> Result<T, RecvTimeoutError> {
         spend_budget();
-        match self.try_recv() {
-            Ok(value) => Ok(value),
-            Err(TryRecvError::Disconnected) => Err(RecvTimeoutError::Disconnected),
-            Err(TryRecvError::Empty) => self.wait_to_recv(wait, timeout),
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn wait_to_recv(&self, wait: Wait, timeout: Option<Duration>) -> Result<T, RecvTimeoutError> {
         let mut state = self.state.lock();
         match state.take() {
-            Err(TryRecvError::Empty) => {}
-            Err(TryRecvError::Disconnected) => return Err(RecvTimeoutError::Disconnected),
             Ok((value, wakeup)) => {
                 drop(state);
                 wakeup.into_iter().for_each(Wakeup::wake);
-                return Ok(value);
+                Ok(value)
             }
+            Err(TryRecvError::Disconnected) => Err(RecvTimeoutError::Disconnected),
+            Err(TryRecvError::Empty) => self.wait_to_recv(state, wait, timeout),
         }
+    }
+
+    #[inline(never)]
+    fn wait_to_recv(
+        &self,
+        mut state: SpinGuard<'_, State<T>>,
+        wait: &Wait,
+        timeout: Option<Duration>,
+    ) -> Result<T, RecvTimeoutError> {
         let place = pin!(Place::new(&self.state, State::receivers, None));
         place.as_ref().enter(&mut state);
         drop(state);
-        match place.wait(&wait.until(timeout.map(Moment::after))) {
+        let outcome = match timeout {
+            None => place.wait(wait),
+            Some(timeout) => place.wait(&wait.until(Some(Moment::after(timeout)))),
+        };
+        match outcome {
             Some(Outcome::Served) => Ok(place.take().expect("what was served is here")),
             Some(Outcome::Closed) => Err(RecvTimeoutError::Disconnected),
             None => Err(RecvTimeoutError::Timeout),
@@ -382,7 +381,7 @@ impl<T> Sender<T> {
     #[inline]
     #[track_caller]
     pub fn send(&self, value: T) -> Result<(), SendError<T>> {
-        self.0.send(value, Wait::new(Reason::Send), None).map_err(|error| match error {
+        self.0.send(value, &Wait::new(Reason::Send), None).map_err(|error| match error {
             SendTimeoutError::Disconnected(value) | SendTimeoutError::Timeout(value) => {
                 SendError(value)
             }
@@ -412,7 +411,7 @@ impl<T> Sender<T> {
     /// Unwinds if the calling coroutine is cancelled while it waits; the value is dropped.
     #[track_caller]
     pub fn send_timeout(&self, value: T, timeout: Duration) -> Result<(), SendTimeoutError<T>> {
-        self.0.send(value, Wait::new(Reason::Send), Some(timeout))
+        self.0.send(value, &Wait::new(Reason::Send), Some(timeout))
     }
 
     /// How many values are in the channel. Those of waiting senders are not.
@@ -492,7 +491,7 @@ impl<T> Receiver<T> {
     #[inline]
     #[track_caller]
     pub fn recv(&self) -> Result<T, RecvError> {
-        self.0.recv(Wait::new(Reason::Receive), None).map_err(|_| RecvError)
+        self.0.recv(&Wait::new(Reason::Receive), None).map_err(|_| RecvError)
     }
 
     /// Takes the next value if there is one.
@@ -518,7 +517,7 @@ impl<T> Receiver<T> {
     /// Unwinds if the calling coroutine is cancelled while it waits.
     #[track_caller]
     pub fn recv_timeout(&self, timeout: Duration) -> Result<T, RecvTimeoutError> {
-        self.0.recv(Wait::new(Reason::Receive), Some(timeout))
+        self.0.recv(&Wait::new(Reason::Receive), Some(timeout))
     }
 
     /// The values until the channel is closed, each waited for.
