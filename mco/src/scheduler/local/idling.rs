@@ -74,7 +74,7 @@ impl Local {
         self.expectation.get() > 0 && !self.is_spare() && self.spin(&mut || false)
     }
 
-    /// Looks whether it `has_happened`, or there is something to do, and says so; for a limited time.
+    /// Looks whether it `has_happened`, or something has been queued here, for a limited time.
     fn spin(&self, has_happened: &mut dyn FnMut() -> bool) -> bool {
         /// Looks between two looks at the clock.
         const LOOKS: u32 = 32;
@@ -89,7 +89,8 @@ impl Local {
                 std::hint::spin_loop();
             }
             if !self.scheduler.injector.is_empty() || self.others_with_fresh().next().is_some() {
-                return self.declined.get().is_none();
+                // Something to search for.
+                return false;
             }
             if Moment::now() >= limit {
                 self.expect(false);
