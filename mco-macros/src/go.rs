@@ -18,8 +18,17 @@ pub(crate) fn expand(name: &str, input: TokenStream) -> TokenStream {
 /// A valid `go!`.
 struct Go {
     krate: Krate,
-    target: Option<Expr>,
+    target: Target,
     work: Work,
+}
+
+/// Where it runs.
+enum Target {
+    Anywhere,
+    /// What implements `Spawn`.
+    On(Expr),
+    /// As an arm of a cqueue, with its token.
+    Arm(Expr, Expr),
 }
 
 impl Go {
@@ -27,10 +36,14 @@ impl Go {
         let mut faults = Faults::default();
         krate.check(|path| format!("{name}!(crate = {path}, ..)"), &mut faults);
         let (target, work) = match code {
-            Code::Statements(statements) => (None, Work::statements(&statements)),
+            Code::Statements(statements) => (Target::Anywhere, Work::statements(&statements)),
             Code::Operands(operands) => {
                 let (target, work) = arrange(operands, name)?;
-                (target, Work::new(work, name, &mut faults))
+                let work = match target {
+                    Target::Arm(..) => Work::Callable(work),
+                    _ => Work::new(work, name, &mut faults),
+                };
+                (target, work)
             }
         };
         if let Work::MethodCall(call) = &work
@@ -61,8 +74,13 @@ impl ToTokens for Go {
             Work::MethodCall(call) => call::of_method(call.clone()),
         };
         tokens.extend(match target {
-            None => quote_spanned!(Span::mixed_site()=> #krate::coroutine::spawn(#work)),
-            Some(target) => {
+            Target::Anywhere => {
+                quote_spanned!(Span::mixed_site()=> #krate::coroutine::spawn(#work))
+            }
+            Target::Arm(cqueue, token) => {
+                quote_spanned!(Span::mixed_site()=> #krate::cqueue::Cqueue::add(&#cqueue, #token, #work))
+            }
+            Target::On(target) => {
                 quote_spanned!(Span::mixed_site()=> #krate::coroutine::Spawn::spawn_on(#target, #work))
             }
         });
@@ -70,7 +88,7 @@ impl ToTokens for Go {
 }
 
 /// Tells the target, if there is one, from what is to run.
-fn arrange(operands: Vec<Expr>, name: &str) -> syn::Result<(Option<Expr>, Expr)> {
+fn arrange(operands: Vec<Expr>, name: &str) -> syn::Result<(Target, Expr)> {
     let forms = format!(
         "`{name}!(|| ..)`, `{name}!(call(x))`, `{name}! {{ .. }}` or `{name}!(target, || ..)`"
     );
@@ -89,15 +107,21 @@ fn arrange(operands: Vec<Expr>, name: &str) -> syn::Result<(Option<Expr>, Expr)>
             format!("the closure comes last: `{name}!(target, || ..)`"),
         ));
     }
-    if let Some(third) = operands.get(2) {
-        let message = format!("`{name}!` takes at most a target and what to run: {forms}");
+    if let Some(third) = operands.get(2)
+        && !matches!(operands.as_slice(), [_, _, Expr::Closure(arm)] if arm.inputs.len() == 1)
+    {
+        let message = format!(
+            "`{name}!` takes at most a target and what to run, or a cqueue, a token and a closure: {forms}, \
+             or `{name}!(cqueue, token, |events| ..)`"
+        );
         return Err(syn::Error::new_spanned(third, message));
     }
     let mut operands = operands.into_iter();
-    match (operands.next(), operands.next()) {
-        (Some(work), None) => Ok((None, work)),
-        (target, Some(work)) => Ok((target, work)),
-        (None, None) => {
+    match (operands.next(), operands.next(), operands.next()) {
+        (Some(cqueue), Some(token), Some(closure)) => Ok((Target::Arm(cqueue, token), closure)),
+        (Some(target), Some(work), _) => Ok((Target::On(target), work)),
+        (Some(work), None, _) => Ok((Target::Anywhere, work)),
+        (None, ..) => {
             let message = format!("`{name}!` needs something to run: {forms}");
             Err(syn::Error::new(Span::call_site(), message))
         }

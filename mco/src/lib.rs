@@ -79,6 +79,7 @@ mod block_on;
 mod clock;
 mod config;
 pub mod coroutine;
+pub mod cqueue;
 mod fiber;
 pub mod net;
 #[doc(hidden)]
