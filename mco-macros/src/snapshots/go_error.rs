@@ -1,9 +1,5 @@
 // go!(one, two, |x| three(x))
 
 fn here() {
-    {
-        ::core::compile_error! {
-            "`go!` takes at most a target and what to run: `go!(|| ..)`, `go!(call(x))`, `go! { .. }` or `go!(target, || ..)`"
-        }
-    }
+    ::mco::cqueue::Cqueue::add(&one, two, |x| three(x))
 }
