@@ -288,20 +288,24 @@ impl<T: ?Sized> RwLock<T> {
     fn end_read(&self) {
         let mut state = self.state.lock();
         state.readers -= 1;
-        let wakeup = state.admit_writer();
-        drop(state);
-        wakeup.into_iter().for_each(Wakeup::wake);
+        if !state.waiting_writers.is_empty() {
+            let wakeup = state.admit_writer();
+            drop(state);
+            wakeup.into_iter().for_each(Wakeup::wake);
+        }
     }
 
     #[inline]
     fn end_write(&self) {
         let mut state = self.state.lock();
         state.writer = false;
-        let readers = state.admit_readers();
-        let writer = state.admit_writer();
-        drop(state);
-        readers.wake();
-        writer.into_iter().for_each(Wakeup::wake);
+        if !state.waiting_readers.is_empty() || !state.waiting_writers.is_empty() {
+            let readers = state.admit_readers();
+            let writer = state.admit_writer();
+            drop(state);
+            readers.wake();
+            writer.into_iter().for_each(Wakeup::wake);
+        }
     }
 
     /// Whether a panic has unwound a writer. Another thread may change that at any time.
