@@ -399,18 +399,28 @@ fn longest_waits(
     waits
 }
 
+/// Whether none of 64 waits 100 times as long as most do. If it were the lock that is unfair it would
+/// be so each time; that the kernel keeps a worker from its processor for a while happens now and then.
+#[track_caller]
+fn assert_fair(runtime: &Runtime, locks: usize, hold: impl Fn() + Copy + Send + 'static) {
+    let mut seen = Vec::new();
+    while seen.len() < 5 {
+        let waits = longest_waits(runtime, locks, hold);
+        let (median, longest) = (waits[32], waits[63]);
+        if longest < 100 * median {
+            return;
+        }
+        seen.push((median, longest));
+    }
+    panic!("the median and the longest wait, each time: {seen:?}");
+}
+
 #[test]
 fn of_64_contenders_none_waits_100_times_as_long_as_the_median() {
     with_runtimes(|runtime| {
-        for waits in [
-            longest_waits(runtime, 300, coroutine::yield_now),
-            longest_waits(runtime, 1_000, || {
-                (0..300).for_each(|_| std::hint::spin_loop());
-            }),
-        ] {
-            let (median, longest) = (waits[32], waits[63]);
-            assert!(longest < 100 * median, "one waited {longest:?}, the median is {median:?}");
-        }
+        assert_fair(runtime, 300, coroutine::yield_now);
+        assert_fair(runtime, 1_000, || (0..300).for_each(|_| std::hint::spin_loop()));
+        assert_fair(runtime, 3_000, || ());
     });
 }
 

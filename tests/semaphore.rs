@@ -206,7 +206,7 @@ fn cancels_and_deadlines_at_any_time_lose_no_permit() {
                 let permits = permits.clone();
                 move || {
                     for turn in 0..10 {
-                        if n % 2 == 0 {
+                        if n.is_multiple_of(2) {
                             permits.wait();
                         } else if !permits.wait_timeout(Duration::from_micros(turn * 10)) {
                             continue;

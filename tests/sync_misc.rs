@@ -1,12 +1,18 @@
 //! `Barrier`, `WaitGroup`, `SyncFlag`, `Blocker` and `AtomicOption`.
 
+use std::fmt::Debug;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use mco::coroutine::{self, ParkError};
-use mco::std::sync::{AtomicOption, Barrier, Blocker, SyncFlag, WaitGroup};
+use mco::std::lazy::sync::{Lazy, OnceCell};
+use mco::std::sync::{
+    AtomicOption, Barrier, Blocker, Condvar, Mutex, MutexGuard, Once, RwLock, RwLockReadGuard,
+    Semaphore, SyncFlag, WaitGroup,
+};
 use mco_tests::started::{Drops, OnDrop, assert_cancelled, start};
 use mco_tests::{HUNG, with_runtimes, within};
 
@@ -151,7 +157,7 @@ fn a_flag_lets_everyone_go_on() {
         let wait = |n: usize| {
             let (flag, value) = (flag.clone(), value.clone());
             move || {
-                if n % 2 == 0 {
+                if n.is_multiple_of(2) {
                     flag.wait();
                 } else {
                     assert!(flag.wait_timeout(LONG));
@@ -328,4 +334,24 @@ fn while_a_value_in_an_option_is_dropped_others_use_it() {
             assert!(place.is_none());
         });
     });
+}
+
+#[test]
+fn all_may_be_shared_and_caught_panics_are_no_obstacle() {
+    fn shared<T: Send + Sync + UnwindSafe + RefUnwindSafe + Debug>() {}
+    fn sync<T: Sync + Debug>() {}
+    shared::<Mutex<u8>>();
+    shared::<RwLock<u8>>();
+    shared::<Condvar>();
+    shared::<Once>();
+    shared::<Barrier>();
+    shared::<Semaphore>();
+    shared::<WaitGroup>();
+    shared::<SyncFlag>();
+    shared::<Blocker>();
+    shared::<AtomicOption<u8>>();
+    shared::<OnceCell<u8>>();
+    shared::<Lazy<u8>>();
+    sync::<MutexGuard<'_, u8>>();
+    sync::<RwLockReadGuard<'_, u8>>();
 }

@@ -68,9 +68,10 @@ impl Blocked {
     /// The frame must be there, and stay during the call.
     pub(crate) unsafe fn notify(&self) -> Wakeup {
         match self {
-            // SAFETY: the caller's promise: a coroutine is alive while its frames are.
             Blocked::Coroutine(header) => {
-                Wakeup(unsafe { header.as_ref() }.notify().map(Awake::Coroutine))
+                // SAFETY: the caller's promise: a coroutine is alive while its frames are.
+                let header = unsafe { header.as_ref() };
+                Wakeup(header.notify().map(Awake::Coroutine))
             }
             Blocked::Thread(parker) => Wakeup(Some(Awake::Thread(parker.clone()))),
         }

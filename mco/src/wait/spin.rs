@@ -39,7 +39,6 @@ impl RawSpin {
 // SAFETY: `try_lock` succeeds for one caller until `unlock`: the exchange from `false` to `true` is
 // atomic, and only the holder stores `false`.
 unsafe impl lock_api::RawMutex for RawSpin {
-    #[expect(clippy::declare_interior_mutable_const, reason = "the trait asks for it")]
     const INIT: RawSpin = RawSpin { locked: AtomicBool::new(false) };
 
     type Guard = ();

@@ -18,11 +18,13 @@ mod queue;
 mod spin;
 
 /// `mco/src/wait/lock.rs`, prepared by `build.rs`.
+#[allow(dead_code, reason = "the models use most of it")]
 mod lock {
     include!(concat!(env!("OUT_DIR"), "/lock.rs"));
 }
 
 /// The same, but one that has been called and does not get the lock keeps quiet about it.
+#[allow(dead_code, reason = "as above")]
 mod careless_lock {
     include!(concat!(env!("OUT_DIR"), "/careless_lock.rs"));
 }

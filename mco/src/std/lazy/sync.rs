@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-use std::panic::RefUnwindSafe;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::OnceLock as Slot;
 
 use crate::std::sync::once::{Failed, OnPanic, OnceLock};
@@ -30,8 +30,6 @@ pub struct OnceCell<T> {
     /// Filled by the run that succeeds, so never by two at once.
     value: Slot<T>,
 }
-
-impl<T: RefUnwindSafe> RefUnwindSafe for OnceCell<T> {}
 
 impl<T> OnceCell<T> {
     /// An empty one.
@@ -257,7 +255,7 @@ pub struct Lazy<T, F = fn() -> T> {
     initialiser: Spin<Option<F>>,
 }
 
-impl<T: RefUnwindSafe, F> RefUnwindSafe for Lazy<T, F> {}
+impl<T: RefUnwindSafe + UnwindSafe, F: UnwindSafe> RefUnwindSafe for Lazy<T, F> {}
 
 impl<T, F> Lazy<T, F> {
     /// A value that `f` will make.

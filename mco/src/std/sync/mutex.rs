@@ -226,7 +226,13 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for Mutex<T> {
 
 /// The lock of a [`Mutex`], which is given back when this is dropped.
 ///
-/// It stays on its thread, as a coroutine does.
+/// It stays on its thread, as a coroutine does:
+///
+/// ```compile_fail,E0277
+/// static MUTEX: mco::std::sync::Mutex<u8> = mco::std::sync::Mutex::new(1);
+/// let guard = MUTEX.lock().unwrap();
+/// mco::coroutine::spawn(move || drop(guard));
+/// ```
 #[must_use = "the lock is given back when the guard is dropped, which is at once if it has no name"]
 pub struct MutexGuard<'a, T: ?Sized> {
     mutex: &'a Mutex<T>,

@@ -28,6 +28,10 @@ pub(crate) struct OnceLock {
     state: Spin<State>,
 }
 
+// An initialiser that unwinds leaves it in order.
+impl UnwindSafe for OnceLock {}
+impl RefUnwindSafe for OnceLock {}
+
 /// What the `Spin` guards.
 struct State {
     waiting: Queue<()>,
@@ -188,9 +192,6 @@ impl Drop for Run<'_> {
 /// assert!(START.is_completed());
 /// ```
 pub struct Once(OnceLock);
-
-impl UnwindSafe for Once {}
-impl RefUnwindSafe for Once {}
 
 impl Once {
     /// One that has not been done.

@@ -47,6 +47,13 @@ use crate::wait::{Outcome, Place, Queue, Spin, Wait, Wakeup, Wakeups};
 /// *lock.write().unwrap() = 2;
 /// assert_eq!(*lock.read().unwrap(), 2);
 /// ```
+///
+/// As in std, readers on several threads need a value that is `Sync`:
+///
+/// ```compile_fail,E0277
+/// fn share(_: impl Sync) {}
+/// share(mco::std::sync::RwLock::new(std::cell::Cell::new(1)));
+/// ```
 pub struct RwLock<T: ?Sized> {
     state: Spin<State>,
     poison: Flag,
