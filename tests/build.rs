@@ -3,28 +3,71 @@
 use std::path::Path;
 use std::{env, fs};
 
-const IDLE: &str = "../mco/src/scheduler/idle.rs";
-
 fn main() {
-    println!("cargo::rerun-if-changed={IDLE}");
-    let source = fs::read_to_string(IDLE).unwrap_or_else(|e| panic!("cannot read {IDLE}: {e}"));
-    let replace = |text: String, from: &str, to: &str| {
-        assert!(text.contains(from), "{IDLE} no longer contains `{from}`: adapt the models to it");
-        text.replace(from, to)
-    };
-    // Comments on the file itself have no place in the middle of another.
-    let code: Vec<_> = source.lines().filter(|line| !line.starts_with("//!")).collect();
-    let code = replace(code.join("\n"), "std::sync::atomic", "loom::sync::atomic");
-    // Loom's atomics are allocated.
-    let code = replace(code, "pub(super) const fn new()", "pub(super) fn new()");
-    // The same, except that the one who comes too late writes nothing. Loom does not know that what
-    // a read-modify-write wrote precedes whatever came after what it has read, so it would let
-    // others see that late `false` after the next `true`.
-    let code = replace(
-        code,
-        "self.0.swap(false, Ordering::Relaxed)",
-        "self.0.compare_exchange(true, false, Ordering::Relaxed, Ordering::Relaxed).is_ok()",
-    );
-    let out = env::var_os("OUT_DIR").expect("cargo sets it");
-    fs::write(Path::new(&out).join("idle.rs"), code).expect("cargo's own folder can be written");
+    let idle = Source::read("scheduler/idle.rs");
+    idle.replace("std::sync::atomic", "loom::sync::atomic")
+        // Loom's atomics are allocated.
+        .replace("pub(super) const fn new()", "pub(super) fn new()")
+        // The same, except that the one who comes too late writes nothing. Loom does not know that what
+        // a read-modify-write wrote precedes whatever came after what it has read, so it would let
+        // others see that late `false` after the next `true`.
+        .replace(
+            "self.0.swap(false, Ordering::Relaxed)",
+            "self.0.compare_exchange(true, false, Ordering::Relaxed, Ordering::Relaxed).is_ok()",
+        )
+        .write("idle.rs");
+
+    // To look more often finds nothing new, and takes long.
+    let lock = Source::read("wait/lock.rs").replace("LOOKS: u32 = 6", "LOOKS: u32 = 1");
+    let lock =
+        lock.replace("pub(crate) const fn new() -> RawLock", "pub(crate) fn new() -> RawLock");
+    lock.replace("state & !CALLED | TURNS", "state").write("careless_lock.rs");
+    lock.write("lock.rs");
+
+    Source::read("std/sync/semaphore.rs")
+        .replace("pub const fn new", "pub fn new")
+        .write("semaphore.rs");
+    Source::read("wait/mod.rs")
+        .part("impl<S, T> Place<'_, S, T> {", "\n}\n")
+        .write("place_wait.rs");
+}
+
+/// A source file of mco's.
+struct Source {
+    name: String,
+    code: String,
+}
+
+impl Source {
+    fn read(name: &str) -> Source {
+        let name = format!("../mco/src/{name}");
+        println!("cargo::rerun-if-changed={name}");
+        let text = fs::read_to_string(&name).unwrap_or_else(|e| panic!("cannot read {name}: {e}"));
+        // Comments on the file itself have no place in the middle of another.
+        let code: Vec<_> = text.lines().filter(|line| !line.starts_with("//!")).collect();
+        Source { name, code: code.join("\n") }
+    }
+
+    fn replace(&self, from: &str, to: &str) -> Source {
+        Source { name: self.name.clone(), code: self.split(from).join(to) }
+    }
+
+    /// From where `start` is to the next `end`.
+    fn part(&self, start: &str, end: &str) -> Source {
+        let rest = self.split(start)[1];
+        let until = rest.find(end).unwrap_or_else(|| panic!("{} is cut off", self.name));
+        Source { name: self.name.clone(), code: format!("{start}{}{end}", &rest[..until]) }
+    }
+
+    fn split(&self, at: &str) -> Vec<&str> {
+        let name = &self.name;
+        assert!(self.code.contains(at), "{name} no longer contains `{at}`: adapt the models to it");
+        self.code.split(at).collect()
+    }
+
+    fn write(&self, name: &str) {
+        let out = env::var_os("OUT_DIR").expect("cargo sets it");
+        let path = Path::new(&out).join(name);
+        fs::write(path, &self.code).expect("cargo's own folder can be written");
+    }
 }

@@ -5,8 +5,11 @@
 //! them here, queues and wakers, is as simple as it can be and still synchronises as the real one.
 
 mod inbox;
+mod locking;
+mod permits;
 mod searching;
 mod sleeping;
+mod wait;
 mod waking;
 
 /// `mco/src/task/state.rs` takes its atomics from beside itself.
@@ -21,6 +24,36 @@ mod state;
 #[allow(dead_code, reason = "the models use most of it")]
 mod idle {
     include!(concat!(env!("OUT_DIR"), "/idle.rs"));
+}
+
+/// `mco/src/std/sync/semaphore.rs`, prepared by `build.rs`.
+#[allow(dead_code, unreachable_pub, missing_docs, reason = "the models use most of it")]
+mod semaphore {
+    include!(concat!(env!("OUT_DIR"), "/semaphore.rs"));
+}
+
+/// What the files above take from the rest of mco.
+mod task {
+    #[derive(Clone, Copy)]
+    pub(crate) enum Reason {
+        Mutex,
+        Semaphore,
+    }
+
+    pub(crate) fn spend_budget() {}
+}
+
+mod clock {
+    use std::time::Duration;
+
+    /// There is no time here: a deadline passes when a model says so.
+    pub(crate) struct Moment;
+
+    impl Moment {
+        pub(crate) fn after(_: Duration) -> Moment {
+            Moment
+        }
+    }
 }
 
 /// Explores `model` with at most so many preemptions in one execution.

@@ -6,11 +6,13 @@
 //!   the process, and what is printed is tested there.
 //! - [`process`] counts what this process has, [`Stopwatch`] measures time on a busy machine.
 //! - [`quiet`] silences the panics that a test makes on purpose.
+//! - [`started`] has coroutines that have come to the point, and what is counted of them.
 
 pub mod child;
 pub mod process;
 pub mod quiet;
 pub mod sockets;
+pub mod started;
 mod time;
 
 use std::panic::Location;

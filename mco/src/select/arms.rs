@@ -6,8 +6,10 @@ mod accept;
 mod channel;
 mod join;
 mod sleep;
+mod wait;
 
 pub use accept::AcceptArm;
 pub use channel::{RecvArm, SendArm};
 pub use join::{JoinArm, ScopedJoinArm, SelectJoin, join_arm};
 pub use sleep::{SleepArm, is_sleep, sleep_arm};
+pub use wait::{Take, WaitArm};

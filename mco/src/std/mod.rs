@@ -3,4 +3,5 @@
 //! The module is called `std`, so where it is imported, the standard library is `::std`.
 
 pub mod defer;
+pub mod lazy;
 pub mod sync;

@@ -93,6 +93,8 @@ pub(super) struct Unwinding {
     holds_payload: bool,
     /// It is suspended, and counted as unwinding in this episode of the thread's.
     counted_in: Option<NonZeroU32>,
+    /// How many calls of [`shield`] it is in.
+    shields: u32,
 }
 
 /// An unwinding has been seen that the panic hook did not announce: the user has put another hook
@@ -152,6 +154,46 @@ fn may_unwind(running: Running) -> bool {
     })
 }
 
+/// Whether the calling coroutine or thread unwinds because of a panic: what decides whether a lock
+/// is poisoned.
+///
+/// Of a coroutine of which it is not known, it says no: while a neighbour is suspended in a
+/// destructor, one that unwinds with another's payload, or without the panic hook having been called,
+/// leaves its locks as they are.
+#[inline]
+pub(crate) fn unwinds_by_panic() -> bool {
+    std::thread::panicking() && this_one_panics()
+}
+
+#[cold]
+fn this_one_panics() -> bool {
+    let Some(running) = current::running() else { return true };
+    // Brings `noted` up to date.
+    may_unwind(running);
+    running.with_owned(|owned| owned.unwinding.noted && !owned.unwinding.cancelled)
+}
+
+/// Whether what unwinds the calling coroutine is a cancel. To be asked only where something does.
+pub(crate) fn unwinds_by_cancel() -> bool {
+    let cancelled = |running: Running| running.with_owned(|owned| owned.unwinding.cancelled);
+    current::running().is_some_and(cancelled)
+}
+
+/// Calls `f`, which a cancel does not cut off: it takes effect at the next blocking operation after.
+pub(crate) fn shield<R>(f: impl FnOnce() -> R) -> R {
+    struct Shield(Running);
+    impl Drop for Shield {
+        fn drop(&mut self) {
+            self.0.with_owned(|owned| owned.unwinding.shields -= 1);
+        }
+    }
+    let _shield = current::running().map(|running| {
+        running.with_owned(|owned| owned.unwinding.shields += 1);
+        Shield(running)
+    });
+    f()
+}
+
 /// By a coroutine that is about to be suspended.
 #[inline]
 pub(super) fn suspending(running: Running) {
@@ -181,6 +223,9 @@ fn was_counted(running: Running) -> bool {
     let counted = counted_in == Some(EPISODE.get());
     if counted {
         SUSPENDED.set(SUSPENDED.get() - 1);
+    } else {
+        // What was noted of an earlier panic, which it has caught, says nothing any more.
+        running.with_owned(|owned| owned.unwinding.noted = false);
     }
     counted
 }
@@ -203,7 +248,8 @@ pub(crate) fn is_due(running: Running, resumed: Option<Resumed>) -> bool {
 
 #[cold]
 fn may_be_unwound(running: Running, resumed: Option<Resumed>) -> bool {
-    if running.with_owned(|owned| owned.unwinding.cancelled || owned.ended) {
+    let never = |unwinding: &Unwinding| unwinding.cancelled || unwinding.shields > 0;
+    if running.with_owned(|owned| never(&owned.unwinding) || owned.ended) {
         return false;
     }
     let unwinds = resumed.map_or_else(|| may_unwind(running), |resumed| resumed.unwinds);

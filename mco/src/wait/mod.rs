@@ -5,6 +5,7 @@
 //! condition decides and not the wake. A coroutine that is cancelled unwinds out of `park`, so
 //! what was entered is taken back by a guard's `Drop`.
 
+mod lock;
 mod queue;
 mod spin;
 pub(crate) mod timers;
@@ -35,7 +36,8 @@ use crate::clock::Moment;
 use crate::task::current::Running;
 use crate::task::{Reason, ThreadParker, cancel, current, spend_budget};
 
-pub(crate) use self::queue::{Outcome, Place, Queue, Token};
+pub(crate) use self::lock::RawLock;
+pub(crate) use self::queue::{Outcome, Place, Queue, Token, Wakeups};
 pub(crate) use self::spin::{Spin, SpinGuard};
 pub(crate) use crate::task::{Waiter, WaiterList, Wakeup};
 

@@ -70,6 +70,7 @@ const LOOKING: u8 = 3;
 pub(crate) struct Queue<T> {
     first: Option<NonNull<Node<T>>>,
     last: Option<NonNull<Node<T>>>,
+    len: usize,
 }
 
 // SAFETY: the places belong to whoever holds the lock around the queue, on whichever thread; through
@@ -93,7 +94,12 @@ struct Node<T> {
 
 impl<T> Queue<T> {
     pub(crate) const fn new() -> Queue<T> {
-        Queue { first: None, last: None }
+        Queue { first: None, last: None, len: 0 }
+    }
+
+    /// How many places are linked.
+    pub(crate) fn len(&self) -> usize {
+        self.len
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -155,6 +161,33 @@ impl<T> Queue<T> {
         }
     }
 
+    /// Ends the wait of everyone who has not been served elsewhere.
+    ///
+    /// Takes a time that grows with their number. Where nobody can enter any more, `serve` again and
+    /// again keeps the lock for less.
+    pub(crate) fn serve_all(&mut self, outcome: Outcome) -> Wakeups {
+        let mut wakeups = Wakeups { first: None, others: Vec::new() };
+        while let Some(((), wakeup)) = self.serve(outcome, |_| ()) {
+            if wakeups.first.is_none() {
+                wakeups.first = Some(wakeup);
+                wakeups.others.reserve_exact(self.len);
+            } else {
+                wakeups.others.push(wakeup);
+            }
+        }
+        wakeups
+    }
+
+    /// Makes the first one look again at what it waits for, without ending its wait: it keeps its
+    /// place. The wake-up is for when the lock is free.
+    pub(crate) fn notify_first(&mut self) -> Option<Wakeup> {
+        // SAFETY: linked nodes are alive, and the lock, which the caller holds, is theirs.
+        let node = unsafe { self.first?.as_ref() };
+        // SAFETY: constant while it is linked; and its owner cannot leave, and so not go away, before
+        // the lock is free.
+        unsafe { (*node.blocked.get()).as_ref().map(|blocked| blocked.notify()) }
+    }
+
     #[inline]
     fn link(&mut self, node: NonNull<Node<T>>) {
         // SAFETY: the caller's node is alive, and so is whatever is linked.
@@ -168,6 +201,7 @@ impl<T> Queue<T> {
             }
         }
         self.last = Some(node);
+        self.len += 1;
     }
 
     /// # Safety
@@ -188,6 +222,25 @@ impl<T> Queue<T> {
             }
             node.as_ref().linked.set(false);
         }
+        self.len -= 1;
+    }
+}
+
+/// Lets those go on whose waits [`Queue::serve_all`] has ended.
+#[must_use = "whoever was notified waits for it"]
+pub(crate) struct Wakeups {
+    /// Apart, since there is often one only, which then needs no allocation.
+    first: Option<Wakeup>,
+    others: Vec<Wakeup>,
+}
+
+impl Wakeups {
+    pub(crate) fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.others.len()
+    }
+
+    pub(crate) fn wake(self) {
+        self.first.into_iter().chain(self.others).for_each(Wakeup::wake);
     }
 }
 
@@ -258,7 +311,8 @@ impl<'a, S, T> Place<'a, S, T> {
     fn enter_as(self: Pin<&Self>, state: &mut S, shared: Option<(NonNull<Token>, usize)>) {
         assert!(std::ptr::eq(self.lock.data_ptr(), state), "the state of another object");
         let node = &self.get_ref().node;
-        assert!(!self.entered.replace(true), "a place is entered once at a time");
+        assert!(!node.linked.get(), "a place is entered once at a time");
+        self.entered.set(true);
         node.outcome.store(WAITING, Ordering::Relaxed);
         node.token.set(shared.map(|(token, _)| token));
         node.index.set(shared.map_or(0, |(_, index)| index));
@@ -313,15 +367,19 @@ impl<'a, S, T> Place<'a, S, T> {
         if !self.entered.replace(false) {
             return self.outcome();
         }
-        self.outcome().or_else(|| {
-            let mut state = self.lock.lock();
-            if self.node.linked.get() {
-                // SAFETY: it is linked, into this queue.
-                unsafe { (self.queue)(&mut state).unlink(NonNull::from(&self.node)) };
-            }
-            drop(state);
-            self.outcome()
-        })
+        self.outcome().or_else(|| self.leave_locked(&mut self.lock.lock()))
+    }
+
+    /// As `leave`, by a caller that holds the lock, so that nobody sees what is between this and
+    /// what it does next.
+    pub(crate) fn leave_locked(&self, state: &mut S) -> Option<Outcome> {
+        assert!(std::ptr::eq(self.lock.data_ptr(), state), "the state of another object");
+        self.entered.set(false);
+        if self.node.linked.get() {
+            // SAFETY: it is linked, into this queue.
+            unsafe { (self.queue)(state).unlink(NonNull::from(&self.node)) };
+        }
+        self.outcome()
     }
 
     /// Leaves a value at the place, outside the queue.

@@ -1,5 +1,45 @@
 //! Synchronisation, in the manner of [`std::sync`](::std::sync), for coroutines and threads alike.
+//!
+//! | type | what for |
+//! | --- | --- |
+//! | [`channel`](mod@channel) | values from many to many |
+//! | [`Mutex`], [`RwLock`] | a value that one may change at a time |
+//! | [`Condvar`] | waiting until what a mutex guards has changed |
+//! | [`Once`] and [`lazy`](crate::std::lazy) | doing something once, and waiting for it |
+//! | [`Semaphore`] | a number of permits |
+//! | [`WaitGroup`], [`Barrier`] | waiting for others, and for each other |
+//! | [`SyncFlag`] | something that happens once |
+//! | [`Blocker`] | parking with a handle of one's own |
+//! | [`AtomicOption`] | a value to be exchanged |
+//!
+//! Whatever waits here can be cancelled while it does, and then has taken nothing.
 
+mod atomic_option;
+mod barrier;
+mod blocker;
 pub mod channel;
+mod condvar;
+mod mutex;
+pub(crate) mod once;
+mod poison;
+mod rwlock;
+pub(crate) mod semaphore;
+pub(crate) mod sync_flag;
+pub(crate) mod wait_group;
 
+pub use std::sync::{LockResult, PoisonError, TryLockError, TryLockResult};
+
+pub use atomic_option::AtomicOption;
+pub use barrier::{Barrier, BarrierWaitResult};
+pub use blocker::Blocker;
 pub use channel::{Receiver, Sender, bounded, channel, channel_buf, unbounded};
+pub use condvar::{Condvar, WaitTimeoutResult};
+pub use mutex::{Mutex, MutexGuard};
+pub use once::{Once, OnceState};
+pub use rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+pub use semaphore::Semaphore;
+pub use sync_flag::SyncFlag;
+pub use wait_group::WaitGroup;
+
+/// [`Semaphore`] under its older name.
+pub type Semphore = Semaphore;

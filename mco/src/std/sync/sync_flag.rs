@@ -1,0 +1,151 @@
+//! Something that happens once, for all to see.
+
+use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::pin::pin;
+use std::time::Duration;
+
+use crate::clock::Moment;
+use crate::task::{Reason, spend_budget};
+use crate::wait::{Outcome, Place, Queue, Spin, Wait};
+
+/// A flag that is fired once and stays so; everyone who waits for it goes on.
+///
+/// # Examples
+///
+/// ```
+/// use mco::std::sync::SyncFlag;
+///
+/// let start = SyncFlag::new();
+/// mco::coroutine::scope(|s| {
+///     for _ in 0..3 {
+///         s.spawn(|| start.wait());
+///     }
+///     start.fire();
+/// });
+/// assert!(start.is_fired());
+/// ```
+pub struct SyncFlag {
+    state: Spin<State>,
+}
+
+/// What the `Spin` guards. Nobody enters once it is fired.
+pub struct State {
+    fired: bool,
+    waiters: Queue<()>,
+}
+
+impl State {
+    pub(crate) fn waiters(&mut self) -> &mut Queue<()> {
+        &mut self.waiters
+    }
+
+    /// Whether it is fired.
+    pub(crate) fn try_take(&mut self) -> bool {
+        self.fired
+    }
+}
+
+impl UnwindSafe for SyncFlag {}
+impl RefUnwindSafe for SyncFlag {}
+
+impl SyncFlag {
+    /// One that has not been fired.
+    #[must_use]
+    pub const fn new() -> SyncFlag {
+        SyncFlag { state: Spin::new(State { fired: false, waiters: Queue::new() }) }
+    }
+
+    pub(crate) fn state(&self) -> &Spin<State> {
+        &self.state
+    }
+
+    /// Fires it. What was done before is visible to all who have waited.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let flag = mco::std::sync::SyncFlag::new();
+    /// flag.fire();
+    /// flag.fire();
+    /// flag.wait();
+    /// ```
+    pub fn fire(&self) {
+        self.state.lock().fired = true;
+        loop {
+            let served = self.state.lock().waiters.serve(Outcome::Served, |_| ());
+            let Some(((), wakeup)) = served else { return };
+            wakeup.wake();
+        }
+    }
+
+    /// Whether it has been fired.
+    #[must_use]
+    pub fn is_fired(&self) -> bool {
+        self.state.lock().fired
+    }
+
+    /// Waits until it is fired.
+    ///
+    /// # Panics
+    ///
+    /// Unwinds if the calling coroutine is cancelled while it waits.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let flag = std::sync::Arc::new(mco::std::sync::SyncFlag::new());
+    /// let fires = flag.clone();
+    /// mco::coroutine::spawn(move || fires.fire());
+    /// flag.wait();
+    /// ```
+    #[track_caller]
+    pub fn wait(&self) {
+        self.wait_until_fired(&Wait::new(Reason::SyncFlag));
+    }
+
+    /// As [`wait`](SyncFlag::wait), for that long at most. Says whether it is fired.
+    ///
+    /// # Panics
+    ///
+    /// As `wait`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let flag = mco::std::sync::SyncFlag::new();
+    /// assert!(!flag.wait_timeout(Duration::from_millis(1)));
+    /// ```
+    #[must_use = "it may have timed out"]
+    #[track_caller]
+    pub fn wait_timeout(&self, timeout: Duration) -> bool {
+        let wait = Wait::new(Reason::SyncFlag);
+        self.wait_until_fired(&wait.until(Some(Moment::after(timeout))))
+    }
+
+    fn wait_until_fired(&self, wait: &Wait) -> bool {
+        spend_budget();
+        let mut state = self.state.lock();
+        if state.try_take() {
+            return true;
+        }
+        let place = pin!(Place::new(&self.state, State::waiters, None));
+        place.as_ref().enter(&mut state);
+        drop(state);
+        place.wait(wait).is_some()
+    }
+}
+
+impl Default for SyncFlag {
+    fn default() -> SyncFlag {
+        SyncFlag::new()
+    }
+}
+
+impl fmt::Debug for SyncFlag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SyncFlag").field("fired", &self.is_fired()).finish_non_exhaustive()
+    }
+}
