@@ -30,7 +30,9 @@ mod entry;
 mod error;
 mod function;
 mod go;
+mod join;
 mod krate;
+mod select;
 mod table;
 mod value;
 mod work;
@@ -218,6 +220,18 @@ pub fn spawn(input: TokenStream) -> TokenStream {
 #[proc_macro]
 pub fn defer(input: TokenStream) -> TokenStream {
     defer::expand(input.into()).into()
+}
+
+/// SELECT
+#[proc_macro]
+pub fn select(input: TokenStream) -> TokenStream {
+    select::expand(input.into()).into()
+}
+
+/// JOIN
+#[proc_macro]
+pub fn join(input: TokenStream) -> TokenStream {
+    join::expand(input.into()).into()
 }
 
 /// Runs `main` as the root coroutine of a runtime; the process ends when `main` does.

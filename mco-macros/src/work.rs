@@ -113,11 +113,7 @@ impl Work {
     }
 
     fn check(&self, name: &str, faults: &mut Faults) {
-        let future = || {
-            format!(
-                "`{name}!` runs no future: hand it to `mco::block_on`, as in `{name}!(move || mco::block_on(..))`"
-            )
-        };
+        let future = || no_future(name, &format!("{name}!(move || mco::block_on(..))"));
         match self {
             Self::Closure(ExprClosure { asyncness: Some(token), .. }) => faults.add(token, future()),
             Self::Closure(ExprClosure { inputs, .. }) if !inputs.is_empty() => faults.add(
@@ -128,7 +124,7 @@ impl Work {
             Self::Callable(Expr::Await(operation)) => faults.add(operation.await_token, future()),
             Self::Callable(Expr::Try(operation)) => faults.add(
                 operation.question_token,
-                format!("`?` has no function to return from in `{name}!`: handle the error in a block, `{name}! {{ .. }}`"),
+                no_return(name, &format!("handle the error in a block, `{name}! {{ .. }}`")),
             ),
             Self::Callable(literal @ Expr::Lit(_)) => faults.add(
                 literal,
@@ -137,6 +133,16 @@ impl Work {
             _ => {}
         }
     }
+}
+
+/// The message for a future where something is to run. `way` is how `block_on` is called there.
+pub(crate) fn no_future(name: &str, way: &str) -> String {
+    format!("`{name}!` runs no future: hand it to `mco::block_on`, as in `{way}`")
+}
+
+/// The message for a `?` in code that the macro makes a closure of.
+pub(crate) fn no_return(name: &str, remedy: &str) -> String {
+    format!("`?` has no function to return from in `{name}!`: {remedy}")
 }
 
 /// Takes away parentheses, and the invisible ones that `macro_rules!` puts around what it substitutes.

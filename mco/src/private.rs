@@ -1,5 +1,7 @@
 //! What the expansions of the macros call. Not for use by hand: it changes without notice.
 
+pub mod join;
+
 use std::process::{ExitCode, Termination};
 use std::time::Duration;
 use std::{mem, panic};
