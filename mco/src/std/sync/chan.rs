@@ -39,13 +39,13 @@ macro_rules! chan {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __chan {
-    ([$capacity:expr $(,)?] $(,)?) => {
+    ([$(,)?] $capacity:expr $(,)?) => {
         $crate::std::sync::channel::bounded($capacity)
     };
-    ([$type:ty, $capacity:expr $(,)?], $($rest:tt)+) => {
+    ([, $($rest:tt)+] $type:ty, $capacity:expr $(,)?) => {
         $crate::std::sync::channel::bounded::<$type>($capacity)
     };
-    ($all:tt $first:tt $($rest:tt)*) => {
-        $crate::__chan!($all $($rest)*)
+    ([$first:tt $($rest:tt)*] $($all:tt)+) => {
+        $crate::__chan!([$($rest)*] $($all)+)
     };
 }
