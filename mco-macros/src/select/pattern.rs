@@ -102,6 +102,12 @@ fn takes_everything(pat: &Pat) -> bool {
         Pat::Tuple(tuple) => tuple.elems.iter().all(takes_everything),
         Pat::Reference(reference) => takes_everything(&reference.pat),
         Pat::Or(or) => take_everything(or.cases.iter()),
+        // A struct, and what is to be found in the error of a send.
+        Pat::TupleStruct(tuple) => {
+            let name = tuple.path.segments.last();
+            name.is_some_and(|name| name.ident == "SendError")
+                && tuple.elems.iter().all(takes_everything)
+        }
         _ => false,
     }
 }
