@@ -136,18 +136,20 @@ impl Branch {
 
 /// Whether no comma is needed after a body: as in `match`.
 fn ends_in_brace(body: &Expr) -> bool {
-    matches!(
-        body,
+    match body {
+        // What `macro_rules!` puts around a block that it substitutes.
+        Expr::Group(group) => ends_in_brace(&group.expr),
         Expr::Block(_)
-            | Expr::Const(_)
-            | Expr::ForLoop(_)
-            | Expr::If(_)
-            | Expr::Loop(_)
-            | Expr::Match(_)
-            | Expr::TryBlock(_)
-            | Expr::Unsafe(_)
-            | Expr::While(_)
-    )
+        | Expr::Const(_)
+        | Expr::ForLoop(_)
+        | Expr::If(_)
+        | Expr::Loop(_)
+        | Expr::Match(_)
+        | Expr::TryBlock(_)
+        | Expr::Unsafe(_)
+        | Expr::While(_) => true,
+        _ => false,
+    }
 }
 
 impl Parse for Branch {
