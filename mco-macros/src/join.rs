@@ -13,59 +13,53 @@
 
 use crate::error::{self, Faults};
 use crate::krate::Krate;
-use crate::work::{Code, Input, at, no_future, no_return, peeled};
+use crate::work::{Remedies, at, has_semicolon, operands};
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{ToTokens, format_ident, quote, quote_spanned};
+use quote::{ToTokens, format_ident, quote_spanned};
 use syn::Expr;
+use syn::parse::{Parse, ParseStream};
 
 const NAME: &str = "join";
 
 pub(crate) fn expand(input: TokenStream) -> TokenStream {
     syn::parse2(input)
-        .and_then(Join::new)
+        .and_then(Join::check)
         .map_or_else(|error| error::block(&error), ToTokens::into_token_stream)
 }
 
-/// A valid `join!`.
 struct Join {
     krate: Krate,
     operands: Vec<Expr>,
 }
 
-impl Join {
-    fn new(Input { krate, code }: Input) -> syn::Result<Self> {
-        let mut faults = Faults::default();
-        krate.check(|path| format!("{NAME}!(crate = {path}, ..)"), &mut faults);
-        let operands = match code {
-            Code::Operands(operands) => operands,
-            Code::Statements(statements) => {
-                let message =
-                    "`join!` takes expressions: put statements in blocks, `join!({ .. }, { .. })`";
-                return Err(syn::Error::new_spanned(statements, message));
-            }
-        };
-        operands.iter().for_each(|operand| check(operand, &mut faults));
-        faults.finish().map(|()| Self { krate, operands })
+impl Parse for Join {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let krate = Krate::parse_leading(input)?;
+        if has_semicolon(input) {
+            let message =
+                "`join!` takes expressions: put statements in blocks, `join!({ .. }, { .. })`";
+            return Err(syn::Error::new_spanned(input.parse::<TokenStream>()?, message));
+        }
+        Ok(Self { krate, operands: operands(input, "")? })
     }
 }
 
-/// Finds what would not be run.
-fn check(operand: &Expr, faults: &mut Faults) {
-    let future = || no_future(NAME, "join!(mco::block_on(..), ..)");
-    match peeled(operand) {
-        Expr::Async(block) => faults.add(block.async_token, future()),
-        Expr::Await(operation) => faults.add(operation.await_token, future()),
-        Expr::Try(operation) => {
-            let remedy = "apply it to the result, `let (a, b) = join!(..); a?; b?;`";
-            faults.add(operation.question_token, no_return(NAME, remedy));
-        }
-        Expr::Closure(closure) => {
-            faults
-                .add(closure, "`join!` calls no closure: write what it does, `join!(a(), { .. })`");
-        }
-        _ => {}
+impl Join {
+    fn check(self) -> syn::Result<Self> {
+        let mut faults = Faults::default();
+        self.krate.check(|path| format!("{NAME}!(crate = {path}, ..)"), &mut faults);
+        self.operands.iter().for_each(|operand| REMEDIES.check(operand, &mut faults));
+        faults.finish().map(|()| self)
     }
 }
+
+const REMEDIES: Remedies = Remedies {
+    name: NAME,
+    future: "join!(mco::block_on(..), ..)",
+    question_mark: "apply it to the result, `let (a, b) = join!(..); a?; b?;`",
+    leaving: "do so with the results",
+    closure: "write what it does, `join!(a(), { .. })`",
+};
 
 impl ToTokens for Join {
     fn to_tokens(&self, tokens: &mut TokenStream) {
@@ -75,9 +69,11 @@ impl ToTokens for Join {
             tokens.extend(quote_spanned!(here=> ()));
             return;
         }
-        let closures = operands.iter().map(|operand| {
-            let head = quote_spanned!(at(operand)=> ||);
-            quote!(#head #operand)
+        let spawns = operands.iter().map(|operand| {
+            // Here the compiler says what may not go to a coroutine.
+            let place = at(operand);
+            let head = quote_spanned!(place=> ||);
+            quote_spanned!(place=> joint.spawn(#head #operand))
         });
         let names = |prefix| -> Vec<Ident> {
             let numbers = 0..operands.len();
@@ -86,7 +82,7 @@ impl ToTokens for Join {
         let (handles, values) = (names("handle"), names("value"));
         tokens.extend(quote_spanned! {here=>
             #krate::private::join::all(|joint| {
-                #(let #handles = joint.spawn(#closures);)*
+                #(let #handles = #spawns;)*
                 match (#(#handles.join(),)*) {
                     (#(::core::result::Result::Ok(#values),)*) => (#(#values,)*),
                     (#(#values,)*) => joint.pass_on([#(#values.err()),*]),

@@ -39,15 +39,11 @@ fn main() {
     let text = String::from("one two");
     let mut words = Vec::new();
     let moved = String::from("moved");
-    let (length, (), moved) = join!(
-        text.len(),
-        words.extend(text.split(' ')),
-        {
-            let mut moved = moved;
-            moved.push('!');
-            moved
-        },
-    );
+    let (length, (), moved) = join!(text.len(), words.extend(text.split(' ')), {
+        let mut moved = moved;
+        moved.push('!');
+        moved
+    },);
     assert_eq!((length, words.len(), moved.as_str()), (7, 2, "moved!"));
 
     // All at once: each waits for the other.
@@ -78,7 +74,7 @@ fn main() {
         join!(
             {
                 let _notice = Notice(&unwound);
-                sleep(Duration::from_secs(3600));
+                sleep(Duration::from_secs(3601));
             },
             {
                 coroutine::yield_now();

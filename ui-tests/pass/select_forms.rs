@@ -7,18 +7,28 @@ use mco::net::{TcpListener, TcpStream};
 use mco::std::sync::{Receiver, Sender};
 use mco::{chan, go, select};
 use std::io;
+use std::sync::Arc;
 use std::sync::mpsc::{RecvError, SendError};
 use std::time::Duration;
 
-const HOUR: Duration = Duration::from_secs(3600);
+const HOUR: Duration = Duration::from_secs(3601);
 const MOMENT: Duration = Duration::from_millis(1);
 
 fn operations(
     receiver: &Receiver<u32>,
     sender: &Sender<String>,
     listener: &TcpListener,
-    handle: JoinHandle<u32>,
+    is_done: bool,
 ) -> Result<u32, RecvError> {
+    let handle: JoinHandle<u32> = go!(move || if is_done {
+        4
+    } else {
+        sleep(HOUR);
+        1
+    });
+    while is_done && !handle.is_finished() {
+        coroutine::yield_now();
+    }
     let number = select! {
         value = receiver.recv() => value?,
         result = sender.send("x".to_string()) => {
@@ -31,7 +41,7 @@ fn operations(
             let _: io::Result<(TcpStream, std::net::SocketAddr)> = accepted;
             5
         }
-        text = { "6".to_owned() } => text.len() as u32,
+        text = { "6".to_owned() } => text.parse().unwrap(),
         text = str::parse::<u32>("7") => text.unwrap(),
     };
     Ok(number)
@@ -53,7 +63,7 @@ fn guards(receiver: &Receiver<u32>, is_open: bool) -> &'static str {
     select! {
         biased;
         Ok(1) = receiver.recv(), if is_open => "one",
-        Ok(_) = receiver.recv(), if is_open && !receiver.is_empty() || is_open => "some",
+        Ok(_) = receiver.recv(), if is_open && !receiver.is_empty() => "some",
         _ = sleep(MOMENT), if !is_open => "late",
         else => "closed",
     }
@@ -61,18 +71,23 @@ fn guards(receiver: &Receiver<u32>, is_open: bool) -> &'static str {
 
 /// All that leads out of a body.
 fn leaving(receiver: &Receiver<u32>) -> Result<u32, RecvError> {
-    let mut sum = 0;
+    let (mut sum, mut added) = (0, 0);
     'all: loop {
         for _ in 0..2 {
             select! {
-            biased;
-            Ok(value) = receiver.recv(), if sum < 100 => if value == 0 { break } else if value == 1 { continue } else { sum += value },
-            Err(error) = receiver.recv() => return Err(error),
-            default => break 'all,
+                biased;
+                Ok(value) = receiver.recv(), if sum < 100 => match value {
+                    0 => break,
+                    1 => continue,
+                    _ => sum += value,
+                },
+                Err(error) = receiver.recv() => return Err(error),
+                default => break 'all,
             }
+            added += 1;
         }
         if sum > 50 {
-            return Ok(sum);
+            return Ok(sum + added);
         }
     }
     let value = select! { value = receiver.recv() => value, default => Ok(0) }?;
@@ -124,7 +139,7 @@ impl Server {
     }
 
     /// Where the receiver of an operation may be, and what is evaluated once.
-    fn places(&self, mut index: usize, boxed: &Box<Receiver<u32>>) -> Option<u32> {
+    fn places(&self, mut index: usize, arc: &Arc<Receiver<u32>>) -> Option<u32> {
         let mut calls = 0;
         let mut next = || {
             calls += 1;
@@ -137,9 +152,9 @@ impl Server {
             value = (self.receivers)[0].recv() => value.unwrap() + 1,
             value = self.receiver()?.recv() => value.unwrap() + 2,
             value = self.pair.1.clone().recv() => value.unwrap() + 3,
-            value = (**boxed).recv() => value.unwrap() + 4,
-            value = (*self).pair.1.recv() => value.unwrap() + 5,
-            result = self.pair.0.clone().send(u32::try_from(index).ok()?) => {
+            value = (**arc).recv() => value.unwrap() + 4,
+            value = (&self.pair).1.recv() => value.unwrap() + 5,
+            result = self.pair.0.clone().send(self.receiver().map(|_| 7)?) => {
                 result.unwrap();
                 0
             }
@@ -200,16 +215,8 @@ fn main() {
     let (texts, _texts) = chan!(String, 0);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     sender.send(3).unwrap();
-    let idle = || {
-        go!(|| {
-            sleep(HOUR);
-            1
-        })
-    };
-    assert_eq!(operations(&receiver, &texts, &listener, idle()), Ok(3));
-    let done = go!(|| 4);
-    done.wait();
-    assert_eq!(operations(&receiver, &texts, &listener, done), Ok(4));
+    assert_eq!(operations(&receiver, &texts, &listener, false), Ok(3));
+    assert_eq!(operations(&receiver, &texts, &listener, true), Ok(4));
 
     let (results, many) = chan!();
     for result in [Ok(7), Ok(77), Err("no".to_owned())] {
@@ -227,7 +234,7 @@ fn main() {
     for value in [7, 0, 1, 20, 30] {
         sender.send(value).unwrap();
     }
-    assert_eq!(leaving(&receiver), Ok(57));
+    assert_eq!(leaving(&receiver), Ok(60));
     assert_eq!(leaving(&receiver), Ok(0));
 
     let (bytes, taken) = chan!(Vec<u8>, 0);
@@ -240,8 +247,7 @@ fn main() {
 
     let server = Server { receivers: vec![receiver.clone()], pair: chan!(0) };
     sender.send(5).unwrap();
-    assert_eq!(server.places(0, &Box::new(receiver.clone())), Some(5));
+    assert_eq!(server.places(0, &Arc::new(receiver.clone())), Some(5));
     assert_eq!(foreign(Foreign(vec![1, 2, 3])), [1, 2, 4]);
     assert_eq!(borrowing(&mut Vec::new(), &receiver), 2);
-    coroutine::yield_now();
 }

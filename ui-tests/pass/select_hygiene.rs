@@ -50,17 +50,17 @@ macro_rules! both {
     };
 }
 
-fn generic<T: Clone + Send + Display>(
+fn generic<T>(
     sender: &Sender<T>,
     receiver: &Receiver<T>,
     value: T,
 ) -> String
 where
-    T: 'static,
+    T: Clone + Send + Display + 'static,
 {
     let copy = value.clone();
     select! {
-        Err(error) = sender.send(value) => return error.0.to_string(),
+        Err(error) = sender.send(value) => error.0.to_string(),
         Ok(value) = receiver.recv(), if false => value.to_string(),
         default => copy.to_string(),
     }
@@ -103,7 +103,7 @@ fn main() {
             arms += 1;
             operation0 + operands + chosen + happened + guard0 + back0 + _value.unwrap() + run() + native(arms) + index
         }
-        () = mco::coroutine::sleep(std::time::Duration::from_secs(3600)) => operands,
+        () = mco::coroutine::sleep(std::time::Duration::from_secs(3601)) => operands,
     };
     assert_eq!((sum, arms), (69, 1));
 

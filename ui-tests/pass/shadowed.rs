@@ -52,7 +52,7 @@ fn main() {
     }
     mco::select! {
         number = receiver.recv() => assert!(number.is_ok()),
-        _ = mco::coroutine::sleep(::std::time::Duration::from_secs(3600)) => {}
+        _ = mco::coroutine::sleep(::std::time::Duration::from_secs(3601)) => {}
         else => drop(),
     }
     assert_eq!(mco::join!(add(1, 2), number), (3, number));

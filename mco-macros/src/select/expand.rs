@@ -4,7 +4,7 @@ use super::operation::Operation;
 use super::pattern::Binding;
 use super::validate::{Choice, Ending, Select, Wait};
 use crate::krate::Krate;
-use crate::work::at;
+use crate::work::{at, located};
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::Token;
@@ -133,6 +133,11 @@ impl Bodies {
 }
 
 impl Choice {
+    /// Whether the compiler will see, too, that nothing is refused.
+    fn always_matches(&self) -> bool {
+        self.guard.is_none() && self.pattern.is_plain()
+    }
+
     /// The guard's variable, for a guard that is evaluated once, before everything.
     fn condition(&self, guards: &mut Vec<TokenStream>) -> Option<Ident> {
         let guard = self.guard.as_ref()?;
@@ -167,18 +172,19 @@ impl Wait {
             let condition = condition.as_ref().map(|name| ours!(if #name));
             let chosen = bodies.add(&arm.pattern.bindings, &arm.ending);
             // A binding that the user does not want to be used is used here.
-            ours! {
-                #[allow(clippy::used_underscore_binding)]
-                #pattern #condition => break #chosen,
-            }
+            let allow = (arm.pattern.bindings.iter())
+                .any(|binding| binding.ident.to_string().starts_with('_'))
+                .then(|| ours!(#[allow(clippy::used_underscore_binding)]));
+            ours!(#allow #pattern #condition => break #chosen,)
         });
-        ours! {
-            #position => match #output {
-                #(#arms)*
+        let arms: TokenStream = arms.collect();
+        let refuse = (!self.arms.iter().any(Choice::always_matches)).then(|| {
+            ours! {
                 #[allow(unreachable_patterns)]
                 _ => enabled[#position] = false,
-            },
-        }
+            }
+        });
+        ours!(#position => match #output { #arms #refuse },)
     }
 }
 
@@ -213,16 +219,14 @@ impl Operation {
                 either(
                     &select,
                     &ours!((&#probe).send_is_native()),
-                    &ours!(#probe.send_arm(#value)),
+                    &quote_spanned!(at(value)=> #probe.send_arm(#value)),
                     &closure(None, call),
                 )
             }
-            Self::Join { on, method } => {
+            Self::Join { on } => {
+                let arm = ours!(#select::join_arm(&#on));
                 // Here the compiler says that a type cannot be waited for.
-                let here = Span::mixed_site().located_at(method.span());
-                let join = quote_spanned!(here=> #select::join_arm);
-                let reference = quote_spanned!(at(on)=> &);
-                ours!(#select::Operation::<_, fn() -> _, _>::native(#join(#reference #on)))
+                located(ours!(#select::Operation::<_, fn() -> _, _>::native(#arm)), at(on))
             }
             Self::Sleep { function, duration, call } => either(
                 &select,

@@ -4,7 +4,7 @@ use super::NAME;
 use super::pattern::is_variable;
 use crate::call::{Operands, is_constant};
 use crate::error::Faults;
-use crate::work::{no_future, no_return, peeled};
+use crate::work::{Remedies, peeled};
 use proc_macro2::Ident;
 use quote::ToTokens;
 use syn::{Expr, ExprCall, ExprMethodCall, UnOp};
@@ -28,7 +28,6 @@ pub(super) enum Operation {
     /// `handle.join()`.
     Join {
         on: Expr,
-        method: Ident,
     },
     /// `sleep(duration)`: the runtime's own if the function is.
     Sleep {
@@ -51,7 +50,7 @@ impl Operation {
                     ("join", 0) => {
                         let mut on = (*call.receiver).clone();
                         settle(&mut on, operands);
-                        Self::Join { on, method: call.method.clone() }
+                        Self::Join { on }
                     }
                     _ => Self::Child(operation),
                 }
@@ -140,31 +139,22 @@ fn is_sleep(call: &ExprCall) -> bool {
     call.args.len() == 1 && last.is_some_and(|segment| segment.ident == "sleep")
 }
 
+const REMEDIES: Remedies = Remedies {
+    name: NAME,
+    future: "result = { mco::block_on(..) } => ..",
+    question_mark: "apply it in the body, `result = operation => result?`",
+    leaving: "do so in the body",
+    closure: "write what it does as a block, `result = { .. } => ..`",
+};
+
 /// Finds what cannot be waited for.
 fn check(operation: &Expr, faults: &mut Faults) {
-    let future = || no_future(NAME, "result = { mco::block_on(..) } => ..");
-    let outside = || "an operation cannot leave the code around `select!`: do so in the body";
-    match peeled(operation) {
-        Expr::Async(block) => faults.add(block.async_token, future()),
-        Expr::Await(operation) => faults.add(operation.await_token, future()),
-        Expr::Try(operation) => {
-            let remedy = "apply it in the body, `result = operation => result?`";
-            faults.add(operation.question_token, no_return(NAME, remedy));
-        }
-        Expr::Return(operation) => faults.add(operation, outside()),
-        Expr::Break(operation) => faults.add(operation, outside()),
-        Expr::Continue(operation) => faults.add(operation, outside()),
-        Expr::Closure(closure) => {
-            let message = "`select!` calls no closure: write what it does as a block, `result = { .. } => ..`";
-            faults.add(closure, message);
-        }
-        other @ (Expr::Path(_) | Expr::Field(_) | Expr::Lit(_)) => {
-            let name = other.to_token_stream();
-            let message = format!(
-                "there is nothing to wait for in `{name}`: write an operation, such as `receiver.recv()`"
-            );
-            faults.add(other, message);
-        }
-        _ => {}
+    REMEDIES.check(operation, faults);
+    if let other @ (Expr::Path(_) | Expr::Field(_) | Expr::Lit(_)) = peeled(operation) {
+        let name = other.to_token_stream();
+        let message = format!(
+            "there is nothing to wait for in `{name}`: write an operation, such as `receiver.recv()`"
+        );
+        faults.add(other, message);
     }
 }

@@ -39,6 +39,15 @@ impl Pattern {
         Self { pat, bindings }
     }
 
+    /// Whether it is a variable or `_`.
+    pub(super) fn is_plain(&self) -> bool {
+        match &self.pat {
+            Pat::Wild(_) => true,
+            Pat::Ident(PatIdent { subpat: None, ident, .. }) => is_variable(ident),
+            _ => false,
+        }
+    }
+
     pub(super) fn binds(&self, ident: &Ident) -> bool {
         self.bindings.iter().any(|binding| binding.ident == *ident)
     }
