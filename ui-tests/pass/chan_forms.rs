@@ -41,7 +41,10 @@ fn main() {
 
     assert_eq!(chan!(String, 0).0.capacity(), Some(0));
     assert_eq!(chan!(Vec<u8>, SIZE,).0.capacity(), Some(2));
-    assert_eq!(chan!(HashMap<String, Box<dyn Fn(u8, u8) -> u8 + Send>>, size - 2).0.capacity(), Some(1));
+    assert_eq!(
+        chan!(HashMap<String, Box<dyn Fn(u8, u8) -> u8 + Send>>, size - 2).0.capacity(),
+        Some(1)
+    );
     assert_eq!(chan!((u8, [u8; 2]), 1).0.capacity(), Some(1));
     assert_eq!(chan!(&'static str, 1).0.capacity(), Some(1));
     assert_eq!(chan!(fn(u8) -> u8, 1).0.capacity(), Some(1));

@@ -30,6 +30,7 @@ fn operations(
         coroutine::yield_now();
     }
     let number = select! {
+        biased;
         value = receiver.recv() => value?,
         result = sender.send("x".to_string()) => {
             result.unwrap();
@@ -231,7 +232,7 @@ fn main() {
     assert_eq!([guards(&receiver, true), guards(&receiver, true)], ["one", "some"]);
     assert_eq!(guards(&receiver, false), "late");
 
-    for value in [7, 0, 1, 20, 30] {
+    for value in [7, 0, 1, 20, 30, 1] {
         sender.send(value).unwrap();
     }
     assert_eq!(leaving(&receiver), Ok(60));
