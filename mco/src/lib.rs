@@ -96,5 +96,5 @@ mod wait;
 
 pub use block_on::block_on;
 pub use config::{Config, config};
-pub use mco_macros::{co, defer, go, main, spawn, test};
+pub use mco_macros::{co, defer, go, join, main, select, spawn, test};
 pub use task::LocalKey;

@@ -17,6 +17,7 @@
 mod atomic_option;
 mod barrier;
 mod blocker;
+mod chan;
 pub mod channel;
 mod condvar;
 mod mutex;
