@@ -399,8 +399,8 @@ fn longest_waits(
     waits
 }
 
-/// Whether none of 64 waits 100 times as long as most do. If it were the lock that is unfair it would
-/// be so each time; that the kernel keeps a worker from its processor for a while happens now and then.
+/// None of 64 waits 100 times as long as most do. If it were the lock that is unfair it would be so
+/// each time; that the kernel keeps a worker from its processor happens now and then.
 #[track_caller]
 fn assert_fair(runtime: &Runtime, locks: usize, hold: impl Fn() + Copy + Send + 'static) {
     let mut seen = Vec::new();
