@@ -8,9 +8,9 @@ fn main() {
     idle.replace("std::sync::atomic", "loom::sync::atomic")
         // Loom's atomics are allocated.
         .replace("pub(super) const fn new()", "pub(super) fn new()")
-        // The same, except that the one who comes too late writes nothing. Loom does not know that what
-        // a read-modify-write wrote precedes whatever came after what it has read, so it would let
-        // others see that late `false` after the next `true`.
+        // The same, except that the one who comes too late writes nothing. Loom does not know that
+        // what a read-modify-write wrote precedes whatever came after what it has read, so it would
+        // let others see that late `false` after the next `true`.
         .replace(
             "self.0.swap(false, Ordering::Relaxed)",
             "self.0.compare_exchange(true, false, Ordering::Relaxed, Ordering::Relaxed).is_ok()",
