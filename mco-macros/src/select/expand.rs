@@ -228,7 +228,7 @@ impl Operation {
             Self::Join { on } => {
                 let arm = ours!(#select::join_arm(&#on));
                 // Here the compiler says that a type cannot be waited for.
-                located(ours!(#select::Operation::<_, fn() -> _, _>::native(#arm)), at(on))
+                located(ours!(#select::Operation::native(#arm)), at(on))
             }
             Self::Sleep { function, duration, call } => either(
                 &select,
@@ -238,7 +238,7 @@ impl Operation {
             ),
             Self::Child(call) => {
                 let child = closure(None, call);
-                ours!(#select::Operation::<#select::NoArm<_>, _, _>::child(#child))
+                ours!(#select::Operation::<#select::NoArm<_>, _>::child(#child))
             }
         }
     }

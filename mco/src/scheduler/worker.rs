@@ -228,6 +228,10 @@ impl Home for Worker {
         task.take().map_or(Ok(()), Err)
     }
 
+    fn should_look_out(&self) -> bool {
+        Local::with(Local::should_look_out) == Some(true)
+    }
+
     fn look_out(&self, has_happened: &mut dyn FnMut() -> bool) {
         Local::with(|local| local.look_out(has_happened));
     }

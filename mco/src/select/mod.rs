@@ -160,8 +160,7 @@ impl<'a, 'env> Arms<'a, '_, 'env> {
     /// Waits until one has happened.
     fn wait(&mut self, wait: &Wait) -> usize {
         loop {
-            let deadline = self.order().filter_map(|index| self.arms[index].deadline().0).min();
-            let (parked, claimed) = self.wait_once(&wait.until(deadline));
+            let (parked, claimed) = self.wait_once(wait);
             if let Some(index) = claimed {
                 self.arms[index].as_mut().complete();
                 return index;
@@ -179,10 +178,15 @@ impl<'a, 'env> Arms<'a, '_, 'env> {
         let entered = Entered { arms: self, token: &token };
         let mut parked = wait.before();
         if entered.arms.enter(&token) && token.claimed().is_none() && !parked.is_cancelled() {
-            parked = wait.park_uncancellable();
+            parked = wait.until(entered.arms.deadline()).park_uncancellable();
         }
         drop(entered);
         (parked, token.claimed())
+    }
+
+    /// When one of them becomes ready by itself, as far as is known once they have entered.
+    fn deadline(&self) -> Option<Moment> {
+        self.order().filter_map(|index| self.arms[index].deadline().0).min()
     }
 
     /// Enters them; `false`, if one was ready instead.

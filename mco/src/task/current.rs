@@ -77,6 +77,11 @@ impl Running {
         resumed
     }
 
+    /// Whether to look out for what it waits for is better than to switch away.
+    pub(crate) fn should_look_out(self) -> bool {
+        self.header().home.get().is_some_and(|home| home.should_look_out())
+    }
+
     /// Looks whether it `has_happened`, as long as that is better than to switch away.
     pub(crate) fn look_out(self, has_happened: &mut dyn FnMut() -> bool) {
         if let Some(home) = self.header().home.get() {

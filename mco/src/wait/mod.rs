@@ -111,6 +111,18 @@ impl Wait {
         if ThreadParker::current().park(self.deadline) { Wake::Notified } else { Wake::TimedOut }
     }
 
+    /// Whether it is likely to be over before the caller could be parked and woken.
+    fn should_look_out(&self) -> bool {
+        current::running().is_some_and(Running::should_look_out)
+    }
+
+    /// Looks whether it `has_happened`, as long as that is better than to park.
+    fn look_out(&self, has_happened: &mut dyn FnMut() -> bool) {
+        if let Some(running) = current::running() {
+            running.look_out(has_happened);
+        }
+    }
+
     /// Whether the calling coroutine is cancelled, and is to unwind instead of waiting.
     pub(crate) fn before(&self) -> Parked {
         let running = current::running();
@@ -161,8 +173,9 @@ impl<S, T> Place<'_, S, T> {
     /// the cancel unwinds from here.
     pub(crate) fn wait(&self, wait: &Wait) -> Option<Outcome> {
         let mut parked = wait.before();
-        if let (None, Some(running)) = (parked.cancelled, current::running())
-            && let Some(outcome) = self.look_out(|has_happened| running.look_out(has_happened))
+        if !parked.is_cancelled()
+            && wait.should_look_out()
+            && let Some(outcome) = self.look_out(|has_happened| wait.look_out(has_happened))
         {
             return Some(outcome);
         }

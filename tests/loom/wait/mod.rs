@@ -157,6 +157,10 @@ impl Blocked {
 pub(crate) struct Wakeup(Option<Arc<Task>>);
 
 impl Wakeup {
+    pub(crate) fn unneeded() -> Wakeup {
+        Wakeup(None)
+    }
+
     pub(crate) fn wake(self) {
         self.0.into_iter().for_each(|task| task.push());
     }
@@ -180,6 +184,16 @@ impl Wait {
 
     pub(crate) fn until(self, deadline: Option<Moment>) -> Wait {
         Wait { limited: deadline.is_some() }
+    }
+
+    /// Always: whether it is worth it makes no difference to what may happen.
+    pub(crate) fn should_look_out(&self) -> bool {
+        true
+    }
+
+    /// Once: more looks find nothing new.
+    pub(crate) fn look_out(&self, has_happened: &mut dyn FnMut() -> bool) {
+        has_happened();
     }
 
     pub(crate) fn before(&self) -> Parked {

@@ -57,19 +57,22 @@ impl Local {
         true
     }
 
-    /// By a coroutine that waits while this worker has nothing else to do. If wakes from other
-    /// threads have been coming quickly, looks whether it `has_happened` for a while.
+    /// By a coroutine that waits: whether this worker has nothing else to do, and wakes from other
+    /// threads have been coming quickly.
     ///
     /// This is what makes an exchange between coroutines of two workers fast. What is expected grows
     /// with each wake that comes in time, asleep or awake, and falls with each that does not, so an
     /// idle program does not spin.
-    pub(in super::super) fn look_out(&self, has_happened: &mut dyn FnMut() -> bool) {
-        if self.expectation.get() > 0 && !self.is_spare() && self.is_alone() {
-            self.spin(has_happened);
-        }
+    pub(in super::super) fn should_look_out(&self) -> bool {
+        self.expectation.get() > 0 && !self.is_spare() && self.is_alone()
     }
 
-    /// As `look_out`, without a coroutine: for anything that arrives.
+    /// By such a coroutine: looks whether it `has_happened`, for a while.
+    pub(in super::super) fn look_out(&self, has_happened: &mut dyn FnMut() -> bool) {
+        self.spin(has_happened);
+    }
+
+    /// The same without a coroutine: for anything that arrives.
     fn await_wake(&self) -> bool {
         self.expectation.get() > 0 && !self.is_spare() && self.spin(&mut || false)
     }
