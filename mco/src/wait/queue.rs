@@ -344,3 +344,6 @@ impl Token {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
