@@ -598,8 +598,13 @@ impl<T> IntoIterator for Receiver<T> {
 }
 
 /// The iterator of [`Receiver::iter`].
-#[derive(Debug)]
 pub struct Iter<'a, T>(&'a Receiver<T>);
+
+impl<T> fmt::Debug for Iter<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Iter").field(self.0).finish()
+    }
+}
 
 impl<T> Iterator for Iter<'_, T> {
     type Item = T;
@@ -611,8 +616,13 @@ impl<T> Iterator for Iter<'_, T> {
 }
 
 /// The iterator of [`Receiver::try_iter`].
-#[derive(Debug)]
 pub struct TryIter<'a, T>(&'a Receiver<T>);
+
+impl<T> fmt::Debug for TryIter<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TryIter").field(self.0).finish()
+    }
+}
 
 impl<T> Iterator for TryIter<'_, T> {
     type Item = T;
@@ -623,8 +633,13 @@ impl<T> Iterator for TryIter<'_, T> {
 }
 
 /// The iterator into which a [`Receiver`] turns.
-#[derive(Debug)]
 pub struct IntoIter<T>(Receiver<T>);
+
+impl<T> fmt::Debug for IntoIter<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("IntoIter").field(&self.0).finish()
+    }
+}
 
 impl<T> Iterator for IntoIter<T> {
     type Item = T;
