@@ -7,6 +7,7 @@
 mod inbox;
 mod searching;
 mod sleeping;
+mod waiting;
 mod waking;
 
 /// `mco/src/task/state.rs` takes its atomics from beside itself.
