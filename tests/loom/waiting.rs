@@ -670,7 +670,7 @@ fn select(channels: [&'static Spin<Channel>; 2], patience: Patience) -> Option<(
             channels.map(|channel| Frame::new(Place::new(channel, Channel::receivers, None)));
         let enter = |index: usize| {
             let mut state = channels[index].lock();
-            let empty = state.buffer.is_empty() && !state.senders.has_waiting();
+            let empty = state.buffer.is_empty() && !state.senders.has_others(token.get().get_ref());
             if empty {
                 let place = places[index].get();
                 // SAFETY: it leaves below.

@@ -95,14 +95,15 @@ impl<T> Queue<T> {
         self.first.is_none()
     }
 
-    /// Whether somebody waits who has not been served elsewhere. It may be by the time of the answer.
-    pub(crate) fn has_waiting(&self) -> bool {
+    /// Whether somebody waits who has not been served elsewhere: not the one of `token`, who asks. It
+    /// may be served by the time of the answer.
+    pub(crate) fn has_others(&self, token: &Token) -> bool {
         let mut next = self.first;
         while let Some(node) = next {
             // SAFETY: linked nodes are alive, and the lock, which the caller holds, is theirs.
             let node = unsafe { node.as_ref() };
             let entrant = node.entrant.take();
-            let waiting = entrant.as_ref().is_some_and(Entrant::is_waiting);
+            let waiting = entrant.as_ref().is_some_and(|entrant| entrant.waits_beside(token));
             node.entrant.set(entrant);
             if waiting {
                 return true;
@@ -179,8 +180,9 @@ impl Entrant {
         self.shared.map(|(token, index)| (unsafe { token.as_ref() }, index))
     }
 
-    fn is_waiting(&self) -> bool {
-        self.token().is_none_or(|(token, _)| token.is_open())
+    /// Whether it is another one than that of `own`, and waits.
+    fn waits_beside(&self, own: &Token) -> bool {
+        self.token().is_none_or(|(token, _)| !std::ptr::eq(token, own) && token.is_open())
     }
 
     /// Takes the right to serve it.

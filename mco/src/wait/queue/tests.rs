@@ -256,9 +256,11 @@ fn of_two_queues_with_one_token_one_serves() {
         at_a.as_ref().enter_shared(&mut a.lock(), &token, 0);
         at_b.as_ref().enter_shared(&mut b.lock(), &token, 1);
     }
-    assert!(a.lock().has_waiting() && b.lock().has_waiting());
+    let other = Token::new();
+    assert!(a.lock().has_others(&other) && b.lock().has_others(&other));
+    assert!(!a.lock().has_others(&token), "it is the one who asks");
     assert_eq!(give(&b, 5), Ok(()));
-    assert!(!a.lock().has_waiting(), "it is served elsewhere");
+    assert!(!a.lock().has_others(&other), "it is served elsewhere");
     assert_eq!(give(&a, 6), Err(6));
     assert!(a.lock().is_empty(), "who cannot be served is taken out");
     assert_eq!(token.claimed(), Some(1));
@@ -275,7 +277,7 @@ fn one_with_a_token_is_passed_over_for_the_next() {
     unsafe { first.as_ref().enter_shared(&mut object.lock(), &token, 0) };
     enter(&next);
     assert_eq!(token.close(), None);
-    assert!(object.lock().has_waiting());
+    assert!(object.lock().has_others(&token), "the next one");
     assert_eq!(give(&object, 3), Ok(()));
     assert_eq!((first.leave(), next.leave()), (None, Some(Outcome::Served)));
     assert_eq!((first.take(), next.take()), (None, Some(3)));
@@ -289,7 +291,7 @@ fn a_closed_token_is_claimed_by_nobody() {
     // SAFETY: the place goes before the token does.
     unsafe { place.as_ref().enter_shared(&mut object.lock(), &token, 0) };
     assert_eq!((token.close(), token.close()), (None, None));
-    assert!(!object.lock().has_waiting());
+    assert!(!object.lock().has_others(&Token::new()));
     assert_eq!(fetch(&object), None);
     assert_eq!(token.claimed(), None);
     assert_eq!((place.leave(), place.take()), (None, Some(1)));
