@@ -758,3 +758,60 @@ fn one_who_selects_does_not_keep_a_value_from_the_next() {
         }
     });
 }
+
+/// As `select::run` with an arm that sends `value` hand to hand and one that receives on the same
+/// channel; what it has received, if that is what it did.
+fn meet(channel: &'static Spin<Channel>, value: u32) -> Option<u32> {
+    loop {
+        let served = channel.lock().receivers.serve(Outcome::Served, |place| *place = Some(value));
+        if let Some(((), wakeup)) = served {
+            wakeup.wake();
+            return None;
+        }
+        if let Some(received) = try_recv(channel) {
+            return Some(received);
+        }
+        let token = Frame::new(Token::new());
+        let sends = Frame::new(Place::new(channel, Channel::senders, Some(value)));
+        let receives = Frame::new(Place::new(channel, Channel::receivers, None));
+        let enter = |index: usize| {
+            let mut state = channel.lock();
+            let (others, place) = match index {
+                0 => (&state.receivers, &sends),
+                _ => (&state.senders, &receives),
+            };
+            let alone = !others.has_others(token.get().get_ref());
+            if alone {
+                // SAFETY: it leaves below.
+                unsafe { place.get().enter_shared(&mut state, token.get().get_ref(), index) };
+            }
+            alone
+        };
+        if (0..2).all(enter) && token.get().claimed().is_none() {
+            Coroutine::current().park();
+        }
+        token.get().close();
+        let outcomes = (sends.get().leave(), receives.get().leave());
+        match token.get().claimed() {
+            Some(0) => {
+                assert_eq!((outcomes, sends.get().take()), ((Some(Outcome::Served), None), None));
+                return None;
+            }
+            Some(_) => {
+                assert_eq!(outcomes, (None, Some(Outcome::Served)));
+                return receives.get().take();
+            }
+            None => assert_eq!(sends.get().take(), Some(value)),
+        }
+    }
+}
+
+#[test]
+fn two_who_select_to_send_and_to_receive_meet_each_other_and_not_themselves() {
+    explore(3, || {
+        let channel = Channel::new();
+        let [a, b] = [1, 2].map(|value| coroutine(move || meet(channel, value)));
+        let received = (a.join().unwrap(), b.join().unwrap());
+        assert!(matches!(received, (Some(2), None) | (None, Some(1))), "{received:?}");
+    });
+}
