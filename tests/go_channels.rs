@@ -238,7 +238,7 @@ fn closing_wakes_all_receivers() {
             kind.start_blocked(runtime, move || receiver.recv())
         });
         drop(sender);
-        blocked.map(|peer| assert_eq!(peer.join().unwrap(), Err(RecvError)));
+        blocked.into_iter().for_each(|peer| assert_eq!(peer.join().unwrap(), Err(RecvError)));
     });
 }
 

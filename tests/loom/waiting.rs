@@ -159,6 +159,9 @@ mod blocked {
         alive: UnsafeCell<bool>,
     }
 
+    // SAFETY: loom sees to it that `alive` is not used in a race.
+    unsafe impl Sync for Coroutine {}
+
     loom::thread_local! {
         static CURRENT: Arc<Coroutine> = Arc::new(Coroutine {
             state: State::new(),
