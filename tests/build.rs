@@ -30,6 +30,10 @@ fn main() {
     Source::read("wait/mod.rs")
         .part("impl<S, T> Place<'_, S, T> {", "\n}\n")
         .write("place_wait.rs");
+    Source::read("wait/queue.rs")
+        .replace("use std::cell::{Cell, UnsafeCell};", "use super::cell::{Cell, UnsafeCell};")
+        .replace("#[cfg(test)]\nmod tests;", "")
+        .write("queue.rs");
 }
 
 /// A source file of mco's.
@@ -43,8 +47,9 @@ impl Source {
         let name = format!("../mco/src/{name}");
         println!("cargo::rerun-if-changed={name}");
         let text = fs::read_to_string(&name).unwrap_or_else(|e| panic!("cannot read {name}: {e}"));
-        // Comments on the file itself have no place in the middle of another.
-        let code: Vec<_> = text.lines().filter(|line| !line.starts_with("//!")).collect();
+        // Comments on the file itself have no place in the middle of another, nor have attributes.
+        let in_place = |line: &&str| !line.starts_with("//!") && !line.starts_with("#![");
+        let code: Vec<_> = text.lines().filter(in_place).collect();
         Source { name, code: code.join("\n") }
     }
 

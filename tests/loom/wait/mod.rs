@@ -12,9 +12,15 @@ mod blocked {
     pub(super) use super::{Blocked, Wakeup};
 }
 
-#[allow(dead_code, reason = "the models use most of it")]
-#[path = "../../../mco/src/wait/queue.rs"]
-mod queue;
+mod cell {
+    pub(super) use std::cell::{Cell, UnsafeCell};
+}
+
+/// `mco/src/wait/queue.rs`, prepared by `build.rs`.
+#[allow(dead_code, unsafe_code, reason = "the models use most of it")]
+mod queue {
+    include!(concat!(env!("OUT_DIR"), "/queue.rs"));
+}
 mod spin;
 
 /// `mco/src/wait/lock.rs`, prepared by `build.rs`.
