@@ -33,6 +33,12 @@ fn main() {
     Source::read("wait/queue.rs")
         .replace("use std::cell::{Cell, UnsafeCell};", "use super::cell::{Cell, UnsafeCell};")
         .replace("#[cfg(test)]\nmod tests;", "")
+        // The same. Loom does not know that no store comes between what a read-modify-write has read
+        // and what it wrote, so it would let the end of looking out undo this one.
+        .replace(
+            "node.outcome.store(ended, Ordering::Release);",
+            "node.outcome.swap(ended, Ordering::Release);",
+        )
         .write("queue.rs");
 }
 
