@@ -15,7 +15,7 @@ use super::delay::DelayMeter;
 use super::idle::Sleep;
 use super::local::Local;
 use crate::reactor::{Reactor, Registrar};
-use crate::task::{AtomicSite, Home, Inbox, Registry, Slot, TaskRef};
+use crate::task::{AtomicSite, Home, Inbox, Registry, Slot, TaskRef, current};
 
 /// The part of a worker that others see.
 pub(super) struct Worker {
@@ -237,6 +237,7 @@ impl Home for Worker {
     }
 
     fn schedule_from_elsewhere(&self, task: TaskRef) {
+        current::woke_elsewhere();
         self.inbox.push(task);
         self.interrupt();
     }

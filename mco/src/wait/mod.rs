@@ -47,6 +47,8 @@ pub(crate) struct Wait {
     reason: Reason,
     site: &'static Location<'static>,
     deadline: Option<Moment>,
+    /// It may take long, and there is no hurry at its end.
+    patient: bool,
 }
 
 /// How a park ended.
@@ -61,11 +63,16 @@ pub(crate) enum Wake {
 impl Wait {
     #[track_caller]
     pub(crate) fn new(reason: Reason) -> Wait {
-        Wait { reason, site: Location::caller(), deadline: None }
+        Wait { reason, site: Location::caller(), deadline: None, patient: false }
     }
 
     pub(crate) fn until(self, deadline: Option<Moment>) -> Wait {
         Wait { deadline, ..self }
+    }
+
+    /// For one that lets more gather rather than go on at once.
+    pub(crate) fn patient(self, patient: bool) -> Wait {
+        Wait { patient, ..self }
     }
 
     pub(crate) fn deadline(&self) -> Option<Moment> {
@@ -113,7 +120,7 @@ impl Wait {
 
     /// Whether it is likely to be over before the caller could be parked and woken.
     fn should_look_out(&self) -> bool {
-        current::running().is_some_and(Running::should_look_out)
+        !self.patient && current::running().is_some_and(Running::should_look_out)
     }
 
     /// Looks whether it `has_happened`, as long as that is better than to park.

@@ -242,10 +242,9 @@ impl<T> Channel<T> {
         let place = pin!(Place::new(&self.state, State::senders, Some(value)));
         place.as_ref().enter(&mut state);
         drop(state);
-        let outcome = match timeout {
-            None => place.wait(wait),
-            Some(timeout) => place.wait(&wait.until(Some(Moment::after(timeout)))),
-        };
+        // Where there is a buffer, room for one more is worth little; with all of it filled again.
+        let wait = wait.patient(self.capacity != Some(0));
+        let outcome = place.wait(&wait.until(timeout.map(Moment::after)));
         let unsent = || place.take().expect("what was not sent is still here");
         match outcome {
             Some(Outcome::Served) => Ok(()),
