@@ -410,6 +410,15 @@ fn wait(place: &ChannelPlace, patience: Patience) -> Option<Outcome> {
     if patience == Patience::None {
         return place.leave();
     }
+    // Once: more looks find nothing new.
+    let look = |has_happened: &mut dyn FnMut() -> bool| {
+        has_happened();
+    };
+    if patience == Patience::Endless
+        && let Some(outcome) = place.look_out(look)
+    {
+        return Some(outcome);
+    }
     loop {
         Coroutine::current().park();
         if let Some(outcome) = place.settled_outcome() {

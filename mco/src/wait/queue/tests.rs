@@ -352,3 +352,50 @@ fn threads_that_wait_in_two_queues_get_each_value_once() {
     });
     assert_eq!(sum.into_inner(), 2 * (0..ROUNDS).sum::<usize>());
 }
+
+#[test]
+fn one_who_looks_out_is_served_while_it_looks_or_later() {
+    let (object, sum) = (object(), AtomicUsize::new(0));
+    thread::scope(|s| {
+        s.spawn(|| {
+            for round in 0..ROUNDS {
+                let place = pin!(place(&object, None));
+                enter(&place);
+                let look = |has_happened: &mut dyn FnMut() -> bool| {
+                    (0..round % 7).any(|_| {
+                        thread::yield_now();
+                        has_happened()
+                    });
+                };
+                let outcome = place.look_out(look).or_else(|| place.wait(&wait()));
+                assert_eq!(outcome, Some(Outcome::Served));
+                let value: Box<usize> = place.take().expect("a value");
+                sum.fetch_add(*value, Ordering::Relaxed);
+            }
+        });
+        for value in 0..ROUNDS {
+            let mut value = Box::new(value);
+            while let Err(back) = give(&object, value) {
+                value = back;
+                thread::yield_now();
+            }
+        }
+    });
+    assert_eq!(sum.into_inner(), (0..ROUNDS).sum::<usize>());
+}
+
+#[test]
+fn all_who_wait_are_served_at_once() {
+    for count in 0..4 {
+        let object = object::<u32>();
+        let all: Vec<_> = (0..count).map(|_| Box::pin(place(&object, None))).collect();
+        for place in &all {
+            place.as_ref().enter(&mut object.lock());
+        }
+        assert_eq!(object.lock().len(), count);
+        let wakeups = object.lock().serve_all(Outcome::Closed);
+        assert_eq!((wakeups.len(), object.lock().len()), (count, 0));
+        wakeups.wake();
+        assert!(all.iter().all(|place| place.leave() == Some(Outcome::Closed)));
+    }
+}
