@@ -32,7 +32,7 @@ pub mod probe;
 use std::pin::Pin;
 
 use crate::clock::Moment;
-use crate::coroutine::{self, Scope};
+use crate::coroutine::{self, Scope, scope_to_the_end};
 use crate::random;
 use crate::task::{Reason, spend_budget};
 use crate::wait::{Parked, Token, Wait, Waiter};
@@ -124,7 +124,11 @@ pub fn run(arms: &mut [Pin<&mut (dyn Arm + '_)>], enabled: &[bool], mode: Mode) 
     }
     let wait = Wait::new(Reason::Select);
     if arms.order().any(|index| arms.arms[index].wants_child()) {
-        return coroutine::scope(|scope| arms.run_with_children(scope, &wait, mode.default));
+        // Once an arm has happened, no cancel may take that back: it hits the next operation.
+        return scope_to_the_end(&Wait::new(Reason::Scope), |scope| {
+            arms.run_with_children(scope, &wait, mode.default)
+        })
+        .0;
     }
     if mode.default { DEFAULT } else { arms.wait(&wait) }
 }
