@@ -80,6 +80,7 @@ impl Wait {
     }
 
     /// Waits. Unwinds, before or after, if the calling coroutine is cancelled.
+    #[inline(always)]
     pub(crate) fn park(&self) -> Wake {
         if let Some(running) = current::running() {
             cancel::check(running);
@@ -90,6 +91,7 @@ impl Wait {
     }
 
     /// Waits, for an operation that must not be left half done: a cancel is one more wake.
+    #[inline(always)]
     pub(crate) fn park_uncancellable(&self) -> Parked {
         match current::running() {
             Some(running) => self.park_coroutine(running),
@@ -97,6 +99,7 @@ impl Wait {
         }
     }
 
+    #[inline(always)]
     fn park_coroutine(&self, running: Running) -> Parked {
         let (wake, resumed) = match self.deadline {
             None => (Wake::Notified, running.park(self.reason, self.site)),
@@ -178,6 +181,7 @@ impl<S, T> Place<'_, S, T> {
     ///
     /// Whoever is served has it, even if it was cancelled meanwhile: nothing gets lost. Otherwise
     /// the cancel unwinds from here.
+    #[inline(always)]
     pub(crate) fn wait(&self, wait: &Wait) -> Option<Outcome> {
         let mut parked = wait.before();
         if !parked.is_cancelled()
