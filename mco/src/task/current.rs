@@ -146,13 +146,20 @@ impl Running {
 
 /// Counts an operation that could block. To be called before it, so that nothing is lost if the
 /// coroutine is cancelled here.
-#[inline]
+#[inline(always)]
 pub(crate) fn spend_budget() {
+    #[cold]
+    fn step_aside() {
+        if let Some(running) = running() {
+            running.yield_now();
+        }
+    }
+
     let left = BUDGET_LEFT.get();
     if left > 0 {
         BUDGET_LEFT.set(left - 1);
-    } else if let Some(running) = running() {
-        running.yield_now();
+    } else {
+        step_aside();
     }
 }
 
