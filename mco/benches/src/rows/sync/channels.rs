@@ -6,7 +6,6 @@ use crate::runtimes::{Setup, may_spawn, on_may, on_tokio};
 pub(super) mod unbounded {
     use super::*;
 
-    #[cfg(feature = "sync")]
     pub(crate) fn mco(setup: &Setup) -> f64 {
         crate::runtimes::on_mco(setup, || {
             let mut meter = Meter::growing(setup, 1);
@@ -56,7 +55,6 @@ pub(super) mod bounded {
 
     const BOUND: usize = 1024;
 
-    #[cfg(feature = "sync")]
     pub(crate) fn mco(setup: &Setup, pairs: u64) -> f64 {
         crate::runtimes::on_mco(setup, || {
             let mut meter = Meter::growing(setup, pairs);

@@ -1,4 +1,4 @@
-//! The rows that need channels, locks and `select!`. mco's side of them is compiled with the feature `sync` only.
+//! The rows that need channels, locks and `select!`.
 
 mod channels;
 mod mutex;
@@ -8,18 +8,14 @@ mod select;
 use super::{Goal, Row, Work};
 use crate::runtimes::Runtime;
 
-/// Without mco's side the peers are measured only when a row is named.
-const MEASURED: bool = cfg!(feature = "sync");
-
 pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "ping_pong",
         what: "two coroutines, two unbounded channels, there and back",
         unit: "ns per round trip",
         goals: &[Goal::OfBestPeer(0.5)],
-        extra: !MEASURED,
+        extra: false,
         work: Work::Alone(&[
-            #[cfg(feature = "sync")]
             (Runtime::Mco, ping_pong::mco),
             (Runtime::Tokio, ping_pong::tokio),
             (Runtime::May, ping_pong::may),
@@ -30,9 +26,8 @@ pub(crate) const ROWS: &[Row] = &[
         what: "the same, the two on different workers of mco",
         unit: "ns per round trip",
         goals: &[Goal::AtMost(600.0)],
-        extra: !MEASURED,
+        extra: false,
         work: Work::Alone(&[
-            #[cfg(feature = "sync")]
             (Runtime::Mco, ping_pong::mco_cross),
         ]),
     },
@@ -41,9 +36,8 @@ pub(crate) const ROWS: &[Row] = &[
         what: "one producer, one consumer, unbounded channel",
         unit: "ns per message",
         goals: &[Goal::OfBestPeer(0.4)],
-        extra: !MEASURED,
+        extra: false,
         work: Work::Alone(&[
-            #[cfg(feature = "sync")]
             (Runtime::Mco, channels::unbounded::mco),
             (Runtime::Tokio, channels::unbounded::tokio),
             (Runtime::May, channels::unbounded::may),
@@ -54,9 +48,8 @@ pub(crate) const ROWS: &[Row] = &[
         what: "one producer, one consumer, channel bounded to 1,024",
         unit: "ns per message",
         goals: &[Goal::OfBestPeer(0.4)],
-        extra: !MEASURED,
+        extra: false,
         work: Work::Alone(&[
-            #[cfg(feature = "sync")]
             (Runtime::Mco, |setup| channels::bounded::mco(setup, 1)),
             (Runtime::Tokio, channels::bounded::tokio),
             (Runtime::Flume, |setup| channels::bounded::flume(setup, 1)),
@@ -67,9 +60,8 @@ pub(crate) const ROWS: &[Row] = &[
         what: "four producers, four consumers, channel bounded to 1,024",
         unit: "ns per message",
         goals: &[Goal::OfBestPeer(0.5)],
-        extra: !MEASURED,
+        extra: false,
         work: Work::Alone(&[
-            #[cfg(feature = "sync")]
             (Runtime::Mco, |setup| channels::bounded::mco(setup, 4)),
             (Runtime::Flume, |setup| channels::bounded::flume(setup, 4)),
         ]),
@@ -79,9 +71,8 @@ pub(crate) const ROWS: &[Row] = &[
         what: "64 coroutines add to a number behind one mutex",
         unit: "ns per lock",
         goals: &[Goal::OfBestPeer(0.9)],
-        extra: !MEASURED,
+        extra: false,
         work: Work::Alone(&[
-            #[cfg(feature = "sync")]
             (Runtime::Mco, mutex::mco),
             (Runtime::Tokio, mutex::tokio),
             (Runtime::May, mutex::may),
@@ -92,9 +83,8 @@ pub(crate) const ROWS: &[Row] = &[
         what: "a send to one of four channels, then a select over all four",
         unit: "ns per send and select",
         goals: &[Goal::OfBestPeer(0.6)],
-        extra: !MEASURED,
+        extra: false,
         work: Work::Alone(&[
-            #[cfg(feature = "sync")]
             (Runtime::Mco, select::mco),
             (Runtime::Tokio, select::tokio),
         ]),

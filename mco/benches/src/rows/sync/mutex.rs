@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 const COROUTINES: u64 = 64;
 
-#[cfg(feature = "sync")]
 pub(super) fn mco(setup: &Setup) -> f64 {
     use mco::std::sync::Mutex;
 

@@ -3,7 +3,6 @@
 use crate::meter::Meter;
 use crate::runtimes::{Setup, may_spawn, on_may, on_tokio};
 
-#[cfg(feature = "sync")]
 pub(super) fn mco(setup: &Setup) -> f64 {
     use mco::std::sync::channel::unbounded;
 
@@ -27,7 +26,6 @@ pub(super) fn mco(setup: &Setup) -> f64 {
 }
 
 /// Each of the two spins until the other one runs, so they must have started on different workers; and there they stay.
-#[cfg(feature = "sync")]
 pub(super) fn mco_cross(setup: &Setup) -> f64 {
     use mco::std::sync::channel::unbounded;
     use std::hint::spin_loop;

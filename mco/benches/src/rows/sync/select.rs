@@ -3,7 +3,6 @@
 use crate::meter::Meter;
 use crate::runtimes::{Setup, on_tokio};
 
-#[cfg(feature = "sync")]
 pub(super) fn mco(setup: &Setup) -> f64 {
     crate::runtimes::on_mco(setup, || {
         let channels: [_; 4] = std::array::from_fn(|_| mco::std::sync::channel::unbounded::<u64>());
