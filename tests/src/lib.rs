@@ -9,6 +9,11 @@
 //! - [`quiet`] silences the panics that a test makes on purpose.
 //! - [`started`] has coroutines that have come to the point, and what is counted of them.
 
+/// The examples of the README are compiled, and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;
+
 pub mod child;
 pub mod peer;
 pub mod process;
