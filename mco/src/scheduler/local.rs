@@ -111,7 +111,10 @@ pub(super) fn next_id() -> u64 {
 /// Lets the others run first. Outside a coroutine it is the thread that yields.
 pub(crate) fn yield_now() {
     match current::running() {
-        None => std::thread::yield_now(),
+        None => {
+            cancel::check_here();
+            std::thread::yield_now();
+        }
         Some(running) => {
             cancel::check(running);
             if Local::with(Local::may_skip_yield) != Some(true) {

@@ -158,7 +158,7 @@ impl Scheduler {
         let wait = Wait::new(Reason::Runtime);
         self.stopping.lock().add(Waiter::current());
         while self.alive.load(Ordering::Acquire) > 0 {
-            wait.park_uncancellable();
+            wait.park_through();
         }
     }
 

@@ -5,3 +5,4 @@
 pub mod defer;
 pub mod lazy;
 pub mod sync;
+pub mod time;

@@ -89,12 +89,12 @@ impl Running {
         self.switch(Pause::Yielded)
     }
 
-    /// As `step_aside`. Unwinds, before or after, if the coroutine is cancelled.
+    /// As `step_aside`. Unwinds, before or after, if the coroutine is cancelled or out of time.
     pub(crate) fn yield_now(self) {
         cancel::check(self);
         let resumed = self.step_aside();
-        if cancel::is_due(self, Some(resumed)) {
-            cancel::unwind(self);
+        if let Some(due) = cancel::is_due(self, Some(resumed)) {
+            due.unwind();
         }
     }
 
