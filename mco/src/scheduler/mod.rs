@@ -21,6 +21,7 @@
 //! [`local`] has the loop; [`idle`] how workers sleep without missing anything; [`monitor`] what
 //! happens when a coroutine holds its worker up.
 
+pub(crate) mod alarms;
 mod delay;
 mod idle;
 mod local;
@@ -235,6 +236,10 @@ impl Scheduler {
         }
         for worker in &self.workers {
             worker.discard_fresh();
+            if !worker.is_running() {
+                // One that has never had a thread, too.
+                worker.alarms.close();
+            }
         }
     }
 
