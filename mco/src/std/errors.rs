@@ -50,7 +50,7 @@ pub fn new(text: impl Into<Cow<'static, str>>) -> Error {
     Error::new(text)
 }
 
-/// An [`Error`](crate::std::errors::Error) with a text that is written like the arguments of
+/// An [`Error`](struct@crate::std::errors::Error) with a text that is written like the arguments of
 /// `format!`.
 ///
 /// ```

@@ -1,5 +1,5 @@
 //! Cancelling a coroutine: its next blocking operation unwinds it. So does a deadline that has passed
-//! ([`deadline`](super::deadline)), with a payload of its own; what follows holds for both.
+//! ([`deadline`]), with a payload of its own; what follows holds for both.
 //!
 //! A cancel sets a flag that is never cleared and wakes the coroutine. The flag is looked at
 //! before each suspension and after it; there the coroutine is unwound with [`Cancelled`] as the
