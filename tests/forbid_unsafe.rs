@@ -17,6 +17,8 @@ use mco_tests::{HUNG, within};
 
 #[path = "surface/core.rs"]
 mod surface;
+#[path = "surface/sync.rs"]
+mod sync_surface;
 
 coroutine_local! {
     static COUNT: Cell<u32> = Cell::new(0);

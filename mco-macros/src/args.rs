@@ -1,7 +1,7 @@
 //! The `key = value` arguments of an attribute: which there are, and reading them.
 
-use crate::error::{Faults, listed, meant};
-use crate::krate::{Krate, duplicate};
+use crate::error::{Faults, duplicate, listed, meant};
+use crate::krate::Krate;
 use crate::value::{Takes, Value};
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
@@ -97,7 +97,7 @@ impl Args {
         let key = schema.key(&name)?;
         let is_repeated = self.given.contains(&key.name);
         if is_repeated {
-            faults.add(&name, duplicate(key.name));
+            faults.add(&name, duplicate(format_args!("key `{}`", key.name)));
         }
         self.given.push(key.name);
         read_equals(input, &name, key.example)?;

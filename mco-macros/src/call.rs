@@ -14,7 +14,7 @@ use quote::{ToTokens, quote, quote_spanned};
 use std::mem::replace;
 use syn::punctuated::Punctuated;
 use syn::token::Paren;
-use syn::{Expr, ExprCall, ExprMethodCall, Ident, Index, Token, UnOp};
+use syn::{Expr, ExprCall, ExprMethodCall, ExprParen, Ident, Index, Token, UnOp};
 
 /// The closure for `f(x, y)`.
 pub(crate) fn of_function(mut call: ExprCall) -> TokenStream {
@@ -39,15 +39,27 @@ pub(crate) fn is_afterthought(call: &ExprMethodCall) -> bool {
     runs && (call.method == "unwrap" || call.method == "expect")
 }
 
-/// What is evaluated before the coroutine is spawned, in order.
+/// What is evaluated before anything runs elsewhere, in order.
 #[derive(Default)]
-struct Operands {
-    values: Vec<Expr>,
+pub(crate) struct Operands {
+    pub(crate) values: Vec<Expr>,
     /// Whether one of them is called, or has a method called, which may want it mutable.
     acted_on: bool,
 }
 
 impl Operands {
+    /// Takes what is called, a function.
+    pub(crate) fn take_callee(&mut self, function: &mut Expr) {
+        self.take(function);
+        // `operands.0(..)` would be the call of a method.
+        let place = replace(function, Expr::Verbatim(TokenStream::new()));
+        *function = Expr::Paren(ExprParen {
+            attrs: Vec::new(),
+            paren_token: Paren(at(&place)),
+            expr: Box::new(place),
+        });
+    }
+
     /// Takes what is called, or the receiver of the method.
     fn take_subject(&mut self, subject: &mut Expr) {
         if must_be_evaluated(subject) {
@@ -66,9 +78,9 @@ impl Operands {
         }
     }
 
-    /// Moves an expression out of the call and puts `operands.N` in its place, which the compiler, if it finds the
+    /// Moves an expression out of its place and puts `operands.N` in its place, which the compiler, if it finds the
     /// type wrong, shows as the expression from its first to its last token.
-    fn take(&mut self, expr: &mut Expr) {
+    pub(crate) fn take(&mut self, expr: &mut Expr) {
         let tokens = expr.to_token_stream();
         let last =
             tokens.clone().into_iter().last().map_or_else(Span::call_site, |token| token.span());
@@ -105,7 +117,7 @@ fn must_be_evaluated(expr: &Expr) -> bool {
 }
 
 /// Whether it makes no difference when this is evaluated.
-fn is_constant(expr: &Expr) -> bool {
+pub(crate) fn is_constant(expr: &Expr) -> bool {
     match peeled(expr) {
         Expr::Lit(_) => true,
         Expr::Unary(negation) => {

@@ -45,6 +45,11 @@ pub(crate) fn block(error: &syn::Error) -> TokenStream {
     quote!({ #errors })
 }
 
+/// The message for what may be given once and was given before.
+pub(crate) fn duplicate(what: impl Display) -> String {
+    format!("duplicate {what}: keep one of the two")
+}
+
 /// `one`, `two` and `three`.
 pub(crate) fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
     let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();

@@ -1,6 +1,6 @@
 //! The path by which an expansion reaches mco: `::mco`, or what `crate = path` says.
 
-use crate::error::Faults;
+use crate::error::{Faults, duplicate};
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
 use std::path::Path as FilePath;
@@ -30,14 +30,21 @@ impl Krate {
 
     /// Parses the leading `crate = path,` of a function-like macro, if there is one.
     pub(crate) fn parse_leading(input: ParseStream<'_>) -> syn::Result<Self> {
+        Self::parse_leading_to(",", input)
+    }
+
+    /// The same in a macro whose settings end with `mark`. A `,` ends this one everywhere.
+    pub(crate) fn parse_leading_to(mark: &str, input: ParseStream<'_>) -> syn::Result<Self> {
         let mut krate = Self::default();
         let mut faults = Faults::default();
         while input.peek(Token![crate]) && input.peek2(Token![=]) {
             let key: Token![crate] = input.parse()?;
             input.parse::<Token![=]>()?;
             krate.set(&key, Self::parse_path(input)?, &mut faults);
-            if !input.is_empty() && input.parse::<Token![,]>().is_err() {
-                return Err(input.error("expected `,` after the path of mco"));
+            if mark == ";" && input.peek(Token![;]) {
+                input.parse::<Token![;]>()?;
+            } else if !input.is_empty() && input.parse::<Token![,]>().is_err() {
+                return Err(input.error(format!("expected `{mark}` after the path of mco")));
             }
         }
         faults.finish().map(|()| krate)
@@ -46,7 +53,7 @@ impl Krate {
     /// Takes the path that `key` was given, unless it has one already.
     pub(crate) fn set(&mut self, key: &impl ToTokens, path: Path, faults: &mut Faults) {
         match self.0 {
-            Some(_) => faults.add(key, duplicate("crate")),
+            Some(_) => faults.add(key, duplicate("key `crate`")),
             None => self.0 = Some(path),
         }
     }
@@ -72,11 +79,6 @@ impl ToTokens for Krate {
             None => tokens.extend(quote_spanned!(Span::mixed_site()=> ::mco)),
         }
     }
-}
-
-/// The message for a key that was given before.
-pub(crate) fn duplicate(key: &str) -> String {
-    format!("duplicate key `{key}`: keep one of the two")
 }
 
 /// The name under which the crate being compiled depends on mco, if it is another one.

@@ -12,6 +12,7 @@
 //! #[rt::main(crate = rt, workers = 2)]
 //! fn main() {
 //!     rt::go!(crate = rt, || println!("hello"));
+//!     rt::select! { crate = rt; _ = rt::coroutine::sleep(PAUSE) => {} }
 //!     rt::defer! { crate = rt, println!("bye"); }
 //! }
 //! ```
@@ -20,8 +21,9 @@
 //!
 //! Each macro is a pipeline, parse → validate → expand, in a module of its own; this file holds only the entry points
 //! and what users read. `work` reads what the function-like macros are given, `call` turns a call into a closure,
-//! `args` and `value` read the attributes' keys, `function` the function below them, `table` knows the attributes of others.
-//! `krate` finds mco and `error` collects faults: what goes wrong in two macros is worded once.
+//! `args` and `value` read the attributes' keys, `function` the function below them, `table` knows the attributes of
+//! others; `select` has a module for each step. `krate` finds mco and `error` collects faults: what goes wrong in two
+//! macros is worded once.
 
 mod args;
 mod call;
@@ -30,7 +32,9 @@ mod entry;
 mod error;
 mod function;
 mod go;
+mod join;
 mod krate;
+mod select;
 mod table;
 mod value;
 mod work;
@@ -218,6 +222,263 @@ pub fn spawn(input: TokenStream) -> TokenStream {
 #[proc_macro]
 pub fn defer(input: TokenStream) -> TokenStream {
     defer::expand(input.into()).into()
+}
+
+/// Waits for several operations at once: the first that can happen does, and no other; then its arm's body runs.
+///
+/// ```
+/// use mco::{chan, select};
+/// use mco::coroutine::sleep;
+/// use std::time::Duration;
+///
+/// let (sender, receiver) = chan!(u32, 1);
+/// sender.send(7).unwrap();
+/// let number = select! {
+///     value = receiver.recv() => value.unwrap(),
+///     _ = sleep(Duration::from_secs(5)) => 0,
+/// };
+/// assert_eq!(number, 7);
+/// ```
+///
+/// An arm is `pattern = operation => body`. The value of the `select!` is that of the chosen body, which runs in the
+/// function around the `select!`: `return`, `break`, `continue` and `?` mean there what they mean elsewhere, and the
+/// body may use whatever the operations borrowed. Among several operations that are ready one is chosen at random.
+///
+/// ```
+/// # use mco::{chan, select};
+/// # use std::sync::mpsc::RecvError;
+/// fn sum(receiver: &mco::std::sync::Receiver<u32>) -> Result<u32, RecvError> {
+///     let mut sum = 0;
+///     loop {
+///         select! {
+///             value = receiver.recv() => match value? {
+///                 0 => break,
+///                 odd if odd % 2 == 1 => continue,
+///                 even => sum += even,
+///             }
+///         }
+///     }
+///     Ok(sum)
+/// }
+///
+/// let (sender, receiver) = chan!();
+/// for value in [1, 2, 4, 0] {
+///     sender.send(value).unwrap();
+/// }
+/// assert_eq!(sum(&receiver), Ok(6));
+/// drop(sender);
+/// assert_eq!(sum(&receiver), Err(RecvError));
+/// ```
+///
+/// # Operations
+///
+/// These are waited for where the `select!` stands. One that is not chosen has not happened: nothing is lost.
+///
+/// | operation | of |
+/// | --- | --- |
+/// | `x.recv()` | a channel's `Receiver`, a `Ticker` |
+/// | `x.send(value)` | a channel's `Sender` |
+/// | `x.join()` | a `JoinHandle`, which stays the caller's until the arm is chosen |
+/// | `x.accept()` | a listener |
+/// | `x.wait()` | a `Semaphore`, a `SyncFlag`, a `WaitGroup` |
+/// | `sleep(duration)` | `mco::coroutine::sleep` |
+///
+/// **Anything else runs in a child coroutine**, which may borrow, and which is cancelled when its arm is not chosen:
+/// what it had done by then is done. So does what is written in braces, whatever it is, and so does a method of one of
+/// these names on a type that is not mco's, but for `join`: `{ thread.join() }`.
+///
+/// ```
+/// # use mco::{chan, go, select};
+/// # use mco::coroutine::sleep;
+/// # use std::time::Duration;
+/// let handle = go!(|| 6 * 7);
+/// let text = String::from("a b c");
+/// let (_sender, receiver) = chan!(u32, 0);
+/// select! {
+///     result = handle.join() => assert_eq!(result.unwrap(), 42),
+///     count = text.split(' ').count() => assert_eq!(count, 3),
+///     number = { let doubled = 5 * 2; doubled + 1 } => assert_eq!(number, 11),
+///     _ = receiver.recv() => unreachable!(),
+/// }
+/// ```
+///
+/// The operands are evaluated once, in order, before anything happens: the value to send, the duration to sleep, and,
+/// where the receiver of a method is no place such as `x` or `self.x`, that as well. A `?` in these returns from the
+/// caller.
+///
+/// ```
+/// # use mco::select;
+/// # use mco::std::sync::{Receiver, Sender};
+/// # use std::sync::mpsc::RecvError;
+/// struct Client {
+///     inboxes: Vec<Receiver<u32>>,
+/// }
+///
+/// impl Client {
+///     fn inbox(&self) -> Option<&Receiver<u32>> {
+///         self.inboxes.first()
+///     }
+///
+///     fn next(&self) -> Option<Result<u32, RecvError>> {
+///         select! {
+///             value = self.inbox()?.recv() => Some(value),
+///             value = self.inboxes[0].recv() => Some(value),
+///         }
+///     }
+/// }
+///
+/// assert_eq!(Client { inboxes: vec![] }.next(), None);
+/// ```
+///
+/// # Patterns
+///
+/// A pattern may refuse the result. Then the operation has happened, what it gave is dropped, and this `select!` goes
+/// on without it. Arms whose operations are written alike share one operation, and are tried in order:
+///
+/// ```
+/// # use mco::{chan, select};
+/// # let (sender, receiver) = chan!();
+/// # sender.send(Some(3)).unwrap();
+/// let number = select! {
+///     Ok(Some(number)) = receiver.recv() => number,
+///     Ok(None) = receiver.recv() => 0,
+///     Err(error) = receiver.recv() => panic!("{error}"),
+/// };
+/// assert_eq!(number, 3);
+/// ```
+///
+/// A name that begins with a capital letter is taken for a constant, any other for a variable. `ref` is refused, since
+/// the result moves.
+///
+/// # `if`, `else`
+///
+/// An arm with a guard takes part only if that is true. Guards are evaluated once, first of all; the operands of an
+/// operation that does not take part are evaluated all the same.
+///
+/// When no operation is left, because guards or patterns have refused, the body of `else` runs. Without an `else` that
+/// is a panic.
+///
+/// ```
+/// # use mco::{chan, select};
+/// # let (sender, receiver) = chan!();
+/// # sender.send(3).unwrap();
+/// let is_open = true;
+/// let text = select! {
+///     Ok(0..=2) = receiver.recv(), if is_open => "small",
+///     Ok(10..) = receiver.recv() => "large",
+///     else => "neither",
+/// };
+/// assert_eq!(text, "neither");
+/// ```
+///
+/// # `default`
+///
+/// With a `default` nothing waits: its body runs if no operation can happen at once.
+///
+/// ```
+/// # use mco::{chan, select};
+/// let (sender, receiver) = chan!(u32, 0);
+/// select! {
+///     value = receiver.recv() => unreachable!("{value:?}"),
+///     default => println!("nobody sends"),
+/// }
+/// # drop(sender);
+/// ```
+///
+/// # `biased`
+///
+/// With `biased;` in front, the first arm in order is chosen among those that are ready.
+///
+/// ```
+/// # use mco::{chan, select};
+/// # let ((stop, stopped), (sender, receiver)) = (chan!(), chan!());
+/// # stop.send(()).unwrap();
+/// # sender.send(1).unwrap();
+/// let is_stopped = select! {
+///     biased;
+///     _ = stopped.recv() => true,
+///     value = receiver.recv() => value.is_err(),
+/// };
+/// assert!(is_stopped);
+/// ```
+///
+/// # What was not sent
+///
+/// The value of a send moves into the `select!`. If it was a variable, the bodies of the other arms have it again:
+///
+/// ```
+/// # use mco::{chan, select};
+/// # let (sender, receiver) = chan!(String, 0);
+/// # let (_stop, stopped) = chan!((), 0);
+/// let text = String::from("long");
+/// let unsent = select! {
+///     result = sender.send(text) => result.err().map(|error| error.0),
+///     _ = stopped.recv() => Some(text),
+///     default => Some(text),
+/// };
+/// assert_eq!(unsent.as_deref(), Some("long"));
+/// # drop(receiver);
+/// ```
+///
+/// Not so if the patterns of the send may refuse its result, as `Ok(()) = ..` alone does: it may have been sent then.
+///
+/// # mco under another name
+///
+/// `select! { crate = path; .. }` names the path of mco: see [the crate's documentation](crate).
+#[proc_macro]
+pub fn select(input: TokenStream) -> TokenStream {
+    select::expand(input.into()).into()
+}
+
+/// Evaluates expressions all at once, each in a coroutine of its own, and waits for all of them.
+///
+/// ```
+/// use mco::join;
+///
+/// let text = String::from("one two three");
+/// let mut words = Vec::new();
+/// let (length, ()) = join!(text.len(), words.extend(text.split(' ')));
+/// assert_eq!((length, words.len()), (13, 3));
+/// ```
+///
+/// The expressions may borrow, and may be blocks; the results come as a tuple, in order. A `return` in a block ends the
+/// block, and `?` wants a function to return from: apply it to the results.
+///
+/// ```
+/// # use mco::join;
+/// fn parse(text: &str) -> Result<u32, std::num::ParseIntError> {
+///     text.parse()
+/// }
+///
+/// fn sum(one: &str, two: &str) -> Result<u32, std::num::ParseIntError> {
+///     let (one, two) = join!(parse(one), {
+///         let trimmed = two.trim();
+///         parse(trimmed)
+///     });
+///     Ok(one? + two?)
+/// }
+///
+/// assert_eq!(sum("1", " 2 "), Ok(3));
+/// assert!(sum("1", "two").is_err());
+/// ```
+///
+/// If one of them panics, the others are cancelled, and when they have ended, the panic goes on in the caller with its
+/// payload. If the caller is cancelled while it waits, all of them are.
+///
+/// ```
+/// # use mco::join;
+/// # use mco::coroutine::sleep;
+/// # use std::time::Duration;
+/// let nap = Duration::from_secs(3600);
+/// let result = std::panic::catch_unwind(|| join!(sleep(nap), panic!("boom")));
+/// assert_eq!(result.unwrap_err().downcast_ref(), Some(&"boom"));
+/// ```
+///
+/// There may be one expression, or none: `join!(a())` is a tuple of one, `join!()` is `()`. In a crate that knows mco
+/// under another name: `join!(crate = path, ..)`, see [the crate's documentation](crate).
+#[proc_macro]
+pub fn join(input: TokenStream) -> TokenStream {
+    join::expand(input.into()).into()
 }
 
 /// Runs `main` as the root coroutine of a runtime; the process ends when `main` does.

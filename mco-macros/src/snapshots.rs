@@ -6,7 +6,7 @@
 //! MCO_SNAPSHOTS=overwrite cargo test -p mco-macros snapshots
 //! ```
 
-use crate::{defer, entry, go};
+use crate::{defer, entry, go, join, select};
 use proc_macro2::TokenStream;
 use std::fs;
 use std::path::Path;
@@ -46,6 +46,16 @@ fn go_to(name: &str, source: &str) {
 #[track_caller]
 fn defer_to(name: &str, source: &str) {
     check(name, &format!("defer!({source})"), &inside(&defer::expand(tokens(source))));
+}
+
+#[track_caller]
+fn select_to(name: &str, source: &str) {
+    check(name, &format!("select! {{\n{source}\n}}"), &inside(&select::expand(tokens(source))));
+}
+
+#[track_caller]
+fn join_to(name: &str, source: &str) {
+    check(name, &format!("join!({source})"), &inside(&join::expand(tokens(source))));
 }
 
 #[track_caller]
@@ -99,6 +109,52 @@ fn defers() {
     defer_to("defer_closure", "move || drop(guard)");
     defer_to("defer_callable", "close");
     defer_to("defer_crate", "crate = rt, close(file)");
+}
+
+#[test]
+fn select_operations() {
+    select_to("select_recv", "value = receiver.recv() => body(value),");
+    select_to(
+        "select_accept_and_wait",
+        "_ = listener.accept() => one(),\n_ = flag.wait() => two(),",
+    );
+    select_to("select_send", "result = sender.send(next()) => body(result),");
+    select_to("select_join", "result = handle.join() => body(result),");
+    select_to("select_sleep", "_ = coroutine::sleep(timeout) => body(),");
+    select_to("select_child", "bytes = { stream.read(&mut buffer) } => body(bytes),");
+    select_to(
+        "select_operands",
+        "tick = after(timeout)?.recv() => one(tick),\nvalue = self.receivers[next()].recv() => two(value),",
+    );
+}
+
+#[test]
+fn select_arms() {
+    select_to(
+        "select_shared",
+        "Ok(mut value) = receiver.recv(), if is_open => { value += 1; one(value) }\nErr(_) = receiver.recv() => two(),\nelse => three(),",
+    );
+    select_to(
+        "select_default",
+        "biased;\nPair { x, y: Some(y) } = receiver.recv() => x + y,\ndefault => 0,",
+    );
+    select_to(
+        "select_given_back",
+        "_ = sender.send(text) => None,\nvalue = receiver.recv() => Some((text, value)),\ndefault => Some(text),",
+    );
+    select_to("select_crate", "crate = rt;\n_ = receiver.recv() => {}");
+    select_to(
+        "select_error",
+        "let value = receiver.recv() => one(),\nvalue = receiver => two(),\ndefault => {}\nelse => {}",
+    );
+}
+
+#[test]
+fn joins() {
+    join_to("join", "one(), { two() }, 3");
+    join_to("join_nothing", "");
+    join_to("join_crate", "crate = rt, one()");
+    join_to("join_error", "|| one(), two()?");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::error::Faults;
 use crate::krate::Krate;
-use proc_macro2::{Span, TokenStream, TokenTree};
+use proc_macro2::{Group, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote_spanned};
 use syn::parse::discouraged::Speculative;
 use syn::parse::{Parse, ParseStream};
@@ -41,7 +41,7 @@ impl Parse for Code {
             return input.parse().map(Self::Statements);
         }
         let ahead = input.fork();
-        match operands(&ahead) {
+        match operands(&ahead, ", or `;` between statements") {
             Ok(operands) => {
                 input.advance_to(&ahead);
                 Ok(Self::Operands(operands))
@@ -55,18 +55,19 @@ impl Parse for Code {
     }
 }
 
-fn operands(input: ParseStream<'_>) -> syn::Result<Vec<Expr>> {
+/// Reads operands; `or_else` is what else might stand there, for the message.
+pub(crate) fn operands(input: ParseStream<'_>, or_else: &str) -> syn::Result<Vec<Expr>> {
     let mut operands = Vec::new();
     while !input.is_empty() {
         operands.push(input.parse()?);
         if !input.is_empty() && input.parse::<Token![,]>().is_err() {
-            return Err(input.error("expected `,` between operands, or `;` between statements"));
+            return Err(input.error(format!("expected `,` between operands{or_else}")));
         }
     }
     Ok(operands)
 }
 
-fn has_semicolon(input: ParseStream<'_>) -> bool {
+pub(crate) fn has_semicolon(input: ParseStream<'_>) -> bool {
     let ahead = input.fork();
     while let Ok(token) = ahead.parse::<TokenTree>() {
         if matches!(token, TokenTree::Punct(punct) if punct.as_char() == ';') {
@@ -113,11 +114,7 @@ impl Work {
     }
 
     fn check(&self, name: &str, faults: &mut Faults) {
-        let future = || {
-            format!(
-                "`{name}!` runs no future: hand it to `mco::block_on`, as in `{name}!(move || mco::block_on(..))`"
-            )
-        };
+        let future = || no_future(name, &format!("{name}!(move || mco::block_on(..))"));
         match self {
             Self::Closure(ExprClosure { asyncness: Some(token), .. }) => faults.add(token, future()),
             Self::Closure(ExprClosure { inputs, .. }) if !inputs.is_empty() => faults.add(
@@ -128,7 +125,7 @@ impl Work {
             Self::Callable(Expr::Await(operation)) => faults.add(operation.await_token, future()),
             Self::Callable(Expr::Try(operation)) => faults.add(
                 operation.question_token,
-                format!("`?` has no function to return from in `{name}!`: handle the error in a block, `{name}! {{ .. }}`"),
+                no_return(name, &format!("handle the error in a block, `{name}! {{ .. }}`")),
             ),
             Self::Callable(literal @ Expr::Lit(_)) => faults.add(
                 literal,
@@ -137,6 +134,48 @@ impl Work {
             _ => {}
         }
     }
+}
+
+/// What a macro whose operands are evaluated elsewhere says to do instead.
+pub(crate) struct Remedies {
+    pub(crate) name: &'static str,
+    /// How `block_on` is called there.
+    pub(crate) future: &'static str,
+    pub(crate) question_mark: &'static str,
+    pub(crate) leaving: &'static str,
+    pub(crate) closure: &'static str,
+}
+
+impl Remedies {
+    /// Finds what evaluates to nothing, or leads out of where the macro stands.
+    pub(crate) fn check(&self, operand: &Expr, faults: &mut Faults) {
+        let Self { name, future, question_mark, leaving, closure } = self;
+        let outside = || format!("nothing leads out of `{name}!` from here: {leaving}");
+        match peeled(operand) {
+            Expr::Async(block) => faults.add(block.async_token, no_future(name, future)),
+            Expr::Await(operation) => faults.add(operation.await_token, no_future(name, future)),
+            Expr::Try(operation) => {
+                faults.add(operation.question_token, no_return(name, question_mark));
+            }
+            Expr::Return(operation) => faults.add(operation, outside()),
+            Expr::Break(operation) => faults.add(operation, outside()),
+            Expr::Continue(operation) => faults.add(operation, outside()),
+            Expr::Closure(operand) => {
+                faults.add(operand, format!("`{name}!` calls no closure: {closure}"));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The message for a future where something is to run.
+fn no_future(name: &str, way: &str) -> String {
+    format!("`{name}!` runs no future: hand it to `mco::block_on`, as in `{way}`")
+}
+
+/// The message for a `?` in code that the macro makes a closure of.
+fn no_return(name: &str, remedy: &str) -> String {
+    format!("`?` has no function to return from in `{name}!`: {remedy}")
 }
 
 /// Takes away parentheses, and the invisible ones that `macro_rules!` puts around what it substitutes.
@@ -200,4 +239,20 @@ fn is_assignment(op: &BinOp) -> bool {
 pub(crate) fn at(place: &impl ToTokens) -> Span {
     let first = place.to_token_stream().into_iter().next();
     Span::mixed_site().located_at(first.map_or_else(Span::mixed_site, |token| token.span()))
+}
+
+/// Puts everything where the user wrote something, which the compiler then points at.
+pub(crate) fn located(tokens: TokenStream, place: Span) -> TokenStream {
+    let locate = |token: TokenTree| {
+        let span = token.span().located_at(place);
+        let mut token = match token {
+            TokenTree::Group(group) => {
+                Group::new(group.delimiter(), located(group.stream(), place)).into()
+            }
+            other => other,
+        };
+        token.set_span(span);
+        token
+    };
+    tokens.into_iter().map(locate).collect()
 }

@@ -1,5 +1,6 @@
 //! What the expansions of the macros call. Not for use by hand: it changes without notice.
 
+pub mod join;
 pub mod select {
     //! For `select!`.
 

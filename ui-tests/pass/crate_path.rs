@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 #![deny(warnings)]
 
-use mco::{defer, go};
+use mco::{chan, defer, go, join, select};
 
 mod facade {
     pub use mco as rt;
@@ -20,4 +20,10 @@ fn main() {
     assert_eq!(go! { crate = crate::facade::rt, let two = 2; two + two }.join().unwrap(), 4);
     defer!(crate = mco, || ());
     defer! { crate = facade::rt, work(5); }
+    let (sender, receiver) = chan!(u32, 1);
+    let sent =
+        select! { crate = facade::rt; biased; sent = sender.send(1) => sent, default => Ok(()) };
+    sent.unwrap();
+    assert_eq!(select! { crate = ::mco, number = receiver.recv() => number }, Ok(1));
+    assert_eq!(join!(crate = crate::facade::rt, work(1), work(2)), (1, 2));
 }

@@ -4,6 +4,8 @@ fn main() {
     rt::go!(|| ());
     rt::co! { main(); };
     rt::defer!(main());
+    rt::select! { _ = main() => {} }
+    rt::join!(main(), main());
 }
 
 #[rt::test(workers = 1)]

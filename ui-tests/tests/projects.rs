@@ -48,7 +48,9 @@ fn another_name_that_was_not_given() {
             say_so("4:5", "go!(crate = rt, ..)"),
             say_so("5:5", "co!(crate = rt, ..)"),
             say_so("6:5", "defer!(crate = rt, ..)"),
-            say_so("9:1", "#[rt::test(crate = rt)]"),
+            say_so("7:5", "select! { crate = rt; .. }"),
+            say_so("8:5", "join!(crate = rt, ..)"),
+            say_so("11:1", "#[rt::test(crate = rt)]"),
         ],
     );
 }

@@ -51,6 +51,8 @@ pub(crate) struct Wait {
     reason: Reason,
     site: &'static Location<'static>,
     deadline: Option<Moment>,
+    /// It may take long, and there is no hurry at its end.
+    patient: bool,
 }
 
 /// How a park ended.
@@ -65,11 +67,16 @@ pub(crate) enum Wake {
 impl Wait {
     #[track_caller]
     pub(crate) fn new(reason: Reason) -> Wait {
-        Wait { reason, site: Location::caller(), deadline: None }
+        Wait { reason, site: Location::caller(), deadline: None, patient: false }
     }
 
     pub(crate) fn until(self, deadline: Option<Moment>) -> Wait {
         Wait { deadline, ..self }
+    }
+
+    /// For one that lets more gather rather than go on at once.
+    pub(crate) fn patient(self, patient: bool) -> Wait {
+        Wait { patient, ..self }
     }
 
     /// Until when to wait, for one that waits elsewhere: for the wait's own deadline, or for the
@@ -150,6 +157,18 @@ impl Wait {
         }
     }
 
+    /// Whether it is likely to be over before the caller could be parked and woken.
+    fn should_look_out(&self) -> bool {
+        !self.patient && current::running().is_some_and(Running::should_look_out)
+    }
+
+    /// Looks whether it `has_happened`, as long as that is better than to park.
+    fn look_out(&self, has_happened: &mut dyn FnMut() -> bool) {
+        if let Some(running) = current::running() {
+            running.look_out(has_happened);
+        }
+    }
+
     /// Whether the caller is to unwind instead of waiting.
     pub(crate) fn before(&self) -> Parked {
         Parked { wake: Wake::Notified, due: cancel::is_due_here() }
@@ -208,8 +227,8 @@ impl<S, T> Place<'_, S, T> {
     pub(crate) fn wait(&self, wait: &Wait) -> Option<Outcome> {
         let mut parked = wait.before();
         if !parked.is_cancelled()
-            && let Some(running) = current::running()
-            && let Some(outcome) = self.look_out(|has_happened| running.look_out(has_happened))
+            && wait.should_look_out()
+            && let Some(outcome) = self.look_out(|has_happened| wait.look_out(has_happened))
         {
             return Some(outcome);
         }

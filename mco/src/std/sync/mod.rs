@@ -1,4 +1,4 @@
-//! Synchronisation, in the manner of [`std::sync`](::std::sync), for coroutines and threads alike.
+//! Synchronisation, in the manner of [`::std::sync`], for coroutines and threads alike.
 //!
 //! | type | what for |
 //! | --- | --- |
@@ -17,6 +17,7 @@
 mod atomic_option;
 mod barrier;
 mod blocker;
+mod chan;
 pub mod channel;
 mod condvar;
 mod mutex;

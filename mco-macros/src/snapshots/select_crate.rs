@@ -1,0 +1,44 @@
+// select! {
+// crate = rt;
+// _ = receiver.recv() => {}
+// }
+
+fn here() {
+    {
+        enum __Selected<A0> {
+            B0(A0),
+        }
+        let chosen = {
+            use rt::private::select::{NativeRecv as _, ForeignRecv as _};
+            let mut operation0 = ::core::pin::pin!(
+                if (& rt::private::select::Probe(& receiver)).recv_is_native() {
+                rt::private::select::Operation::native(rt::private::select::Probe(&
+                receiver).recv_arm()) } else { rt::private::select::Operation::child(||
+                receiver.recv()) }
+            );
+            let mut enabled = [true];
+            let chosen = loop {
+                let happened = rt::private::select::run(
+                    &mut [operation0.as_mut()],
+                    &mut enabled,
+                    rt::private::select::Mode {
+                        biased: false,
+                        default: false,
+                    },
+                );
+                match happened {
+                    0 => {
+                        match operation0.as_mut().output() {
+                            _ => break __Selected::B0(()),
+                        }
+                    }
+                    _ => rt::private::select::no_arm_left(),
+                }
+            };
+            chosen
+        };
+        match chosen {
+            __Selected::B0(()) => {}
+        }
+    }
+}

@@ -1,0 +1,61 @@
+// select! {
+// tick = after(timeout)?.recv() => one(tick),
+// value = self.receivers[next()].recv() => two(value),
+// }
+
+fn here() {
+    {
+        enum __Selected<A0, A1> {
+            B0(A0),
+            B1(A1),
+        }
+        let chosen = match (after(timeout)?, next()) {
+            mut operands => {
+                use ::mco::private::select::{NativeRecv as _, ForeignRecv as _};
+                let mut operation0 = ::core::pin::pin!(
+                    if (& ::mco::private::select::Probe(& operands.0)).recv_is_native() {
+                    ::mco::private::select::Operation::native(::mco::private::select::Probe(&
+                    operands.0).recv_arm()) } else {
+                    ::mco::private::select::Operation::child(|| operands.0.recv()) }
+                );
+                let mut operation1 = ::core::pin::pin!(
+                    if (& ::mco::private::select::Probe(& self.receivers[operands.1]))
+                    .recv_is_native() {
+                    ::mco::private::select::Operation::native(::mco::private::select::Probe(&
+                    self.receivers[operands.1]).recv_arm()) } else {
+                    ::mco::private::select::Operation::child(|| self.receivers[operands
+                    .1].recv()) }
+                );
+                let mut enabled = [true, true];
+                let chosen = loop {
+                    let happened = ::mco::private::select::run(
+                        &mut [operation0.as_mut(), operation1.as_mut()],
+                        &mut enabled,
+                        ::mco::private::select::Mode {
+                            biased: false,
+                            default: false,
+                        },
+                    );
+                    match happened {
+                        0 => {
+                            match operation0.as_mut().output() {
+                                tick => break __Selected::B0((tick,)),
+                            }
+                        }
+                        1 => {
+                            match operation1.as_mut().output() {
+                                value => break __Selected::B1((value,)),
+                            }
+                        }
+                        _ => ::mco::private::select::no_arm_left(),
+                    }
+                };
+                chosen
+            }
+        };
+        match chosen {
+            __Selected::B0((tick,)) => one(tick),
+            __Selected::B1((value,)) => two(value),
+        }
+    }
+}

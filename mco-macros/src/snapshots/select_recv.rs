@@ -1,0 +1,43 @@
+// select! {
+// value = receiver.recv() => body(value),
+// }
+
+fn here() {
+    {
+        enum __Selected<A0> {
+            B0(A0),
+        }
+        let chosen = {
+            use ::mco::private::select::{NativeRecv as _, ForeignRecv as _};
+            let mut operation0 = ::core::pin::pin!(
+                if (& ::mco::private::select::Probe(& receiver)).recv_is_native() {
+                ::mco::private::select::Operation::native(::mco::private::select::Probe(&
+                receiver).recv_arm()) } else {
+                ::mco::private::select::Operation::child(|| receiver.recv()) }
+            );
+            let mut enabled = [true];
+            let chosen = loop {
+                let happened = ::mco::private::select::run(
+                    &mut [operation0.as_mut()],
+                    &mut enabled,
+                    ::mco::private::select::Mode {
+                        biased: false,
+                        default: false,
+                    },
+                );
+                match happened {
+                    0 => {
+                        match operation0.as_mut().output() {
+                            value => break __Selected::B0((value,)),
+                        }
+                    }
+                    _ => ::mco::private::select::no_arm_left(),
+                }
+            };
+            chosen
+        };
+        match chosen {
+            __Selected::B0((value,)) => body(value),
+        }
+    }
+}

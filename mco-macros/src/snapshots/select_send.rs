@@ -1,0 +1,46 @@
+// select! {
+// result = sender.send(next()) => body(result),
+// }
+
+fn here() {
+    {
+        enum __Selected<A0> {
+            B0(A0),
+        }
+        let chosen = match (next(),) {
+            mut operands => {
+                use ::mco::private::select::{NativeSend as _, ForeignSend as _};
+                let mut operation0 = ::core::pin::pin!(
+                    if (& ::mco::private::select::Probe(& sender)).send_is_native() {
+                    ::mco::private::select::Operation::native(::mco::private::select::Probe(&
+                    sender).send_arm(operands.0)) } else {
+                    ::mco::private::select::Operation::child(|| sender.send(operands.0))
+                    }
+                );
+                let mut enabled = [true];
+                let chosen = loop {
+                    let happened = ::mco::private::select::run(
+                        &mut [operation0.as_mut()],
+                        &mut enabled,
+                        ::mco::private::select::Mode {
+                            biased: false,
+                            default: false,
+                        },
+                    );
+                    match happened {
+                        0 => {
+                            match operation0.as_mut().output() {
+                                result => break __Selected::B0((result,)),
+                            }
+                        }
+                        _ => ::mco::private::select::no_arm_left(),
+                    }
+                };
+                chosen
+            }
+        };
+        match chosen {
+            __Selected::B0((result,)) => body(result),
+        }
+    }
+}

@@ -1,0 +1,989 @@
+//! `select!`: exactly one of several operations happens, and nothing is lost.
+
+use std::cell::Cell;
+use std::collections::HashSet;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{RecvError, SendError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use mco::coroutine::{self, Cancelled, JoinHandle, sleep};
+use mco::net::{TcpListener, TcpStream};
+use mco::runtime::Runtime;
+use mco::std::sync::channel::{Receiver, Sender, TrySendError, bounded, unbounded};
+use mco::std::sync::{Semaphore, SyncFlag, WaitGroup};
+use mco::{go, select};
+use mco_tests::{HUNG, eventually, with_runtimes, within};
+
+/// Longer than any test lasts.
+const LONG: Duration = Duration::from_secs(3600);
+/// Long enough to show that nothing happens, short enough to wait for.
+const WHILE: Duration = Duration::from_millis(20);
+
+fn runtime(workers: usize) -> Runtime {
+    Runtime::builder().workers(workers).build().unwrap()
+}
+
+/// Waits until a coroutine is blocked, by seeing that it has entered the queue of `sender`.
+fn settle() {
+    coroutine::sleep(WHILE);
+}
+
+// One operation, one body.
+
+#[test]
+fn of_several_that_are_ready_exactly_one_happens() {
+    const ROUNDS: usize = 10_000;
+    within(HUNG, || {
+        runtime(4).run(|| {
+            let (senders, receivers): (Vec<_>, Vec<_>) =
+                (0..4).map(|_| unbounded::<usize>()).unzip();
+            let producers: Vec<_> = senders
+                .into_iter()
+                .map(|sender| go!(move || (0..ROUNDS).for_each(|n| sender.send(n).unwrap())))
+                .collect();
+            producers.into_iter().for_each(|producer| producer.join().unwrap());
+            let bodies = Cell::new(0);
+            let mut got = [0; 4];
+            for round in 1..=ROUNDS {
+                let which = select! {
+                    v = receivers[0].recv() => { bodies.set(bodies.get() + 1); v.unwrap(); 0 },
+                    v = receivers[1].recv() => { bodies.set(bodies.get() + 1); v.unwrap(); 1 },
+                    v = receivers[2].recv() => { bodies.set(bodies.get() + 1); v.unwrap(); 2 },
+                    v = receivers[3].recv() => { bodies.set(bodies.get() + 1); v.unwrap(); 3 },
+                };
+                got[which] += 1;
+                assert_eq!(bodies.get(), round);
+            }
+            let left: usize = receivers.iter().map(Receiver::len).sum();
+            assert_eq!(left, 4 * ROUNDS - ROUNDS, "a message was lost or taken twice");
+            assert_eq!(got.iter().sum::<usize>(), ROUNDS);
+        });
+    });
+}
+
+#[test]
+fn selecting_receivers_on_all_workers_get_each_message_once() {
+    const MESSAGES: usize = 10_000;
+    within(HUNG, || {
+        runtime(4).run(|| {
+            let (senders, receivers): (Vec<_>, Vec<_>) =
+                (0..4).map(|channel| if channel < 2 { bounded(0) } else { bounded(2) }).unzip();
+            let receivers: Arc<Vec<Receiver<usize>>> = Arc::new(receivers);
+            let consumers: Vec<JoinHandle<Vec<usize>>> = (0..4)
+                .map(|_| {
+                    let receivers = receivers.clone();
+                    go!(move || {
+                        let mut got = Vec::new();
+                        let mut open = [true; 4];
+                        loop {
+                            select! {
+                                v = receivers[0].recv(), if open[0] => match v { Ok(v) => got.push(v), Err(_) => open[0] = false },
+                                v = receivers[1].recv(), if open[1] => match v { Ok(v) => got.push(v), Err(_) => open[1] = false },
+                                v = receivers[2].recv(), if open[2] => match v { Ok(v) => got.push(v), Err(_) => open[2] = false },
+                                v = receivers[3].recv(), if open[3] => match v { Ok(v) => got.push(v), Err(_) => open[3] = false },
+                                else => break,
+                            }
+                        }
+                        got
+                    })
+                })
+                .collect();
+            let producers: Vec<_> = senders
+                .into_iter()
+                .enumerate()
+                .map(|(channel, sender)| {
+                    go!(move || {
+                        for n in (channel..MESSAGES).step_by(4) {
+                            sender.send(n).unwrap();
+                        }
+                    })
+                })
+                .collect();
+            producers.into_iter().for_each(|producer| producer.join().unwrap());
+            let mut all: Vec<_> =
+                consumers.into_iter().flat_map(|consumer| consumer.join().unwrap()).collect();
+            all.sort_unstable();
+            assert_eq!(all, (0..MESSAGES).collect::<Vec<_>>());
+        });
+    });
+}
+
+#[test]
+fn selecting_senders_and_selecting_receivers_meet() {
+    const ROUNDS: usize = 2_000;
+    within(HUNG, || {
+        runtime(4).run(|| {
+            let (a, from_a) = bounded::<usize>(0);
+            let (b, from_b) = bounded::<usize>(0);
+            let sending = go!(move || {
+                let mut sent = [0, 0];
+                for n in 0..ROUNDS {
+                    select! {
+                        r = a.send(n) => { r.unwrap(); sent[0] += 1 },
+                        r = b.send(n) => { r.unwrap(); sent[1] += 1 },
+                    }
+                }
+                sent
+            });
+            let receiving = go!(move || {
+                let (mut got, mut values) = ([0, 0], Vec::new());
+                for _ in 0..ROUNDS {
+                    select! {
+                        v = from_a.recv() => { values.push(v.unwrap()); got[0] += 1 },
+                        v = from_b.recv() => { values.push(v.unwrap()); got[1] += 1 },
+                    }
+                }
+                (got, values)
+            });
+            let sent = sending.join().unwrap();
+            let (got, values) = receiving.join().unwrap();
+            assert_eq!(sent, got);
+            assert_eq!(values, (0..ROUNDS).collect::<Vec<_>>());
+        });
+    });
+}
+
+#[test]
+fn each_of_four_ready_arms_is_chosen_about_equally_often() {
+    const ROUNDS: u32 = 10_000;
+    within(HUNG, || {
+        runtime(1).run(|| {
+            let channels: Vec<(Sender<()>, Receiver<()>)> = (0..4).map(|_| bounded(1)).collect();
+            let mut chosen = [0u32; 4];
+            for _ in 0..ROUNDS {
+                channels.iter().for_each(|(sender, _)| _ = sender.try_send(()));
+                let which = select! {
+                    _ = channels[0].1.recv() => 0,
+                    _ = channels[1].1.recv() => 1,
+                    _ = channels[2].1.recv() => 2,
+                    _ = channels[3].1.recv() => 3,
+                };
+                chosen[which] += 1;
+            }
+            let share = |n: &u32| (ROUNDS * 15 / 100..=ROUNDS * 35 / 100).contains(n);
+            assert!(chosen.iter().all(share), "of {ROUNDS}: {chosen:?}");
+        });
+    });
+}
+
+#[test]
+fn biased_always_takes_the_first_that_is_ready() {
+    within(HUNG, || {
+        runtime(1).run(|| {
+            let channels: Vec<(Sender<()>, Receiver<()>)> = (0..3).map(|_| bounded(1)).collect();
+            for round in 0..1_000 {
+                // The first is ready in every other round.
+                let ready = round % 2;
+                channels[ready..].iter().for_each(|(sender, _)| _ = sender.try_send(()));
+                let which = select! {
+                    biased;
+                    _ = channels[0].1.recv() => 0,
+                    _ = channels[1].1.recv() => 1,
+                    _ = channels[2].1.recv() => 2,
+                };
+                assert_eq!(which, ready);
+                channels.iter().for_each(|(_, receiver)| _ = receiver.try_recv());
+            }
+        });
+    });
+}
+
+// What loses.
+
+/// Counts its drops.
+struct Counted(Arc<AtomicUsize>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn a_send_that_loses_gives_its_value_back() {
+    within(HUNG, || {
+        runtime(2).run(|| {
+            let (full, _keep) = bounded::<String>(0);
+            let (ready, receiver) = unbounded();
+            ready.send(1).unwrap();
+            let text = "mine".to_string();
+            let back = select! {
+                r = full.send(text) => { r.unwrap(); unreachable!("nobody receives") },
+                v = receiver.recv() => { assert_eq!(v, Ok(1)); text },
+            };
+            assert_eq!(back, "mine");
+        });
+    });
+}
+
+#[test]
+fn a_send_that_loses_after_waiting_gives_its_value_back() {
+    with_runtimes(|runtime| {
+        let drops = Arc::new(AtomicUsize::new(0));
+        let value = Counted(drops.clone());
+        runtime.run(|| {
+            let (full, keep) = bounded::<Counted>(0);
+            let (sender, receiver) = unbounded();
+            let later = go!(move || {
+                sleep(WHILE);
+                sender.send(()).unwrap();
+            });
+            let value = select! {
+                r = full.send(value) => { let _ = r; unreachable!("nobody receives") },
+                _ = receiver.recv() => value,
+            };
+            assert!(keep.try_recv().is_err(), "the value was also sent");
+            assert_eq!(drops.load(Ordering::SeqCst), 0);
+            drop(value);
+            later.join().unwrap();
+        });
+        assert_eq!(drops.load(Ordering::SeqCst), 1);
+    });
+}
+
+#[test]
+fn a_receive_that_loses_takes_nothing() {
+    with_runtimes(|runtime| {
+        runtime.run(|| {
+            let (a, from_a) = unbounded();
+            let (b, from_b) = unbounded();
+            for n in 0..1_000 {
+                a.send(n).unwrap();
+                b.send(n).unwrap();
+                // Whichever is taken, the other's is still there.
+                select! {
+                    v = from_a.recv() => { assert_eq!(v, Ok(n)); assert_eq!(from_b.recv(), Ok(n)) },
+                    v = from_b.recv() => { assert_eq!(v, Ok(n)); assert_eq!(from_a.recv(), Ok(n)) },
+                }
+                assert!(from_a.is_empty() && from_b.is_empty());
+            }
+        });
+    });
+}
+
+#[test]
+fn a_wait_that_loses_takes_no_permit() {
+    within(HUNG, || {
+        runtime(4).run(|| {
+            let permits = Arc::new(Semaphore::new(0));
+            let (sender, receiver) = unbounded::<()>();
+            let taken = Arc::new(AtomicUsize::new(0));
+            let selecting: Vec<_> = (0..8)
+                .map(|_| {
+                    let (permits, receiver, taken) =
+                        (permits.clone(), receiver.clone(), taken.clone());
+                    go!(move || {
+                        for _ in 0..500 {
+                            select! {
+                                _ = permits.wait() => { taken.fetch_add(1, Ordering::SeqCst); },
+                                _ = receiver.recv() => {},
+                            }
+                        }
+                    })
+                })
+                .collect();
+            for n in 0..4_000 {
+                if n % 2 == 0 { permits.post() } else { sender.send(()).unwrap() }
+            }
+            selecting.into_iter().for_each(|s| s.join().unwrap());
+            assert_eq!(taken.load(Ordering::SeqCst) + permits.get_value(), 2_000);
+            assert_eq!(permits.get_value() + receiver.len(), 0);
+        });
+    });
+}
+
+#[test]
+fn a_cancelled_select_leaves_nobody_behind() {
+    with_runtimes(|runtime| {
+        let (full, receiver_of_full) = bounded::<u32>(0);
+        let (sender, receiver) = bounded::<u32>(0);
+        let permits = Arc::new(Semaphore::new(0));
+        let flag = Arc::new(SyncFlag::new());
+        let (entered, enters) = (Arc::new(AtomicBool::new(false)), receiver.clone());
+        let selecting = {
+            let (permits, flag, entered) = (permits.clone(), flag.clone(), entered.clone());
+            runtime.spawn(move || {
+                entered.store(true, Ordering::SeqCst);
+                select! {
+                    _ = full.send(1) => {},
+                    _ = enters.recv() => {},
+                    _ = permits.wait() => {},
+                    _ = flag.wait() => {},
+                    _ = sleep(LONG) => {},
+                }
+            })
+        };
+        eventually("it selects", || entered.load(Ordering::SeqCst));
+        settle();
+        selecting.cancel();
+        assert!(selecting.join().unwrap_err().is::<Cancelled>());
+        // Nobody is there to receive, to send, to take a permit.
+        assert!(matches!(sender.try_send(2), Err(TrySendError::Full(2))));
+        assert!(receiver_of_full.try_recv().is_err());
+        permits.post();
+        assert_eq!(permits.get_value(), 1);
+        drop(receiver);
+    });
+}
+
+#[test]
+fn a_cancel_that_meets_a_message_loses_nothing() {
+    within(HUNG, || {
+        runtime(2).run(|| {
+            for round in 0..1_000 {
+                let (sender, receiver) = bounded::<usize>(1);
+                let (_idle, other) = unbounded::<usize>();
+                let selecting = {
+                    let receiver = receiver.clone();
+                    go!(move || select! {
+                        v = receiver.recv() => v.ok(),
+                        v = other.recv() => v.ok(),
+                    })
+                };
+                if round % 2 == 0 {
+                    coroutine::yield_now();
+                }
+                let sending = go!(move || sender.send(round).unwrap());
+                selecting.cancel();
+                sending.join().unwrap();
+                let got = match selecting.join() {
+                    Ok(got) => got,
+                    Err(payload) => {
+                        assert!(payload.is::<Cancelled>());
+                        receiver.try_recv().ok()
+                    }
+                };
+                assert_eq!(got, Some(round), "the message vanished");
+            }
+        });
+    });
+}
+
+#[test]
+fn a_cancel_while_the_losing_children_end_loses_nothing() {
+    within(HUNG, || {
+        let runtime = runtime(1);
+        let (sender, receiver) = unbounded();
+        let (started, ending) = (Arc::new(SyncFlag::new()), Arc::new(SyncFlag::new()));
+        let go_on = Arc::new(SyncFlag::new());
+        let selecting = {
+            let (started, ending, go_on) = (started.clone(), ending.clone(), go_on.clone());
+            runtime.spawn(move || {
+                let child = || {
+                    mco::defer! {
+                        ending.fire();
+                        go_on.wait();
+                    }
+                    started.fire();
+                    coroutine::park();
+                };
+                select! {
+                    v = receiver.recv() => v.ok(),
+                    _ = child() => None,
+                }
+            })
+        };
+        started.wait();
+        sender.send(7).unwrap();
+        // The message is taken, and the child is on its way out.
+        ending.wait();
+        selecting.cancel();
+        go_on.fire();
+        assert_eq!(selecting.join().unwrap(), Some(7), "the message vanished");
+    });
+}
+
+// Closed channels.
+
+#[test]
+fn an_arm_on_a_closed_channel_is_ready() {
+    with_runtimes(|runtime| {
+        runtime.run(|| {
+            let (sender, receiver) = unbounded::<u32>();
+            drop(sender);
+            let (_idle, other) = unbounded::<u32>();
+            let closed = select! {
+                v = receiver.recv() => v,
+                v = other.recv() => v,
+            };
+            assert_eq!(closed, Err(RecvError));
+            let (sender, receiver) = bounded::<u32>(0);
+            drop(receiver);
+            let unsent = select! {
+                r = sender.send(5) => r,
+                _ = other.recv() => Ok(()),
+            };
+            assert_eq!(unsent, Err(SendError(5)));
+        });
+    });
+}
+
+#[test]
+fn a_channel_that_closes_ends_the_wait() {
+    with_runtimes(|runtime| {
+        let (sender, receiver) = bounded::<u32>(0);
+        let (to_close, from_closed) = unbounded::<u32>();
+        let waiting = runtime.spawn(move || {
+            select! {
+                v = from_closed.recv() => v.is_err(),
+                _ = sender.send(1) => false,
+            }
+        });
+        runtime.run(settle);
+        drop(to_close);
+        assert!(waiting.join().unwrap());
+        drop(receiver);
+    });
+}
+
+// Patterns and guards.
+
+#[test]
+fn arms_on_the_same_operation_share_it() {
+    with_runtimes(|runtime| {
+        runtime.run(|| {
+            let (sender, receiver) = unbounded::<Result<u32, String>>();
+            sender.send(Ok(1)).unwrap();
+            sender.send(Err("x".to_string())).unwrap();
+            sender.send(Ok(2)).unwrap();
+            drop(sender);
+            let mut seen = Vec::new();
+            loop {
+                select! {
+                    Ok(Ok(n)) = receiver.recv() => seen.push(format!("ok {n}")),
+                    Ok(Err(text)) = receiver.recv() => seen.push(format!("err {text}")),
+                    Err(_) = receiver.recv() => break,
+                }
+            }
+            assert_eq!(seen, ["ok 1", "err x", "ok 2"]);
+        });
+    });
+}
+
+#[test]
+fn a_pattern_that_refuses_disables_its_arm() {
+    with_runtimes(|runtime| {
+        runtime.run(|| {
+            let (a, from_a) = unbounded::<u32>();
+            let (b, from_b) = unbounded::<u32>();
+            a.send(1).unwrap();
+            let selecting = go!(move || select! {
+                Ok(9) = from_a.recv() => "nine",
+                Ok(_) = from_b.recv() => "other",
+            });
+            settle();
+            // Disabled by the 1, it does not take the 9.
+            a.send(9).unwrap();
+            settle();
+            b.send(0).unwrap();
+            assert_eq!(selecting.join().unwrap(), "other");
+        });
+    });
+}
+
+#[test]
+fn when_all_have_refused_else_runs() {
+    with_runtimes(|runtime| {
+        runtime.run(|| {
+            let (sender, receiver) = unbounded::<u32>();
+            sender.send(1).unwrap();
+            let n = select! { Ok(9) = receiver.recv() => 9, else => 0 };
+            assert_eq!(n, 0);
+        });
+    });
+}
+
+#[test]
+fn without_else_it_panics_and_says_why() {
+    within(HUNG, || {
+        let payload = runtime(1)
+            .spawn(|| {
+                let (sender, receiver) = unbounded::<u32>();
+                sender.send(1).unwrap();
+                select! { Ok(9) = receiver.recv() => () }
+            })
+            .join()
+            .unwrap_err();
+        let text = payload.downcast_ref::<String>().map_or_else(
+            || (*payload.downcast_ref::<&str>().expect("a message")).to_owned(),
+            String::clone,
+        );
+        assert!(text.contains("no arm of this `select!` is left"), "{text}");
+        assert!(text.contains("`else`"), "{text}");
+    });
+}
+
+#[test]
+fn a_guard_keeps_its_arm_out() {
+    with_runtimes(|runtime| {
+        runtime.run(|| {
+            let (sender, receiver) = unbounded::<u32>();
+            sender.send(1).unwrap();
+            for on in [false, true] {
+                let got = select! {
+                    v = receiver.recv(), if on => v.ok(),
+                    default => None,
+                };
+                assert_eq!(got.is_some(), on);
+            }
+        });
+    });
+}
+
+#[test]
+fn default_runs_if_nothing_is_ready() {
+    with_runtimes(|runtime| {
+        runtime.run(|| {
+            let (sender, receiver) = bounded::<u32>(1);
+            let read = || select! { v = receiver.recv() => v.ok(), default => None };
+            assert_eq!(read(), None);
+            sender.send(1).unwrap();
+            assert_eq!(read(), Some(1));
+            let write = |n| select! { r = sender.send(n) => r.is_ok(), default => false };
+            assert!(write(2));
+            assert!(!write(3));
+        });
+    });
+}
+
+// Bodies.
+
+fn returns(receiver: &Receiver<u32>) -> Result<u32, RecvError> {
+    let n = select! {
+        v = receiver.recv() => v?,
+        _ = sleep(LONG) => return Ok(0),
+    };
+    Ok(n + 1)
+}
+
+#[test]
+fn question_mark_and_return_leave_the_caller() {
+    with_runtimes(|runtime| {
+        runtime.run(|| {
+            let (sender, receiver) = unbounded();
+            sender.send(1).unwrap();
+            assert_eq!(returns(&receiver), Ok(2));
+            drop(sender);
+            assert_eq!(returns(&receiver), Err(RecvError));
+        });
+    });
+}
+
+#[test]
+fn break_and_continue_are_of_the_callers_loop() {
+    with_runtimes(|runtime| {
+        runtime.run(|| {
+            let (sender, receiver) = unbounded();
+            (0..10).for_each(|n| sender.send(n).unwrap());
+            let mut odd = Vec::new();
+            'outer: loop {
+                for _ in 0..100 {
+                    select! {
+                        Ok(n) = receiver.recv() => {
+                            if n % 2 == 0 { continue }
+                            if n > 7 { break 'outer }
+                            odd.push(n);
+                        },
+                        else => unreachable!("there are ten"),
+                    }
+                }
+            }
+            assert_eq!(odd, [1, 3, 5, 7]);
+        });
+    });
+}
+
+#[test]
+fn bodies_may_use_what_the_operations_borrow() {
+    with_runtimes(|runtime| {
+        runtime.run(|| {
+            let (sender, receiver) = unbounded();
+            sender.send(1).unwrap();
+            let mut kept = None;
+            select! {
+                v = receiver.recv() => { assert_eq!(v, Ok(1)); kept = Some(receiver) },
+                _ = sleep(LONG) => drop(sender),
+            }
+            assert!(kept.is_some());
+        });
+    });
+}
+
+// Each kind of operation.
+
+#[test]
+fn the_end_of_a_coroutine() {
+    with_runtimes(|runtime| {
+        runtime.run(|| {
+            let (_idle, other) = unbounded::<u32>();
+            let quick = go!(|| 7);
+            let got = select! {
+                r = quick.join() => r.unwrap(),
+                v = other.recv() => v.unwrap(),
+            };
+            assert_eq!(got, 7);
+            let fails = go!(|| panic!("on purpose"));
+            let failed = select! { r = fails.join() => r.is_err(), _ = other.recv() => false };
+            assert!(failed);
+        });
+    });
+}
+
+#[test]
+fn a_handle_that_loses_can_be_joined_later() {
+    with_runtimes(|runtime| {
+        runtime.run(|| {
+            let (sender, receiver) = unbounded::<()>();
+            let slow = go!(move || {
+                sender.send(()).unwrap();
+                sleep(WHILE);
+                5
+            });
+            let mut rounds = 0;
+            let result = loop {
+                select! {
+                    r = slow.join() => break r.unwrap(),
+                    Ok(()) = receiver.recv() => rounds += 1,
+                }
+            };
+            assert_eq!((result, rounds), (5, 1));
+        });
+    });
+}
+
+#[test]
+fn a_handle_that_won_cannot_be_joined_again() {
+    within(HUNG, || {
+        let outcome = runtime(1).spawn(|| {
+            let handle = go!(|| 1);
+            select! { r = handle.join() => r.unwrap() };
+            handle.join().unwrap()
+        });
+        assert!(outcome.join().is_err());
+    });
+}
+
+#[test]
+fn the_end_of_a_scoped_coroutine() {
+    with_runtimes(|runtime| {
+        runtime.run(|| {
+            let text = String::from("borrowed");
+            coroutine::scope(|s| {
+                let handle = s.spawn(|| text.len());
+                let n = select! { r = handle.join() => r.unwrap(), _ = sleep(LONG) => 0 };
+                assert_eq!(n, 8);
+            });
+        });
+    });
+}
+
+#[test]
+fn time_that_passes() {
+    with_runtimes(|runtime| {
+        runtime.run(|| {
+            let (_idle, other) = unbounded::<u32>();
+            let start = Instant::now();
+            let slept = select! {
+                _ = sleep(WHILE) => true,
+                _ = other.recv() => false,
+            };
+            assert!(slept);
+            assert!(start.elapsed() >= WHILE, "after {:?}", start.elapsed());
+        });
+    });
+}
+
+#[test]
+fn the_nearest_of_several_sleeps_wins() {
+    with_runtimes(|runtime| {
+        runtime.run(|| {
+            let which = select! {
+                _ = sleep(LONG) => "long",
+                _ = coroutine::sleep(WHILE) => "short",
+            };
+            assert_eq!(which, "short");
+        });
+    });
+}
+
+#[test]
+fn a_connection_that_comes() {
+    with_runtimes(|runtime| {
+        runtime.run(|| {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let addr = listener.local_addr().unwrap();
+            let client = go!(move || {
+                sleep(WHILE);
+                TcpStream::connect(addr).unwrap()
+            });
+            let (stream, peer) = select! {
+                accepted = listener.accept() => accepted.unwrap(),
+                _ = sleep(LONG) => unreachable!("nobody has come"),
+            };
+            let client = client.join().unwrap();
+            assert_eq!(peer, client.local_addr().unwrap());
+            assert_eq!(stream.peer_addr().unwrap(), peer);
+        });
+    });
+}
+
+#[test]
+fn an_accept_that_loses_loses_no_connection() {
+    with_runtimes(|runtime| {
+        runtime.run(|| {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let addr = listener.local_addr().unwrap();
+            let (sender, receiver) = unbounded();
+            let (mut accepted, mut messages) = (0, 0);
+            let clients = go!(move || {
+                let connect = |_| {
+                    sender.send(()).unwrap();
+                    TcpStream::connect(addr).unwrap()
+                };
+                (0..50).map(connect).collect::<Vec<_>>()
+            });
+            while accepted < 50 || messages < 50 {
+                select! {
+                    c = listener.accept(), if accepted < 50 => { c.unwrap(); accepted += 1 },
+                    m = receiver.recv(), if messages < 50 => { m.unwrap(); messages += 1 },
+                }
+            }
+            assert_eq!(clients.join().unwrap().len(), 50);
+        });
+    });
+}
+
+#[test]
+fn a_permit_a_flag_and_a_group() {
+    with_runtimes(|runtime| {
+        runtime.run(|| {
+            let permits = Arc::new(Semaphore::new(0));
+            let flag = Arc::new(SyncFlag::new());
+            let group = WaitGroup::new();
+            let member = group.clone();
+            let (posts, fires) = (permits.clone(), flag.clone());
+            let waits = || {
+                select! {
+                    _ = permits.wait() => "permit",
+                    _ = flag.wait() => "flag",
+                }
+            };
+            go!(move || posts.post());
+            assert_eq!(waits(), "permit");
+            go!(move || fires.fire());
+            assert_eq!(waits(), "flag");
+            go!(move || drop(member));
+            let done = select! { _ = group.wait() => true, _ = sleep(LONG) => false };
+            assert!(done);
+        });
+    });
+}
+
+#[test]
+fn any_other_expression_runs_in_a_child() {
+    with_runtimes(|runtime| {
+        runtime.run(|| {
+            let text = String::from("borrowed");
+            let (_idle, other) = unbounded::<usize>();
+            let slow = |n: usize| {
+                sleep(WHILE);
+                n + text.len()
+            };
+            let got = select! {
+                n = slow(1) => n,
+                v = other.recv() => v.unwrap(),
+            };
+            assert_eq!(got, 9);
+        });
+    });
+}
+
+#[test]
+fn a_child_that_loses_is_cancelled_and_gone() {
+    with_runtimes(|runtime| {
+        runtime.run(|| {
+            let drops = Arc::new(AtomicUsize::new(0));
+            let (started, drop_count) = (AtomicBool::new(false), drops.clone());
+            let (sender, receiver) = unbounded();
+            let child = || {
+                let _guard = Counted(drop_count.clone());
+                started.store(true, Ordering::SeqCst);
+                sender.send(()).unwrap();
+                sleep(LONG);
+            };
+            select! {
+                _ = child() => unreachable!("it sleeps"),
+                _ = receiver.recv() => {},
+            }
+            assert!(started.load(Ordering::SeqCst));
+            assert_eq!(drops.load(Ordering::SeqCst), 1, "the child is still there");
+        });
+    });
+}
+
+#[test]
+fn the_panic_of_a_child_passes_through() {
+    with_runtimes(|runtime| {
+        let payload = runtime.run(|| {
+            panic::catch_unwind(AssertUnwindSafe(|| {
+                select! {
+                    _ = { panic!("on purpose") } => {},
+                    _ = sleep(LONG) => {},
+                }
+            }))
+            .unwrap_err()
+        });
+        assert_eq!(*payload.downcast::<&str>().unwrap(), "on purpose");
+    });
+}
+
+#[test]
+fn a_cancel_takes_the_children_with_it() {
+    with_runtimes(|runtime| {
+        let drops = Arc::new(AtomicUsize::new(0));
+        let started = Arc::new(AtomicBool::new(false));
+        let (drop_count, starts) = (drops.clone(), started.clone());
+        let selecting = runtime.spawn(move || {
+            let child = || {
+                let _guard = Counted(drop_count.clone());
+                starts.store(true, Ordering::SeqCst);
+                coroutine::park();
+            };
+            select! { _ = child() => {}, _ = sleep(LONG) => {} }
+        });
+        eventually("the child has started", || started.load(Ordering::SeqCst));
+        selecting.cancel();
+        assert!(selecting.join().unwrap_err().is::<Cancelled>());
+        assert_eq!(drops.load(Ordering::SeqCst), 1);
+    });
+}
+
+// Who selects.
+
+#[test]
+fn a_thread_may_select() {
+    within(HUNG, || {
+        let (sender, receiver) = unbounded();
+        let (_idle, other) = bounded::<u32>(0);
+        let selecting = thread::spawn(move || {
+            select! {
+                v = receiver.recv() => v.unwrap(),
+                v = other.recv() => v.unwrap(),
+            }
+        });
+        thread::sleep(WHILE);
+        sender.send(3).unwrap();
+        assert_eq!(selecting.join().unwrap(), 3);
+        let start = Instant::now();
+        let (_idle, never) = unbounded::<u32>();
+        select! { _ = never.recv() => unreachable!(), _ = sleep(WHILE) => {} }
+        assert!(start.elapsed() >= WHILE);
+    });
+}
+
+#[test]
+fn a_thread_may_accept_in_a_select() {
+    within(HUNG, || {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = listener.local_addr().unwrap();
+        let (_idle, never) = unbounded::<u32>();
+        let client = thread::spawn(move || {
+            thread::sleep(WHILE);
+            std::net::TcpStream::connect(addr).unwrap()
+        });
+        select! {
+            c = listener.accept() => drop(c.unwrap()),
+            _ = never.recv() => unreachable!("nobody sends"),
+        }
+        client.join().unwrap();
+    });
+}
+
+#[test]
+fn threads_and_coroutines_select_on_the_same_channels() {
+    const MESSAGES: usize = 4_000;
+    within(HUNG, || {
+        let runtime = runtime(2);
+        let (senders, receivers): (Vec<_>, Vec<_>) = (0..2).map(|_| bounded::<usize>(1)).unzip();
+        let receivers = Arc::new(receivers);
+        let take = move |receivers: Arc<Vec<Receiver<usize>>>| {
+            let mut got = HashSet::new();
+            let mut open = [true, true];
+            loop {
+                select! {
+                    v = receivers[0].recv(), if open[0] => match v { Ok(v) => _ = got.insert(v), Err(_) => open[0] = false },
+                    v = receivers[1].recv(), if open[1] => match v { Ok(v) => _ = got.insert(v), Err(_) => open[1] = false },
+                    else => return got,
+                }
+            }
+        };
+        let in_threads: Vec<_> = (0..2)
+            .map(|_| {
+                let receivers = receivers.clone();
+                thread::spawn(move || take(receivers))
+            })
+            .collect();
+        let in_coroutines: Vec<_> = (0..2)
+            .map(|_| {
+                let receivers = receivers.clone();
+                runtime.spawn(move || take(receivers))
+            })
+            .collect();
+        let mut turn = senders.into_iter().enumerate().map(|(channel, sender)| {
+            runtime.spawn(move || {
+                (channel..MESSAGES).step_by(2).for_each(|n| sender.send(n).unwrap());
+            })
+        });
+        let sending: Vec<_> = turn.by_ref().collect();
+        sending.into_iter().for_each(|s| s.join().unwrap());
+        let mut all = HashSet::new();
+        let mut count = 0;
+        for got in in_threads.into_iter().map(|t| t.join().unwrap()) {
+            count += got.len();
+            all.extend(got);
+        }
+        for got in in_coroutines.into_iter().map(|c| c.join().unwrap()) {
+            count += got.len();
+            all.extend(got);
+        }
+        assert_eq!((count, all.len()), (MESSAGES, MESSAGES));
+    });
+}
+
+/// A select over 64 channels, by a macro that writes the arms.
+macro_rules! select_of {
+    ($receivers:ident; $($n:literal)*) => {
+        select! { $( v = $receivers[$n].recv() => ($n, v.unwrap()), )* }
+    };
+}
+
+#[test]
+fn sixty_four_arms() {
+    within(HUNG, || {
+        runtime(2).run(|| {
+            let (senders, receivers): (Vec<_>, Vec<_>) = (0..64).map(|_| unbounded()).unzip();
+            let selecting = go!(move || {
+                let mut got = Vec::new();
+                for _ in 0..64 {
+                    let (n, v): (usize, usize) = select_of!(receivers;
+                        0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28
+                        29 30 31 32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50 51 52 53
+                        54 55 56 57 58 59 60 61 62 63);
+                    assert_eq!(n, v);
+                    got.push(n);
+                }
+                got
+            });
+            for (n, sender) in senders.iter().enumerate().rev() {
+                sender.send(n).unwrap();
+            }
+            let mut got = selecting.join().unwrap();
+            got.sort_unstable();
+            assert_eq!(got, (0..64).collect::<Vec<_>>());
+            drop(senders);
+        });
+    });
+}

@@ -1,0 +1,7 @@
+use mco::join;
+
+async fn work() {}
+
+fn main() {
+    join!(work().await, 2);
+}

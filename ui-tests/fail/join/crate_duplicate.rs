@@ -1,0 +1,5 @@
+use mco::join;
+
+fn main() {
+    join!(crate = mco, crate = mco, 1);
+}

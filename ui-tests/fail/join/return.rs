@@ -1,0 +1,5 @@
+use mco::join;
+
+fn main() {
+    join!(return, 2);
+}

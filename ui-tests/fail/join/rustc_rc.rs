@@ -1,0 +1,6 @@
+use mco::join;
+
+fn main() {
+    let number = std::rc::Rc::new(5);
+    join!(*number, 2);
+}

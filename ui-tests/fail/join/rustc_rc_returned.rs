@@ -1,0 +1,5 @@
+use mco::join;
+
+fn main() {
+    join!(std::rc::Rc::new(5), 2);
+}

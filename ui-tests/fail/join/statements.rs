@@ -1,0 +1,8 @@
+use mco::join;
+
+fn main() {
+    join! {
+        let one = 1;
+        one
+    };
+}

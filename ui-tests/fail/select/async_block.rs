@@ -1,0 +1,7 @@
+use mco::select;
+
+fn main() {
+    select! {
+        value = async { 5 } => drop(value),
+    }
+}

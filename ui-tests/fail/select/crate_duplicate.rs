@@ -1,0 +1,9 @@
+use mco::select;
+
+fn main() {
+    select! {
+        crate = mco;
+        crate = mco;
+        _ = { 5 } => {}
+    }
+}

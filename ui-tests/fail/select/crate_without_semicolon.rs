@@ -1,0 +1,8 @@
+use mco::select;
+
+fn main() {
+    select! {
+        crate = mco
+        _ = { 5 } => {}
+    }
+}

@@ -1,0 +1,5 @@
+use mco::select;
+
+fn main() {
+    select! {}
+}

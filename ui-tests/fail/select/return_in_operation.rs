@@ -1,0 +1,7 @@
+use mco::select;
+
+fn main() {
+    select! {
+        _ = return => {}
+    }
+}

@@ -1,0 +1,9 @@
+use mco::select;
+
+fn main() {
+    loop {
+        select! {
+            _ = { break } => {}
+        }
+    }
+}

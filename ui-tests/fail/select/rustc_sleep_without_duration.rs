@@ -1,0 +1,7 @@
+use mco::select;
+
+fn main() {
+    select! {
+        _ = mco::coroutine::sleep(5) => {}
+    }
+}

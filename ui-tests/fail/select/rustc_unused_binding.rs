@@ -1,0 +1,10 @@
+#![deny(warnings)]
+
+use mco::{chan, select};
+
+fn main() {
+    let (_sender, receiver) = chan!(u32, 1);
+    select! {
+        value = receiver.recv() => {}
+    }
+}

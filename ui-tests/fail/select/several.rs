@@ -1,0 +1,14 @@
+use mco::{chan, select};
+
+fn main() {
+    let (_sender, receiver) = chan!(u32, 1);
+    select! {
+        Ok(ref value) = receiver.recv() => drop(*value),
+        let value = receiver.recv() => {}
+        value if true = receiver.recv() => drop(value),
+        value = receiver => drop(value),
+        biased;
+        default => {}
+        else => {}
+    }
+}

@@ -1,0 +1,9 @@
+use mco::{chan, select};
+
+fn main() {
+    let (_sender, receiver) = chan!(u32, 1);
+    select! {
+        default => {}
+        value = receiver.recv()
+    }
+}
