@@ -130,6 +130,28 @@ fn network_operations_are_cut_off() {
 }
 
 #[test]
+fn a_select_is_cut_off_and_has_taken_nothing() {
+    everywhere(|| {
+        let (sender, receiver) = bounded::<u32>(0);
+        let (_keeps, silent) = unbounded::<u32>();
+        assert_cut_off("select", || {
+            mco::select! {
+                v = receiver.recv() => v.is_ok(),
+                v = silent.recv() => v.is_ok(),
+            }
+        });
+        assert_cut_off("select of children", || {
+            mco::select! {
+                () = { coroutine::sleep(LONG) } => {}
+                () = { coroutine::sleep(LONG) } => {}
+            }
+        });
+        assert_cut_off("join!", || mco::join!(coroutine::sleep(LONG), receiver.recv()));
+        assert!(sender.try_send(1).is_err(), "somebody still waits to receive");
+    });
+}
+
+#[test]
 fn a_limit_of_the_operation_itself_keeps_its_meaning() {
     everywhere(|| {
         let (_sender, receiver) = unbounded::<u32>();

@@ -6,7 +6,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use mco::coroutine;
-use mco::private::select::{Mode, Operation, RecvArm, SelectRecv, run};
 use mco::runtime::Runtime;
 use mco::std::sync::channel::{RecvTimeoutError, unbounded};
 use mco::std::sync::{Mutex, Semaphore};
@@ -448,30 +447,55 @@ fn a_time_without_end_disturbs_nobody() {
     });
 }
 
-/// Lets one of two receive, and says which.
-fn select(
-    a: &impl for<'a> SelectRecv<Arm<'a> = RecvArm<'a, Time>>,
-    b: &impl for<'a> SelectRecv<Arm<'a> = RecvArm<'a, Time>>,
-) -> usize {
-    let mut a = std::pin::pin!(Operation::<_, fn() -> _, _>::native(a.recv_arm()));
-    let mut b = std::pin::pin!(Operation::<_, fn() -> _, _>::native(b.recv_arm()));
-    let mode = Mode { biased: false, default: false };
-    run(&mut [a.as_mut(), b.as_mut()], &[true; 2], mode)
-}
-
 #[test]
 fn they_are_arms_of_a_select() {
     everywhere(|| {
         let (late, early) = (Timer::new(HOUR), Timer::new(Duration::from_millis(1)));
-        assert_eq!(select(&late, &early), 1);
-        let ticker = Ticker::new(Duration::from_millis(1));
-        for _ in 0..10 {
-            assert_eq!(select(&ticker, &late), 0);
+        mco::select! {
+            _ = late.recv() => panic!("an hour has not passed"),
+            t = early.recv() => assert!(t.unwrap().before(&Time::now().add(SHORT))),
         }
-        // A stopped one is never ready.
-        early.stop();
-        assert_eq!(select(&early, &ticker), 1);
-        assert_eq!(select(&after(Duration::from_millis(1)), &late), 0);
+        let ticker = Ticker::new(Duration::from_millis(1));
+        let mut ticks = 0;
+        while ticks < 10 {
+            mco::select! {
+                _ = late.recv() => panic!("an hour has not passed"),
+                // A stopped one, or one that has been received, is never ready.
+                _ = early.recv() => panic!("it was received before"),
+                t = ticker.recv() => ticks += usize::from(t.is_ok()),
+            }
+        }
+        mco::select! {
+            _ = late.recv() => panic!("an hour has not passed"),
+            t = after(Duration::from_millis(1)).recv() => assert!(t.is_ok()),
+        }
+        // None of them is run in a coroutine of its own.
+        let result = timeout(SHORT, || {
+            mco::select! {
+                t = late.recv() => t.is_ok(),
+                t = early.recv() => t.is_ok(),
+            }
+        });
+        assert!(result.is_err());
+    });
+}
+
+#[test]
+fn an_arm_needs_no_coroutine() {
+    within(HUNG, || {
+        let runtime = runtime(1);
+        let spawned = runtime.run(|| {
+            let before = mco::runtime::metrics().spawned();
+            let (timer, ticker) = (Timer::new(HOUR), Ticker::new(Duration::from_millis(1)));
+            for _ in 0..3 {
+                mco::select! {
+                    _ = timer.recv() => panic!("an hour has not passed"),
+                    _ = ticker.recv() => {}
+                }
+            }
+            mco::runtime::metrics().spawned() - before
+        });
+        assert_eq!(spawned, 0);
     });
 }
 

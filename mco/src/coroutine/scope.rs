@@ -81,9 +81,8 @@ where
     value
 }
 
-/// As [`scope`], for what must not be unwound once `f` has returned: a cancel, or a deadline, only ends
-/// the children.
-/// Says whether there was one.
+/// As [`scope`], for what must not be unwound once `f` has returned: a cancel, or a deadline, only
+/// ends the children. Says whether there was one.
 #[track_caller]
 pub(crate) fn scope_to_the_end<'env, F, R>(wait: &Wait, f: F) -> (R, bool)
 where
