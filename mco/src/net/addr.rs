@@ -105,7 +105,7 @@ fn look_up(host: String, port: u16) -> io::Result<vec::IntoIter<SocketAddr>> {
         })
     };
     // Also a thread that is to go on at some time does not ask by itself.
-    if !coroutine::is_coroutine() && deadline::nearest().is_none() {
+    if !coroutine::is_coroutine() && !deadline::is_set() {
         return blocking();
     }
     let answer = Arc::new(Mutex::new(None));

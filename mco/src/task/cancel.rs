@@ -122,6 +122,7 @@ thread_local! {
 
 /// Gives access to what the calling coroutine or thread knows of its unwinding. `f` must not run code
 /// of the user's or suspend.
+#[inline]
 pub(super) fn with_unwinding<R>(f: impl FnOnce(&mut Unwinding) -> R) -> R {
     match current::running() {
         Some(running) => running.with_owned(|owned| f(&mut owned.unwinding)),
@@ -253,12 +254,12 @@ fn was_counted(running: Running) -> bool {
 }
 
 /// Why the caller is to be unwound, and may be.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Due {
     /// The coroutine is cancelled.
-    Cancel(Running),
-    /// A deadline has passed.
-    Deadline(Deadline),
+    Cancel,
+    /// The nearest deadline has passed.
+    Deadline,
 }
 
 impl Due {
@@ -266,12 +267,12 @@ impl Due {
     #[cold]
     pub(crate) fn unwind(self) -> ! {
         with_unwinding(|unwinding| unwinding.injected = true);
-        match self {
-            Due::Cancel(running) => {
+        match (self, current::running()) {
+            (Due::Cancel, Some(running)) => {
                 let coroutine = running.header().attributes.id;
                 panic::resume_unwind(Box::new(Cancelled { coroutine }))
             }
-            Due::Deadline(deadline) => panic::resume_unwind(deadline.payload()),
+            _ => panic::resume_unwind(deadline::payload()),
         }
     }
 }
@@ -296,7 +297,7 @@ pub(crate) fn check_here() {
 pub(crate) fn is_due_here() -> Option<Due> {
     match current::running() {
         Some(running) => is_due(running, None),
-        None => deadline::passed_in_thread().map(Due::Deadline),
+        None => deadline::has_passed_in_thread().then_some(Due::Deadline),
     }
 }
 
@@ -304,18 +305,24 @@ pub(crate) fn is_due_here() -> Option<Due> {
 #[inline]
 pub(crate) fn is_due(running: Running, resumed: Option<Resumed>) -> Option<Due> {
     // Relaxed: what led to the cancel becomes visible through the state, which `cancel` notifies.
-    let cancelled = running.header().cancelled.load(Ordering::Relaxed);
-    let deadline = running.with_owned(|owned| owned.unwinding.deadline);
-    if !cancelled && deadline.is_none() { None } else { is_one_due(running, cancelled, resumed) }
+    if running.header().cancelled.load(Ordering::Relaxed)
+        || running.with_owned(|owned| owned.unwinding.deadline.is_some())
+    {
+        is_one_due(running, resumed)
+    } else {
+        None
+    }
 }
 
 #[cold]
-fn is_one_due(running: Running, cancelled: bool, resumed: Option<Resumed>) -> Option<Due> {
-    let shielded = running.with_owned(|owned| owned.unwinding.shields > 0);
-    let due = if cancelled && !shielded {
-        Due::Cancel(running)
+fn is_one_due(running: Running, resumed: Option<Resumed>) -> Option<Due> {
+    let cancelled = running.header().cancelled.load(Ordering::Relaxed);
+    let due = if cancelled && running.with_owned(|owned| owned.unwinding.shields == 0) {
+        Due::Cancel
+    } else if deadline::has_passed() {
+        Due::Deadline
     } else {
-        Due::Deadline(deadline::passed()?)
+        return None;
     };
     may_be_unwound(running, resumed).then_some(due)
 }

@@ -44,12 +44,6 @@ impl Owner {
     }
 }
 
-impl Deadline {
-    pub(super) fn payload(self) -> Box<dyn Any + Send> {
-        Box::new(Passed { number: self.number, owner: Owner::current() })
-    }
-}
-
 impl Drop for Passed {
     /// As for `Cancelled`: from here on it can be unwound again.
     fn drop(&mut self) {
@@ -92,6 +86,12 @@ pub(crate) fn limited<R>(at: Moment, f: impl FnOnce() -> R) -> Option<R> {
     cancel::resume_unwind(payload)
 }
 
+/// Whether the calling coroutine or thread has a deadline.
+#[inline]
+pub(crate) fn is_set() -> bool {
+    cancel::with_unwinding(|unwinding| unwinding.deadline.is_some())
+}
+
 /// The nearest deadline of the calling coroutine or thread.
 #[inline]
 pub(crate) fn nearest() -> Option<Moment> {
@@ -103,17 +103,24 @@ pub(crate) fn ahead(now: Moment) -> Option<Moment> {
     nearest().filter(|at| *at > now)
 }
 
-/// The nearest one, if it has passed.
-pub(super) fn passed() -> Option<Deadline> {
-    let deadline = cancel::with_unwinding(|unwinding| unwinding.deadline)?;
-    (deadline.at <= Moment::now()).then_some(deadline)
+/// Whether the nearest one has passed.
+pub(super) fn has_passed() -> bool {
+    nearest().is_some_and(|at| at <= Moment::now())
 }
 
-/// The nearest one of a plain thread, if it has passed and the thread may be unwound: unlike a
+/// Whether the nearest one of a plain thread has passed and the thread may be unwound: unlike a
 /// coroutine, a thread knows whether it unwinds.
 #[inline]
-pub(super) fn passed_in_thread() -> Option<Deadline> {
-    let deadline = passed()?;
-    let injected = cancel::with_unwinding(|unwinding| unwinding.injected);
-    (!injected && !thread::panicking()).then_some(deadline)
+pub(super) fn has_passed_in_thread() -> bool {
+    is_set()
+        && has_passed()
+        && !cancel::with_unwinding(|unwinding| unwinding.injected)
+        && !thread::panicking()
+}
+
+/// What to unwind with when the nearest one has passed.
+pub(super) fn payload() -> Box<dyn Any + Send> {
+    let deadline = cancel::with_unwinding(|unwinding| unwinding.deadline);
+    let number = deadline.expect("it has passed").number;
+    Box::new(Passed { number, owner: Owner::current() })
 }

@@ -101,17 +101,21 @@ impl Wait {
     /// Waits, for an operation that must not be left half done: a cancel is one more wake, and so is
     /// a deadline of the caller's.
     pub(crate) fn park_uncancellable(&self) -> Parked {
-        let Some(nearest) = deadline::nearest() else { return self.park_until(None) };
-        let now = Moment::now();
-        if nearest > now {
-            return self.park_until(Some(nearest));
-        }
-        match cancel::is_due_here() {
+        if deadline::is_set() { self.park_limited() } else { self.park_until(None) }
+    }
+
+    /// As `park_uncancellable`, for a caller with a deadline.
+    #[cold]
+    fn park_limited(&self) -> Parked {
+        let nearest = deadline::ahead(Moment::now());
+        if nearest.is_none()
+            && let due @ Some(_) = cancel::is_due_here()
+        {
             // It has passed since the caller has looked.
-            due @ Some(_) => Parked { wake: Wake::Notified, due },
-            // It is put off. Whoever puts it off will wake.
-            None => self.park_until(None),
+            return Parked { wake: Wake::Notified, due };
         }
+        // One that has passed is put off, and whoever puts it off will wake.
+        self.park_until(nearest)
     }
 
     /// As `park_uncancellable`, without regard to deadlines of the caller's.
@@ -120,8 +124,12 @@ impl Wait {
     }
 
     /// Waits until woken, until the own deadline, or until `nearest`.
+    #[inline]
     fn park_until(&self, nearest: Option<Moment>) -> Parked {
-        let until = [self.deadline, nearest].into_iter().flatten().min();
+        let until = match (self.deadline, nearest) {
+            (Some(own), Some(nearest)) => Some(own.min(nearest)),
+            (own, nearest) => own.or(nearest),
+        };
         let (woken, due) = match current::running() {
             Some(running) => {
                 let (woken, resumed) = self.park_coroutine(running, until);
@@ -133,11 +141,12 @@ impl Wait {
             return Parked { wake: Wake::Notified, due };
         }
         // The own deadline comes first.
-        let due = due.filter(|due| matches!(due, Due::Cancel(_)));
+        let due = due.filter(|due| *due == Due::Cancel);
         Parked { wake: Wake::TimedOut, due }
     }
 
     /// Returns whether it has been woken, and not the deadline has passed.
+    #[inline]
     fn park_coroutine(
         &self,
         running: Running,
@@ -170,6 +179,7 @@ impl Wait {
     }
 
     /// Whether the caller is to unwind instead of waiting.
+    #[inline]
     pub(crate) fn before(&self) -> Parked {
         Parked { wake: Wake::Notified, due: cancel::is_due_here() }
     }
