@@ -15,6 +15,10 @@ trait Protocol: Send + Sync + 'static {
     fn park(&self) -> bool;
     fn begin(&self);
     fn notify(&self) -> bool;
+
+    fn notify_at_home(&self) -> bool {
+        self.notify()
+    }
 }
 
 impl Protocol for State {
@@ -29,6 +33,9 @@ impl Protocol for State {
     }
     fn notify(&self) -> bool {
         State::notify(self)
+    }
+    fn notify_at_home(&self) -> bool {
+        State::notify_at_home(self)
     }
 }
 
@@ -57,12 +64,16 @@ impl<P: Protocol> Task<P> {
     fn wake(&self, waker: usize) {
         self.ready[waker].store(true, Ordering::Relaxed);
         if self.state.notify() {
-            let mut queued = self.queued.lock().unwrap();
-            assert!(!*queued, "it is queued twice");
-            *queued = true;
-            drop(queued);
-            self.pushed.notify_one();
+            self.push();
         }
+    }
+
+    fn push(&self) {
+        let mut queued = self.queued.lock().unwrap();
+        assert!(!*queued, "it is queued twice");
+        *queued = true;
+        drop(queued);
+        self.pushed.notify_one();
     }
 
     fn is_ready(&self) -> bool {
@@ -70,8 +81,9 @@ impl<P: Protocol> Task<P> {
     }
 
     /// The home worker: takes the coroutine out of its queue and runs it, until it has seen all that
-    /// it waits for. `yields`: so many times it goes to the end of the queue first.
-    fn work(&self, mut yields: usize) {
+    /// it waits for. `yields`: so many times it goes to the end of the queue first. `wakes`: so many
+    /// times another coroutine of the worker wakes it when it is parked.
+    fn work(&self, mut yields: usize, mut wakes: usize) {
         loop {
             let mut queued = self.queued.lock().unwrap();
             while !*queued {
@@ -95,40 +107,51 @@ impl<P: Protocol> Task<P> {
                     break;
                 }
             }
+            if wakes > 0 {
+                wakes -= 1;
+                if self.state.notify_at_home() {
+                    self.push();
+                }
+            }
         }
     }
 }
 
 /// If a wake is lost, the worker waits for ever, which loom reports as a deadlock.
-fn model<P: Protocol>(wakers: usize, yields: usize) {
+fn model<P: Protocol>(wakers: usize, yields: usize, wakes: usize) {
     let task = Arc::new(Task::<P>::new(wakers));
     let wake = |waker| {
         let task = task.clone();
         thread::spawn(move || task.wake(waker))
     };
     let threads: Vec<_> = (0..wakers).map(wake).collect();
-    task.work(yields);
+    task.work(yields, wakes);
     threads.into_iter().for_each(|thread| thread.join().unwrap());
 }
 
 #[test]
 fn one_waker_is_seen() {
-    explore(4, || model::<State>(1, 0));
+    explore(4, || model::<State>(1, 0, 0));
 }
 
 #[test]
 fn two_wakers_are_seen_and_queue_once() {
-    explore(3, || model::<State>(2, 0));
+    explore(3, || model::<State>(2, 0, 0));
 }
 
 #[test]
 fn wakes_of_one_that_yields_are_seen() {
-    explore(3, || model::<State>(2, 1));
+    explore(3, || model::<State>(2, 1, 0));
+}
+
+#[test]
+fn wakes_from_home_and_from_elsewhere_are_seen_and_queue_once() {
+    explore(3, || model::<State>(2, 0, 2));
 }
 
 #[test]
 fn three_wakers_are_seen_and_queue_once() {
-    explore(2, || model::<State>(3, 0));
+    explore(2, || model::<State>(3, 0, 0));
 }
 
 /// With a `begin` that only stores: it may overwrite a notification without having seen what came
@@ -157,7 +180,7 @@ impl Protocol for Careless {
 #[test]
 fn a_begin_that_only_stores_loses_a_wake() {
     // In a process of its own: loom takes it along when it finds a deadlock.
-    let end = child::run(|| explore(3, || model::<Careless>(2, 0)));
+    let end = child::run(|| explore(3, || model::<Careless>(2, 0, 0)));
     assert!(!end.status.success(), "the model finds nothing");
     end.assert_says("deadlock");
 }

@@ -105,6 +105,7 @@ impl Fiber {
     }
 
     /// Runs the body until it suspends or returns.
+    #[inline(always)]
     pub(crate) fn resume(&mut self) {
         self.generator.resume();
     }
@@ -176,6 +177,7 @@ impl Suspender {
     /// # Safety
     ///
     /// The caller must be running on this very fiber, on no stack nested inside it.
+    #[inline(always)]
     pub(crate) unsafe fn suspend(self) {
         // SAFETY: the caller runs on the fiber, so its loop is alive, and with it the link and
         // the scope; no other reference to the scope is in use, since

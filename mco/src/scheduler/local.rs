@@ -17,7 +17,7 @@ use super::worker::{Seat, Worker};
 use crate::clock::Moment;
 use crate::fiber::Pool;
 use crate::reactor::Reactor;
-use crate::task::{Pause, TaskRef, cancel, current};
+use crate::task::{Home, Pause, TaskRef, cancel, current};
 use crate::wait::timers;
 
 /// Every so many turns the oldest fresh coroutine goes first, so that none waits for ever.
@@ -109,6 +109,7 @@ pub(super) fn next_id() -> u64 {
 }
 
 /// Lets the others run first. Outside a coroutine it is the thread that yields.
+#[inline(always)]
 pub(crate) fn yield_now() {
     match current::running() {
         None => {
@@ -130,6 +131,8 @@ impl Local {
         let Seat { fresh, reactor } = seat;
         let _ = worker.registrar.set(reactor.registrar().clone());
         reactor.enter();
+        let home: Arc<dyn Home> = worker.clone();
+        current::enter_home(&home);
         let _ = worker.delay.set(DelayMeter::of_this_thread());
         let pool_capacity = scheduler.settings.pool_capacity / scheduler.settings.workers;
         let local = Local {

@@ -4,11 +4,12 @@
 
 use std::cell::Cell;
 use std::panic::Location;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
 
 use super::header::{Header, Owned, Pause};
 use super::record::Reason;
-use super::{TaskRef, cancel};
+use super::{Home, TaskRef, cancel};
 use crate::fiber::{Suspender, overflow};
 
 /// How many operations of the runtime a coroutine may complete without blocking before it lets
@@ -20,8 +21,21 @@ thread_local! {
     /// changes its thread, so reading one costs an instruction, and the signal handler may do it.
     static RUNNING: Cell<Option<Running>> = const { Cell::new(None) };
     static BUDGET_LEFT: Cell<u32> = const { Cell::new(BUDGET) };
+    /// Where the home of this thread lies, if it is a worker's; to be compared only.
+    static HOME: Cell<*const ()> = const { Cell::new(ptr::null()) };
     /// See [`woke_elsewhere`].
     static WOKE_ELSEWHERE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Makes this the thread of `home`.
+pub(crate) fn enter_home(home: &Arc<dyn Home>) {
+    HOME.set(Arc::as_ptr(home).cast());
+}
+
+/// Whether this is the thread of `home`.
+#[inline]
+pub(super) fn is_home(home: &Arc<dyn Home>) -> bool {
+    HOME.get() == Arc::as_ptr(home).cast()
 }
 
 /// Notes that this thread has made a coroutine of another one go on.
@@ -77,6 +91,7 @@ impl Running {
 
     /// Switches away until the coroutine is notified; not at all if it has been. May return early,
     /// and takes no notice of a cancel but that it is notified of it.
+    #[inline(always)]
     pub(crate) fn park(
         self,
         reason: Reason,
@@ -91,7 +106,8 @@ impl Running {
 
     /// Whether to look out for what it waits for is better than to switch away.
     pub(crate) fn should_look_out(self) -> bool {
-        self.header().home.get().is_some_and(|home| home.should_look_out())
+        // That of others first, since it is the one that mostly says no.
+        WOKE_ELSEWHERE.get() && self.header().home.get().is_some_and(|h| h.should_look_out())
     }
 
     /// Looks whether it `has_happened`, as long as that is better than to switch away.
@@ -102,11 +118,13 @@ impl Running {
     }
 
     /// Lets the others run first.
+    #[inline(always)]
     pub(crate) fn step_aside(self) -> cancel::Resumed {
         self.switch(Pause::Yielded)
     }
 
     /// As `step_aside`. Unwinds, before or after, if the coroutine is cancelled or out of time.
+    #[inline(always)]
     pub(crate) fn yield_now(self) {
         cancel::check(self);
         let resumed = self.step_aside();
@@ -115,6 +133,7 @@ impl Running {
         }
     }
 
+    #[inline(always)]
     fn switch(self, pause: Pause) -> cancel::Resumed {
         cancel::suspending(self);
         self.with_owned(|owned| owned.pause = pause);
@@ -127,13 +146,20 @@ impl Running {
 
 /// Counts an operation that could block. To be called before it, so that nothing is lost if the
 /// coroutine is cancelled here.
-#[inline]
+#[inline(always)]
 pub(crate) fn spend_budget() {
+    #[cold]
+    fn step_aside() {
+        if let Some(running) = running() {
+            running.yield_now();
+        }
+    }
+
     let left = BUDGET_LEFT.get();
     if left > 0 {
         BUDGET_LEFT.set(left - 1);
-    } else if let Some(running) = running() {
-        running.yield_now();
+    } else {
+        step_aside();
     }
 }
 

@@ -30,7 +30,7 @@ use super::cancel::Unwinding;
 use super::local::Locals;
 use super::record::WaitRecord;
 use super::state::State;
-use super::{Home, WaiterList};
+use super::{Home, WaiterList, current};
 use crate::fiber::{self, Body, Fiber};
 
 /// The result of a coroutine: what its closure returned, or the payload with which it ended.
@@ -58,6 +58,8 @@ pub(crate) struct Header {
     pub(super) permit: AtomicBool,
     /// The stack, from the first run until the last.
     fiber: UnsafeCell<Option<Fiber>>,
+    /// The worker on which the coroutine has started; set before it first runs.
+    pub(super) home: OnceLock<Arc<dyn Home>>,
     owned: UnsafeCell<Owned>,
     pub(super) attributes: Attributes,
     /// What the coroutine waits for; written by it, read by dumps.
@@ -66,8 +68,6 @@ pub(crate) struct Header {
     refs: AtomicUsize,
     /// The next one in an inbox; belongs to whoever may queue the coroutine.
     pub(super) link: AtomicPtr<Header>,
-    /// The worker on which the coroutine has started; set before it first runs.
-    pub(super) home: OnceLock<Arc<dyn Home>>,
     /// Whoever waits for the end; used while `AWAITED` is set and `FINISHED` is not.
     pub(super) joiners: Mutex<WaiterList>,
 }
@@ -381,9 +381,11 @@ impl Header {
     /// queue it.
     #[must_use]
     pub(super) fn notify(&self) -> Option<TaskRef> {
-        // SAFETY: `notify` passes on the reference that the parked coroutine held on itself, to
+        let here = self.home.get().is_some_and(current::is_home);
+        let parked = if here { self.state.notify_at_home() } else { self.state.notify() };
+        // SAFETY: the state passes on the reference that the parked coroutine held on itself, to
         // this call alone.
-        self.state.notify().then(|| unsafe { TaskRef::from_raw(NonNull::from(self)) })
+        parked.then(|| unsafe { TaskRef::from_raw(NonNull::from(self)) })
     }
 
     pub(super) fn is_finished(&self) -> bool {

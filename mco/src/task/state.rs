@@ -10,6 +10,8 @@
 //!          └── begin, by the home worker, before it resumes the coroutine ──> RUNNING
 //! ```
 //!
+//! A notification by the home worker's own thread takes the short way from `PARKED` to `RUNNING`.
+//!
 //! `RUNNING` covers everything from the first queueing on: a fresh coroutine, one that yielded and
 //! sits in a run queue, and one that executes. Who may do what:
 //!
@@ -63,6 +65,16 @@ impl State {
             // another one's mark and queued nothing. A plain store would lose theirs.
             self.0.swap(RUNNING, Ordering::Acquire);
         }
+    }
+
+    /// By the home worker's thread, outside the coroutine or in another one: as `notify`, with one
+    /// write less: what is parked goes to `RUNNING` at once, so that `begin` has nothing to do.
+    #[must_use]
+    pub(crate) fn notify_at_home(&self) -> bool {
+        // Acquire pairs with the Release of `park`. What this thread has done, the coroutine sees.
+        let parked =
+            self.0.compare_exchange(PARKED, RUNNING, Ordering::Acquire, Ordering::Relaxed).is_ok();
+        parked || self.notify()
     }
 
     /// By anyone: something that the coroutine may be waiting for has happened. `true`: the caller

@@ -91,6 +91,7 @@ impl Wait {
     }
 
     /// Waits. Unwinds, before or after, if the caller is cancelled or out of time.
+    #[inline(always)]
     pub(crate) fn park(&self) -> Wake {
         self.before().unwind_if_cancelled();
         let parked = self.park_uncancellable();
@@ -100,6 +101,7 @@ impl Wait {
 
     /// Waits, for an operation that must not be left half done: a cancel is one more wake, and so is
     /// a deadline of the caller's.
+    #[inline(always)]
     pub(crate) fn park_uncancellable(&self) -> Parked {
         if deadline::is_set() { self.park_limited() } else { self.park_until(None) }
     }
@@ -124,7 +126,7 @@ impl Wait {
     }
 
     /// Waits until woken, until the own deadline, or until `nearest`.
-    #[inline]
+    #[inline(always)]
     fn park_until(&self, nearest: Option<Moment>) -> Parked {
         let until = match (self.deadline, nearest) {
             (Some(own), Some(nearest)) => Some(own.min(nearest)),
@@ -146,7 +148,7 @@ impl Wait {
     }
 
     /// Returns whether it has been woken, and not the deadline has passed.
-    #[inline]
+    #[inline(always)]
     fn park_coroutine(
         &self,
         running: Running,
@@ -234,6 +236,7 @@ impl<S, T> Place<'_, S, T> {
     ///
     /// Whoever is served has it, even if it was cancelled meanwhile or is out of time: nothing gets
     /// lost. Otherwise it unwinds from here.
+    #[inline(always)]
     pub(crate) fn wait(&self, wait: &Wait) -> Option<Outcome> {
         let mut parked = wait.before();
         if !parked.is_cancelled()
