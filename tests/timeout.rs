@@ -142,8 +142,8 @@ fn a_select_is_cut_off_and_has_taken_nothing() {
         });
         assert_cut_off("select of children", || {
             mco::select! {
-                () = { coroutine::sleep(LONG) } => {}
-                () = { coroutine::sleep(LONG) } => {}
+                n = { coroutine::sleep(LONG); 1 } => n,
+                n = { coroutine::sleep(LONG); 2 } => n,
             }
         });
         assert_cut_off("join!", || mco::join!(coroutine::sleep(LONG), receiver.recv()));

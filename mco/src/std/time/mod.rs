@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | [`sleep`], [`after`], [`Timer`] | something happens once, later |
 //! | [`Ticker`] | something happens again and again |
-//! | [`timeout`] | something takes no longer than that |
+//! | [`timeout()`] | something takes no longer than that |
 //! | [`Instant`] | measuring |
 //! | [`Time`] | the calendar |
 //!
