@@ -19,6 +19,8 @@ use mco_tests::{HUNG, within};
 mod surface;
 #[path = "surface/sync.rs"]
 mod sync_surface;
+#[path = "surface/time.rs"]
+mod time_surface;
 
 coroutine_local! {
     static COUNT: Cell<u32> = Cell::new(0);

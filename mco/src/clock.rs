@@ -3,9 +3,21 @@
 use std::time::{Duration, Instant};
 
 use once_cell::sync::Lazy;
+use time::UtcOffset;
 
 /// Where [`Moment`]s count from.
 static EPOCH: Lazy<Instant> = Lazy::new(Instant::now);
+
+/// How far local time is from UTC, as it was when this was first asked for.
+///
+/// The system's answer depends on environment variables, which another thread might be changing. So
+/// `time` does not ask in a process of several threads, and this is for a runtime to call before it
+/// starts the first.
+pub(crate) fn local_offset() -> UtcOffset {
+    static OFFSET: Lazy<UtcOffset> =
+        Lazy::new(|| UtcOffset::current_local_offset().unwrap_or(UtcOffset::UTC));
+    *OFFSET
+}
 
 /// A point in time, in nanoseconds since an epoch of this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

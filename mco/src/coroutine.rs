@@ -24,7 +24,7 @@ pub use crate::task::cancel::Cancelled;
 
 use crate::clock::Moment;
 use crate::scheduler;
-use crate::task::{Reason, current};
+use crate::task::{Reason, cancel, current, deadline};
 use crate::wait::{Wait, Wake};
 
 /// Runs `f` as a coroutine, on the runtime of the calling coroutine or the global one.
@@ -110,10 +110,6 @@ pub fn yield_now() {
 /// ```
 #[track_caller]
 pub fn sleep(duration: Duration) {
-    if !is_coroutine() {
-        std::thread::sleep(duration);
-        return;
-    }
     let wait = Wait::new(Reason::Sleep).until(Some(Moment::after(duration)));
     while wait.park() != Wake::TimedOut {}
 }
@@ -121,7 +117,9 @@ pub fn sleep(duration: Duration) {
 /// Waits until [`Coroutine::unpark`] is called for this coroutine; returns at once if it has been
 /// since the last `park`.
 ///
-/// Unlike `std::thread::park` it does not return without reason. In a thread it is that function.
+/// Unlike `std::thread::park` it does not return without reason. In a thread it is that function; cut
+/// off by a [`timeout`](crate::std::time::timeout) there, it leaves a permit, since std does not say
+/// whether it has used one up.
 ///
 /// # Panics
 ///
@@ -137,7 +135,7 @@ pub fn sleep(duration: Duration) {
 #[track_caller]
 pub fn park() {
     match try_current() {
-        None => std::thread::park(),
+        None => park_thread(None),
         Some(me) => {
             Wait::new(Reason::Park).wait_for(|| me.task().take_permit());
         }
@@ -160,7 +158,7 @@ pub fn park_timeout(duration: Duration) -> Result<(), ParkError> {
             // std does not say which it was, so the clock has to; and with no time at all it could
             // not.
             let deadline = Moment::after(duration.max(Duration::from_millis(1)));
-            std::thread::park_timeout(deadline.since(Moment::now()));
+            park_thread(Some(deadline));
             Moment::now() < deadline
         }
         Some(me) => {
@@ -169,6 +167,23 @@ pub fn park_timeout(duration: Duration) -> Result<(), ParkError> {
         }
     };
     if unparked { Ok(()) } else { Err(ParkError::Timeout) }
+}
+
+/// std's `park` of a thread, until a deadline or one of the caller's own, which unwinds.
+fn park_thread(deadline: Option<Moment>) {
+    cancel::check_here();
+    let nearest = deadline::ahead(Moment::now());
+    match [deadline, nearest].into_iter().flatten().min() {
+        None => std::thread::park(),
+        Some(until) => std::thread::park_timeout(until.since(Moment::now())),
+    }
+    if deadline.is_none_or(|at| Moment::now() < at)
+        && let Some(due) = cancel::is_due_here()
+    {
+        // std does not say whether it has used the permit up. If it has, this gives it back.
+        std::thread::current().unpark();
+        due.unwind();
+    }
 }
 
 /// Why a park ended without an `unpark`.

@@ -2,7 +2,7 @@
 //!
 //! Each arm is a coroutine of its own, which [sends](EventSender::send) an event when it has
 //! something, and goes on when the event has been [polled](Cqueue::poll). Where one choice between
-//! operations is wanted, [`select!`](crate::select) says it better, and starts no coroutines.
+//! operations is wanted, [`select!`](macro@crate::select) says it better, and starts no coroutines.
 //!
 //! ```
 //! use mco::cqueue::{self, PollError};

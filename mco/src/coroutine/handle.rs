@@ -131,7 +131,7 @@ pub(super) fn wait_until_gone(task: &TaskRef, wait: &Wait) {
     let waiter = Waiter::current();
     if task.add_joiner(waiter) {
         while !task.is_finished() {
-            wait.park_uncancellable();
+            wait.park_through();
         }
     }
 }

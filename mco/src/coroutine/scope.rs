@@ -20,7 +20,7 @@ use slab::Slab;
 
 use super::handle::wait_until_gone;
 use super::{Builder, Cancelled, Coroutine, JoinHandle};
-use crate::task::{self, Attributes, Output, Reason, TaskRef, current, spend_budget};
+use crate::task::{self, Attributes, Output, Reason, TaskRef, spend_budget};
 use crate::wait::{Wait, Waiter};
 
 /// Spawns coroutines that may borrow from the caller. See [`scope`].
@@ -44,7 +44,8 @@ struct Data {
 
 /// Runs `f`, which may spawn coroutines that borrow, and returns when all of them have ended.
 ///
-/// If `f` panics, or the calling coroutine is cancelled, the children are cancelled, and the scope
+/// If `f` panics, or the calling coroutine is cancelled, or the deadline of a
+/// [`timeout`](crate::std::time::timeout) around it passes, the children are cancelled, and the scope
 /// still waits for them.
 ///
 /// # Panics
@@ -73,15 +74,15 @@ where
     // Here, since at its end it must not be unwound.
     spend_budget();
     let (value, cancelled) = scope_to_the_end(&wait, f);
-    if cancelled && let Some(running) = current::running() {
+    if cancelled {
         // What was put off while the children were alive.
-        task::cancel::check(running);
+        task::cancel::check_here();
     }
     value
 }
 
-/// As [`scope`], for what must not be unwound once `f` has returned: a cancel only ends the children.
-/// Says whether there was one.
+/// As [`scope`], for what must not be unwound once `f` has returned: a cancel, or a deadline, only
+/// ends the children. Says whether there was one.
 #[track_caller]
 pub(crate) fn scope_to_the_end<'env, F, R>(wait: &Wait, f: F) -> (R, bool)
 where
@@ -180,8 +181,9 @@ impl Data {
         self.children.lock().iter().filter_map(|(_, child)| child.clone()).collect()
     }
 
-    /// Waits until all children have been dropped. A cancel of the waiting coroutine must not
-    /// unwind it here, and cancels the children instead; returns whether that has happened.
+    /// Waits until all children have been dropped. A cancel of the waiting coroutine, or a deadline of
+    /// its own, must not unwind it here, and cancels the children instead; returns whether that has
+    /// happened.
     fn wait_for_all(&self, wait: &Wait) -> bool {
         // What is left of a child after that borrows nothing, but whoever looks at metrics should
         // find the children gone.
@@ -189,11 +191,14 @@ impl Data {
         let mut passed_on = false;
         // Acquire pairs with the Release of each child's last decrement.
         while self.running.load(Ordering::Acquire) > 0 {
-            if !passed_on && super::is_cancelled() {
+            if passed_on {
+                wait.park_through();
+            } else if super::is_cancelled() || wait.before().is_cancelled() {
                 passed_on = true;
                 self.cancel_all();
+            } else {
+                wait.park_uncancellable();
             }
-            wait.park_uncancellable();
         }
         for child in children {
             wait_until_gone(&child, wait);

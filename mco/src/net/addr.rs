@@ -8,7 +8,7 @@ use std::{thread, vec};
 use parking_lot::Mutex;
 
 use crate::coroutine;
-use crate::task::Reason;
+use crate::task::{Reason, deadline};
 use crate::wait::{Wait, Waiter};
 
 /// What can be turned into socket addresses, as `std::net::ToSocketAddrs`.
@@ -104,7 +104,8 @@ fn look_up(host: String, port: u16) -> io::Result<vec::IntoIter<SocketAddr>> {
             io::Error::new(error.kind(), format!("no address for `{host}`: {error}"))
         })
     };
-    if !coroutine::is_coroutine() {
+    // Also a thread that is to go on at some time does not ask by itself.
+    if !coroutine::is_coroutine() && !deadline::is_set() {
         return blocking();
     }
     let answer = Arc::new(Mutex::new(None));

@@ -183,7 +183,10 @@ impl<S: Io> Evented<S> {
                 wait = wait.until(timeout());
             }
             let ready = if in_thread {
-                self.with(|io| thread::wait(io, side, wait.deadline()))?
+                wait.before().unwind_if_cancelled();
+                let ready = self.with(|io| thread::wait(io, side, wait.limit()))?;
+                // A deadline of the caller's: the next look at it unwinds, unless it must not.
+                ready || !wait.has_timed_out()
             } else {
                 direction.clear(glance);
                 self.register()?;

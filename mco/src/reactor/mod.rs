@@ -9,6 +9,8 @@
 //! descriptor: it must not stall because a worker is busy.
 
 mod evented;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod precise;
 mod source;
 mod thread;
 
@@ -78,8 +80,21 @@ impl Reactor {
         LOCAL.set(Some(self.registrar.clone()));
     }
 
-    /// Waits for events, at most for `timeout`, and wakes those who wait for them.
+    /// Waits for events, at most for `timeout`, and wakes those who wait for them. May return earlier:
+    /// the system counts in milliseconds, so a first call waits for whole ones, and the next one for
+    /// what is left.
     pub(crate) fn poll(&mut self, timeout: Option<Duration>) {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        let timeout = match timeout {
+            None | Some(Duration::ZERO) => timeout,
+            Some(short) if short.as_millis() == 0 => {
+                if !precise::wait(&self.poll, short) {
+                    return;
+                }
+                Some(Duration::ZERO)
+            }
+            Some(long) => Some(Duration::from_millis(long.as_millis() as u64)),
+        };
         match self.poll.poll(&mut self.events, timeout) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return,

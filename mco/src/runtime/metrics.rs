@@ -16,6 +16,7 @@ use crate::scheduler::{Counters, Scheduler};
 pub struct Metrics {
     workers: Vec<WorkerMetrics>,
     spawned_outside: u64,
+    timers: usize,
     stacks: usize,
 }
 
@@ -31,6 +32,7 @@ impl Metrics {
         Metrics {
             workers: workers.map(|counters| WorkerMetrics { counters }).collect(),
             spawned_outside: scheduler.spawned_outside(),
+            timers: scheduler.alarms(),
             stacks: fiber::mapped(),
         }
     }
@@ -57,6 +59,12 @@ impl Metrics {
     #[must_use]
     pub fn stolen(&self) -> u64 {
         self.workers.iter().map(WorkerMetrics::stolen).sum()
+    }
+
+    /// Timers and tickers that are set now. A coroutine that sleeps is none.
+    #[must_use]
+    pub fn timers(&self) -> usize {
+        self.timers
     }
 
     /// Stacks that are mapped now in the whole process, in use or waiting for a coroutine.

@@ -17,6 +17,7 @@ use once_cell::sync::OnceCell;
 pub(crate) use dump::dump;
 pub use metrics::{Metrics, WorkerMetrics};
 
+use crate::clock;
 use crate::config::config;
 use crate::coroutine::{self, Coroutine, JoinHandle};
 use crate::scheduler::{self, Scheduler, Settings};
@@ -33,6 +34,11 @@ pub(crate) fn global() -> &'static Runtime {
 /// As [`global`], for those who can say it better than with a panic.
 pub(crate) fn try_global() -> io::Result<&'static Runtime> {
     GLOBAL.get_or_try_init(|| Runtime::builder().name("mco").build())
+}
+
+/// The scheduler of the [`global`] runtime.
+pub(crate) fn global_scheduler() -> Arc<Scheduler> {
+    global().handle.scheduler.clone()
 }
 
 /// Calls `f` with the scheduler of the current worker, or the global one.
@@ -245,6 +251,8 @@ impl Builder {
     /// are asked for. Otherwise what the system says when it is out of threads or descriptors.
     pub fn build(self) -> io::Result<Runtime> {
         const MAX_WORKERS: usize = 4096;
+        // While there may be only one thread.
+        clock::local_offset();
         let invalid = |text: String| Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         let workers = self.workers.unwrap_or_else(|| config().get_workers());
         if workers == 0 || workers > MAX_WORKERS {

@@ -112,7 +112,10 @@ pub(super) fn next_id() -> u64 {
 #[inline(always)]
 pub(crate) fn yield_now() {
     match current::running() {
-        None => std::thread::yield_now(),
+        None => {
+            cancel::check_here();
+            std::thread::yield_now();
+        }
         Some(running) => {
             cancel::check(running);
             if Local::with(Local::may_skip_yield) != Some(true) {
@@ -155,6 +158,7 @@ impl Local {
         LOCAL.with(|place| {
             let local = place.get_or_init(|| local);
             local.work();
+            local.worker.alarms.close();
             local.worker.set_stopped();
         });
     }
@@ -166,6 +170,10 @@ impl Local {
 
     pub(super) fn scheduler(&self) -> &Arc<Scheduler> {
         &self.scheduler
+    }
+
+    pub(super) fn worker(&self) -> &Arc<Worker> {
+        &self.worker
     }
 
     /// Queues a fresh coroutine that was spawned on this worker.
@@ -380,7 +388,7 @@ impl Local {
         clock.countdown.set(clock.interval.get());
         // What the others host may have changed.
         self.placement_limit.set(self.placement_limit.get().min(PLACEMENT_SLACK));
-        timers::expire(now);
+        self.expire(now);
         if now.since(clock.polled.get()) >= POLL_INTERVAL {
             clock.polled.set(now);
             self.reactor.borrow_mut().poll(Some(Duration::ZERO));
@@ -388,6 +396,20 @@ impl Local {
         if self.scheduler.is_shut_down() {
             self.cancel_all();
         }
+    }
+}
+
+/// Time.
+impl Local {
+    /// When the next timer or alarm of this worker goes off.
+    fn next_timer(&self) -> Option<Moment> {
+        [timers::next(), self.worker.alarms.next()].into_iter().flatten().min()
+    }
+
+    /// Lets those go off whose time has come by `now`.
+    fn expire(&self, now: Moment) {
+        timers::expire(now);
+        self.worker.alarms.fire(now);
     }
 }
 

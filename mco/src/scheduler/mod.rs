@@ -21,6 +21,7 @@
 //! [`local`] has the loop; [`idle`] how workers sleep without missing anything; [`monitor`] what
 //! happens when a coroutine holds its worker up.
 
+pub(crate) mod alarms;
 mod delay;
 mod idle;
 mod local;
@@ -158,7 +159,7 @@ impl Scheduler {
         let wait = Wait::new(Reason::Runtime);
         self.stopping.lock().add(Waiter::current());
         while self.alive.load(Ordering::Acquire) > 0 {
-            wait.park_uncancellable();
+            wait.park_through();
         }
     }
 
@@ -235,6 +236,10 @@ impl Scheduler {
         }
         for worker in &self.workers {
             worker.discard_fresh();
+            if !worker.is_running() {
+                // One that has never had a thread, too.
+                worker.alarms.close();
+            }
         }
     }
 

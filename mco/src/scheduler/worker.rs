@@ -11,6 +11,7 @@ use crossbeam_deque::{Stealer, Worker as Deque};
 use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 
+use super::alarms::Alarms;
 use super::delay::DelayMeter;
 use super::idle::Sleep;
 use super::local::Local;
@@ -23,6 +24,7 @@ pub(super) struct Worker {
     /// Coroutines from elsewhere: woken ones of this worker, and fresh ones placed here.
     pub(super) inbox: CachePadded<Inbox>,
     pub(super) sleep: Sleep,
+    pub(super) alarms: Alarms,
     /// The newest fresh coroutine. Its own worker and the monitor swap it.
     pub(super) newest: Slot,
     pub(super) stealer: Stealer<TaskRef>,
@@ -77,6 +79,7 @@ impl Worker {
             index,
             inbox: CachePadded::new(Inbox::new()),
             sleep: Sleep::new(),
+            alarms: Alarms::new(),
             newest: Slot::new(),
             stealer: fresh.stealer(),
             registrar: OnceLock::new(),

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::arms::{RecvArm, SendArm};
 use super::operation::{Native, NoArm};
 use crate::std::sync::{Receiver, Sender};
+use crate::std::time::{Ticker, Time, Timer};
 
 /// See the module.
 pub struct Probe<'a, X: ?Sized>(pub &'a X);
@@ -106,6 +107,22 @@ impl<T> SelectRecv for Receiver<T> {
 
     fn recv_arm(&self) -> RecvArm<'_, T> {
         RecvArm::new(self.channel())
+    }
+}
+
+impl SelectRecv for Timer {
+    type Arm<'a> = RecvArm<'a, Time>;
+
+    fn recv_arm(&self) -> RecvArm<'_, Time> {
+        self.receiver().recv_arm()
+    }
+}
+
+impl SelectRecv for Ticker {
+    type Arm<'a> = RecvArm<'a, Time>;
+
+    fn recv_arm(&self) -> RecvArm<'_, Time> {
+        self.receiver().recv_arm()
     }
 }
 

@@ -3,5 +3,7 @@
 //! The module is called `std`, so where it is imported, the standard library is `::std`.
 
 pub mod defer;
+pub mod errors;
 pub mod lazy;
 pub mod sync;
+pub mod time;

@@ -1,4 +1,5 @@
-//! Cancelling a coroutine: its next blocking operation unwinds it.
+//! Cancelling a coroutine: its next blocking operation unwinds it. So does a deadline that has passed
+//! ([`deadline`]), with a payload of its own; what follows holds for both.
 //!
 //! A cancel sets a flag that is never cleared and wakes the coroutine. The flag is looked at
 //! before each suspension and after it; there the coroutine is unwound with [`Cancelled`] as the
@@ -34,6 +35,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::TaskRef;
 use super::current::{self, Running};
+use super::deadline::{self, Deadline};
 
 /// The payload with which a cancelled coroutine unwinds, and that [`JoinHandle::join`] returns.
 ///
@@ -73,7 +75,7 @@ impl Drop for Cancelled {
         if let Some(running) = current::running()
             && running.header().attributes.id == self.coroutine
         {
-            running.with_owned(|owned| owned.unwinding.cancelled = false);
+            running.with_owned(|owned| owned.unwinding.injected = false);
         }
     }
 }
@@ -83,13 +85,16 @@ pub(crate) fn before_start() -> Box<dyn Any + Send> {
     Box::new(Cancelled { coroutine: 0 })
 }
 
-/// What a coroutine knows of its own unwinding; for its own thread.
+/// What a coroutine knows of its own unwinding, or a plain thread of its own; for that thread.
 #[derive(Default)]
 pub(super) struct Unwinding {
-    /// A `Cancelled` payload is on its way up this stack, or was caught and is being kept.
-    cancelled: bool,
+    /// A payload of this module's or of a deadline is on its way up this stack, or was caught and is
+    /// being kept.
+    pub(super) injected: bool,
     /// It unwinds, or did when that could last be told.
-    noted: bool,
+    pub(super) noted: bool,
+    /// The nearest of the deadlines that hold here.
+    pub(super) deadline: Option<Deadline>,
     /// It has been given a payload with which another one ended, and may unwind with it.
     holds_payload: bool,
     /// It is suspended, and counted as unwinding in this episode of the thread's.
@@ -111,6 +116,18 @@ thread_local! {
     static DEFERRED: RefCell<Vec<TaskRef>> = const { RefCell::new(Vec::new()) };
     /// `SUSPENDED` or `DEFERRED` may be out of date. The worker looks after each run.
     static LOOK_AGAIN: Cell<bool> = const { Cell::new(false) };
+    /// Of the thread itself, while it runs no coroutine.
+    static OF_THREAD: RefCell<Unwinding> = RefCell::default();
+}
+
+/// Gives access to what the calling coroutine or thread knows of its unwinding. `f` must not run code
+/// of the user's or suspend.
+#[inline]
+pub(super) fn with_unwinding<R>(f: impl FnOnce(&mut Unwinding) -> R) -> R {
+    match current::running() {
+        Some(running) => running.with_owned(|owned| f(&mut owned.unwinding)),
+        None => OF_THREAD.with_borrow_mut(f),
+    }
 }
 
 /// Notes that a panic begins on this thread. In the panic hook: must not block or panic.
@@ -142,13 +159,13 @@ fn may_unwind(running: Running) -> bool {
     let only_it = SUSPENDED.get() == 0;
     running.with_owned(|owned| {
         let unwinding = &mut owned.unwinding;
-        if only_it && !unwinding.noted && !unwinding.cancelled {
+        if only_it && !unwinding.noted && !unwinding.injected {
             unwinding.noted = true;
             if !unwinding.holds_payload {
                 UNANNOUNCED.store(true, Ordering::Relaxed);
             }
         }
-        unwinding.cancelled
+        unwinding.injected
             || unwinding.noted
             || unwinding.holds_payload
             || UNANNOUNCED.load(Ordering::Relaxed)
@@ -168,29 +185,34 @@ pub(crate) fn unwinds_by_panic() -> bool {
 
 #[cold]
 fn this_one_panics() -> bool {
-    let Some(running) = current::running() else { return true };
+    let Some(running) = current::running() else {
+        return !with_unwinding(|unwinding| unwinding.injected);
+    };
     // Brings `noted` up to date.
     may_unwind(running);
-    running.with_owned(|owned| owned.unwinding.noted && !owned.unwinding.cancelled)
+    running.with_owned(|owned| owned.unwinding.noted && !owned.unwinding.injected)
 }
 
-/// Whether what unwinds the calling coroutine is a cancel. To be asked only where something does.
+/// Whether what unwinds the caller is a cancel, or a deadline. To be asked only where something does.
 pub(crate) fn unwinds_by_cancel() -> bool {
-    let cancelled = |running: Running| running.with_owned(|owned| owned.unwinding.cancelled);
-    current::running().is_some_and(cancelled)
+    with_unwinding(|unwinding| unwinding.injected)
 }
 
-/// Calls `f`, which a cancel does not cut off: it takes effect at the next blocking operation after.
+/// Calls `f`, which neither a cancel nor a deadline from outside cuts off: it takes effect at the next
+/// blocking operation after. Deadlines that `f` sets itself hold.
 pub(crate) fn shield<R>(f: impl FnOnce() -> R) -> R {
-    struct Shield(Running);
+    struct Shield(Option<Deadline>);
     impl Drop for Shield {
         fn drop(&mut self) {
-            self.0.with_owned(|owned| owned.unwinding.shields -= 1);
+            with_unwinding(|unwinding| {
+                unwinding.shields -= 1;
+                unwinding.deadline = self.0.take();
+            });
         }
     }
-    let _shield = current::running().map(|running| {
-        running.with_owned(|owned| owned.unwinding.shields += 1);
-        Shield(running)
+    let _shield = with_unwinding(|unwinding| {
+        unwinding.shields += 1;
+        Shield(unwinding.deadline.take())
     });
     f()
 }
@@ -231,26 +253,82 @@ fn was_counted(running: Running) -> bool {
     counted
 }
 
-/// Unwinds the coroutine that runs now, if it is cancelled and may be unwound.
-#[inline]
-pub(crate) fn check(running: Running) {
-    if is_due(running, None) {
-        unwind(running);
+/// Why the caller is to be unwound, and may be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// The coroutine is cancelled.
+    Cancel,
+    /// The nearest deadline has passed.
+    Deadline,
+}
+
+impl Due {
+    /// Unwinds the coroutine or thread that runs now.
+    #[cold]
+    pub(crate) fn unwind(self) -> ! {
+        with_unwinding(|unwinding| unwinding.injected = true);
+        match (self, current::running()) {
+            (Due::Cancel, Some(running)) => {
+                let coroutine = running.header().attributes.id;
+                panic::resume_unwind(Box::new(Cancelled { coroutine }))
+            }
+            _ => panic::resume_unwind(deadline::payload()),
+        }
     }
 }
 
-/// Whether the coroutine that runs now is cancelled and may be unwound. `resumed`: if it has just
-/// been.
+/// Unwinds the coroutine that runs now, if that is due.
 #[inline]
-pub(crate) fn is_due(running: Running, resumed: Option<Resumed>) -> bool {
+pub(crate) fn check(running: Running) {
+    if let Some(due) = is_due(running, None) {
+        due.unwind();
+    }
+}
+
+/// Unwinds the coroutine or thread that runs now, if that is due.
+pub(crate) fn check_here() {
+    if let Some(due) = is_due_here() {
+        due.unwind();
+    }
+}
+
+/// Whether the coroutine or thread that runs now is to be unwound, and may be.
+#[inline]
+pub(crate) fn is_due_here() -> Option<Due> {
+    match current::running() {
+        Some(running) => is_due(running, None),
+        None => deadline::has_passed_in_thread().then_some(Due::Deadline),
+    }
+}
+
+/// Whether the coroutine that runs now is to be unwound, and may be. `resumed`: if it has just been.
+#[inline]
+pub(crate) fn is_due(running: Running, resumed: Option<Resumed>) -> Option<Due> {
     // Relaxed: what led to the cancel becomes visible through the state, which `cancel` notifies.
-    running.header().cancelled.load(Ordering::Relaxed) && may_be_unwound(running, resumed)
+    if running.header().cancelled.load(Ordering::Relaxed)
+        || running.with_owned(|owned| owned.unwinding.deadline.is_some())
+    {
+        is_one_due(running, resumed)
+    } else {
+        None
+    }
 }
 
 #[cold]
+fn is_one_due(running: Running, resumed: Option<Resumed>) -> Option<Due> {
+    let cancelled = running.header().cancelled.load(Ordering::Relaxed);
+    let due = if cancelled && running.with_owned(|owned| owned.unwinding.shields == 0) {
+        Due::Cancel
+    } else if deadline::has_passed() {
+        Due::Deadline
+    } else {
+        return None;
+    };
+    may_be_unwound(running, resumed).then_some(due)
+}
+
 fn may_be_unwound(running: Running, resumed: Option<Resumed>) -> bool {
-    let never = |unwinding: &Unwinding| unwinding.cancelled || unwinding.shields > 0;
-    if running.with_owned(|owned| never(&owned.unwinding) || owned.ended) {
+    if running.with_owned(|owned| owned.unwinding.injected || owned.ended) {
         return false;
     }
     let unwinds = resumed.map_or_else(|| may_unwind(running), |resumed| resumed.unwinds);
@@ -263,13 +341,6 @@ fn may_be_unwound(running: Running, resumed: Option<Resumed>) -> bool {
         LOOK_AGAIN.set(true);
     }
     !unwinds
-}
-
-/// Unwinds the coroutine that runs now, for which a cancel is due.
-#[cold]
-pub(crate) fn unwind(running: Running) -> ! {
-    running.with_owned(|owned| owned.unwinding.cancelled = true);
-    panic::resume_unwind(Box::new(Cancelled { coroutine: running.header().attributes.id }))
 }
 
 /// By the worker between two runs: if the thread does not unwind, lets those look again whose

@@ -123,13 +123,13 @@ impl Running {
         self.switch(Pause::Yielded)
     }
 
-    /// As `step_aside`. Unwinds, before or after, if the coroutine is cancelled.
+    /// As `step_aside`. Unwinds, before or after, if the coroutine is cancelled or out of time.
     #[inline(always)]
     pub(crate) fn yield_now(self) {
         cancel::check(self);
         let resumed = self.step_aside();
-        if cancel::is_due(self, Some(resumed)) {
-            cancel::unwind(self);
+        if let Some(due) = cancel::is_due(self, Some(resumed)) {
+            due.unwind();
         }
     }
 

@@ -16,6 +16,7 @@
 
 pub(crate) mod cancel;
 pub(crate) mod current;
+pub(crate) mod deadline;
 mod header;
 mod inbox;
 mod local;

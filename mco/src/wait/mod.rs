@@ -1,5 +1,8 @@
 //! Blocking: how a coroutine or a thread waits, until woken, until a deadline, or until cancelled.
 //!
+//! A wait has a deadline of its own, at which it ends; and the caller may be inside of `timeout`s,
+//! whose nearest deadline unwinds it, as a cancel does. If both have passed, the wait's own counts.
+//!
 //! Every blocking operation of mco is a loop around [`Wait::park`]: enter a [`Waiter`] where the
 //! event will look for it, check the condition, park, check again. A park may end early, so the
 //! condition decides and not the wake. A coroutine that is cancelled unwinds out of `park`, so
@@ -33,8 +36,9 @@ mod blocked {
 use std::panic::Location;
 
 use crate::clock::Moment;
+use crate::task::cancel::Due;
 use crate::task::current::Running;
-use crate::task::{Reason, ThreadParker, cancel, current, spend_budget};
+use crate::task::{Reason, ThreadParker, cancel, current, deadline, spend_budget};
 
 pub(crate) use self::lock::RawLock;
 pub(crate) use self::queue::{Outcome, Place, Queue, Token, Wakeups};
@@ -75,50 +79,93 @@ impl Wait {
         Wait { patient, ..self }
     }
 
-    pub(crate) fn deadline(&self) -> Option<Moment> {
-        self.deadline
+    /// Until when to wait, for one that waits elsewhere: for the wait's own deadline, or for the
+    /// nearest of the caller's.
+    pub(crate) fn limit(&self) -> Option<Moment> {
+        [self.deadline, deadline::ahead(Moment::now())].into_iter().flatten().min()
     }
 
-    /// Waits. Unwinds, before or after, if the calling coroutine is cancelled.
+    /// Whether the wait's own deadline has passed.
+    pub(crate) fn has_timed_out(&self) -> bool {
+        self.deadline.is_some_and(|deadline| deadline <= Moment::now())
+    }
+
+    /// Waits. Unwinds, before or after, if the caller is cancelled or out of time.
     #[inline(always)]
     pub(crate) fn park(&self) -> Wake {
-        if let Some(running) = current::running() {
-            cancel::check(running);
-        }
+        self.before().unwind_if_cancelled();
         let parked = self.park_uncancellable();
         parked.unwind_if_cancelled();
         parked.wake
     }
 
-    /// Waits, for an operation that must not be left half done: a cancel is one more wake.
+    /// Waits, for an operation that must not be left half done: a cancel is one more wake, and so is
+    /// a deadline of the caller's.
     #[inline(always)]
     pub(crate) fn park_uncancellable(&self) -> Parked {
-        match current::running() {
-            Some(running) => self.park_coroutine(running),
-            None => Parked { wake: self.park_thread(), cancelled: None },
-        }
+        if deadline::is_set() { self.park_limited() } else { self.park_until(None) }
     }
 
+    /// As `park_uncancellable`, for a caller with a deadline.
+    #[cold]
+    fn park_limited(&self) -> Parked {
+        let nearest = deadline::ahead(Moment::now());
+        if nearest.is_none()
+            && let due @ Some(_) = cancel::is_due_here()
+        {
+            // It has passed since the caller has looked.
+            return Parked { wake: Wake::Notified, due };
+        }
+        // One that has passed is put off, and whoever puts it off will wake.
+        self.park_until(nearest)
+    }
+
+    /// As `park_uncancellable`, without regard to deadlines of the caller's.
+    pub(crate) fn park_through(&self) {
+        self.park_until(None);
+    }
+
+    /// Waits until woken, until the own deadline, or until `nearest`.
     #[inline(always)]
-    fn park_coroutine(&self, running: Running) -> Parked {
-        let (wake, resumed) = match self.deadline {
-            None => (Wake::Notified, running.park(self.reason, self.site)),
+    fn park_until(&self, nearest: Option<Moment>) -> Parked {
+        let until = match (self.deadline, nearest) {
+            (Some(own), Some(nearest)) => Some(own.min(nearest)),
+            (own, nearest) => own.or(nearest),
+        };
+        let (woken, due) = match current::running() {
+            Some(running) => {
+                let (woken, resumed) = self.park_coroutine(running, until);
+                (woken, cancel::is_due(running, resumed))
+            }
+            None => (ThreadParker::current().park(until), cancel::is_due_here()),
+        };
+        if woken || self.deadline != until {
+            return Parked { wake: Wake::Notified, due };
+        }
+        // The own deadline comes first.
+        let due = due.filter(|due| *due == Due::Cancel);
+        Parked { wake: Wake::TimedOut, due }
+    }
+
+    /// Returns whether it has been woken, and not the deadline has passed.
+    #[inline(always)]
+    fn park_coroutine(
+        &self,
+        running: Running,
+        until: Option<Moment>,
+    ) -> (bool, Option<cancel::Resumed>) {
+        match until {
+            None => (true, running.park(self.reason, self.site)),
             Some(deadline) if deadline <= Moment::now() => {
                 // Still a switch: a loop of such waits must not starve the others.
-                (Wake::TimedOut, Some(running.step_aside()))
+                (false, Some(running.step_aside()))
             }
             Some(deadline) => {
                 let timer = timers::start(deadline, running.task());
                 let resumed = running.park(self.reason, self.site);
-                (if timers::stop(timer) { Wake::Notified } else { Wake::TimedOut }, resumed)
+                (timers::stop(timer), resumed)
             }
-        };
-        let cancelled = cancel::is_due(running, resumed).then_some(running);
-        Parked { wake, cancelled }
-    }
-
-    fn park_thread(&self) -> Wake {
-        if ThreadParker::current().park(self.deadline) { Wake::Notified } else { Wake::TimedOut }
+        }
     }
 
     /// Whether it is likely to be over before the caller could be parked and woken.
@@ -133,24 +180,32 @@ impl Wait {
         }
     }
 
-    /// Whether the calling coroutine is cancelled, and is to unwind instead of waiting.
+    /// Whether the caller is to unwind instead of waiting.
+    #[inline]
     pub(crate) fn before(&self) -> Parked {
-        let running = current::running();
-        let cancelled = running.filter(|running| cancel::is_due(*running, None));
-        Parked { wake: Wake::Notified, cancelled }
+        Parked { wake: Wake::Notified, due: cancel::is_due_here() }
     }
 
     /// Waits until `ready` says so: `true`, or until the deadline: `false`. Costs budget even if it
     /// is ready at once.
+    ///
+    /// What is ready is not left behind: the caller unwinds only if it is not.
     pub(crate) fn wait_for(&self, mut ready: impl FnMut() -> bool) -> bool {
         spend_budget();
+        let mut parked = None::<Parked>;
         loop {
             if ready() {
                 return true;
             }
-            if self.park() == Wake::TimedOut {
-                return ready();
+            match parked {
+                Some(parked) if parked.wake == Wake::TimedOut => {
+                    parked.unwind_if_cancelled();
+                    return false;
+                }
+                Some(parked) => parked.unwind_if_cancelled(),
+                None => self.before().unwind_if_cancelled(),
             }
+            parked = Some(self.park_uncancellable());
         }
     }
 }
@@ -158,19 +213,19 @@ impl Wait {
 /// What a wait has come to.
 pub(crate) struct Parked {
     pub(crate) wake: Wake,
-    /// A cancel is due for the calling coroutine.
-    cancelled: Option<Running>,
+    due: Option<Due>,
 }
 
 impl Parked {
+    /// Whether the caller is to unwind: it has been cancelled, or a deadline of its own has passed.
     pub(crate) fn is_cancelled(&self) -> bool {
-        self.cancelled.is_some()
+        self.due.is_some()
     }
 
-    /// Unwinds the calling coroutine if it is cancelled.
+    /// Unwinds the caller if that is due.
     pub(crate) fn unwind_if_cancelled(&self) {
-        if let Some(running) = self.cancelled {
-            cancel::unwind(running);
+        if let Some(due) = self.due {
+            due.unwind();
         }
     }
 }
@@ -179,8 +234,8 @@ impl<S, T> Place<'_, S, T> {
     /// Waits at a place that has been entered. `None`: the deadline has passed, and the place is
     /// left.
     ///
-    /// Whoever is served has it, even if it was cancelled meanwhile: nothing gets lost. Otherwise
-    /// the cancel unwinds from here.
+    /// Whoever is served has it, even if it was cancelled meanwhile or is out of time: nothing gets
+    /// lost. Otherwise it unwinds from here.
     #[inline(always)]
     pub(crate) fn wait(&self, wait: &Wait) -> Option<Outcome> {
         let mut parked = wait.before();

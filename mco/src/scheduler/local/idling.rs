@@ -7,7 +7,6 @@ use super::super::worker::Worker;
 use super::{Local, retry};
 use crate::clock::Moment;
 use crate::task::current;
-use crate::wait::timers;
 
 /// How long a worker that hosts too many lets the others start their fresh coroutines themselves.
 const PATIENCE: Duration = Duration::from_millis(5);
@@ -91,7 +90,7 @@ impl Local {
         /// Looks between two looks at the clock.
         const LOOKS: u32 = 32;
         let limit = Moment::now() + SPIN;
-        let limit = timers::next().map_or(limit, |timer| timer.min(limit));
+        let limit = self.next_timer().map_or(limit, |timer| timer.min(limit));
         loop {
             for _ in 0..LOOKS {
                 if has_happened() || !self.worker.inbox.is_empty() {
@@ -225,7 +224,7 @@ impl Local {
                 // this one, and take more of them at once.
                 std::thread::yield_now();
             }
-            let timer = timers::next().map(|at| at.since(Moment::now()));
+            let timer = self.next_timer().map(|at| at.since(Moment::now()));
             let patience = self.declined.get().map(|_| PATIENCE);
             let timeout = [timer, patience, self.trim_pool()].into_iter().flatten().min();
             self.reactor.borrow_mut().poll(timeout);
@@ -239,7 +238,7 @@ impl Local {
         }
         self.clock.looked.set(now);
         self.clock.polled.set(now);
-        timers::expire(now);
+        self.expire(now);
         if !spare && idle.retract(self.worker.index) {
             let outcome = self.search();
             self.stop_searching(outcome);

@@ -38,8 +38,8 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 pub use std::sync::mpsc::{RecvError, RecvTimeoutError, SendError, TryRecvError, TrySendError};
@@ -92,7 +92,22 @@ pub fn channel_buf<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
     bounded(capacity)
 }
 
+/// [`bounded`], where `observer` is told when the last receiver has gone, unless it has gone itself.
+pub(crate) fn observed<T>(
+    capacity: usize,
+    observer: Weak<dyn Observer>,
+) -> (Sender<T>, Receiver<T>) {
+    create(Some(capacity), Some(observer))
+}
+
 fn with_capacity<T>(capacity: Option<usize>) -> (Sender<T>, Receiver<T>) {
+    create(capacity, None)
+}
+
+fn create<T>(
+    capacity: Option<usize>,
+    observer: Option<Weak<dyn Observer>>,
+) -> (Sender<T>, Receiver<T>) {
     let state = State {
         buffer: VecDeque::new(),
         limit: capacity.unwrap_or(usize::MAX),
@@ -106,6 +121,7 @@ fn with_capacity<T>(capacity: Option<usize>) -> (Sender<T>, Receiver<T>) {
         capacity,
         senders: AtomicUsize::new(1),
         receivers: AtomicUsize::new(1),
+        observer,
     });
     (Sender(channel.clone()), Receiver(channel))
 }
@@ -117,6 +133,13 @@ pub(crate) struct Channel<T> {
     /// Handles. Whoever takes one of these to zero closes its side.
     senders: AtomicUsize,
     receivers: AtomicUsize,
+    observer: Option<Weak<dyn Observer>>,
+}
+
+/// Whoever sends now and then, and wants to know when that is in vain.
+pub(crate) trait Observer: Send + Sync {
+    /// The last receiver has gone.
+    fn no_receivers(&self);
 }
 
 /// What the lock guards.
@@ -309,6 +332,9 @@ impl<T> Channel<T> {
         };
         while let Some(wakeup) = self.end_one_wait(State::senders) {
             wakeup.wake();
+        }
+        if let Some(observer) = self.observer.as_ref().and_then(Weak::upgrade) {
+            observer.no_receivers();
         }
         // Last, since the destructors are the user's.
         drop(unreceived);

@@ -1,0 +1,106 @@
+//! Something that happens again and again.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Time;
+use super::chime::Chime;
+use crate::std::sync::Receiver;
+use crate::std::sync::channel::RecvError;
+
+/// Receives the time again and again, a `period` apart.
+///
+/// The ticks are at whole multiples of the period after the start, however late one of them was
+/// received. One that is not received before the next is due is the last that is kept: a slow reader
+/// misses some. Nothing of it is left when it is dropped. As with a [`Timer`](super::Timer) no thread
+/// and no coroutine waits for it.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use mco::std::time::{Ticker, Time};
+///
+/// let start = Time::now();
+/// let ticker = Ticker::new(Duration::from_millis(2));
+/// let third = ticker.take(3).last().unwrap();
+/// assert!(third.since(&start) >= Duration::from_millis(6));
+/// ```
+pub struct Ticker {
+    receiver: Receiver<Time>,
+    chime: Arc<Chime>,
+}
+
+impl Ticker {
+    /// One that ticks first when `period` has passed.
+    ///
+    /// # Panics
+    ///
+    /// If the period is zero.
+    #[must_use = "a ticker that is dropped does not tick"]
+    #[track_caller]
+    pub fn new(period: Duration) -> Ticker {
+        assert_not_zero(period);
+        let (chime, receiver) = Chime::new(Some(period));
+        chime.start_periodic(period);
+        Ticker { receiver, chime }
+    }
+
+    /// Waits for the next tick. While the ticker is stopped this waits until it has been set again.
+    ///
+    /// # Errors
+    ///
+    /// If its runtime has ended.
+    ///
+    /// # Panics
+    ///
+    /// Unwinds if the calling coroutine is cancelled while it waits.
+    #[track_caller]
+    pub fn recv(&self) -> Result<Time, RecvError> {
+        self.receiver.recv()
+    }
+
+    /// Ends the ticks, also one that has not been received. Returns whether it was ticking.
+    pub fn stop(&self) -> bool {
+        self.chime.stop()
+    }
+
+    /// Starts anew, now, with this period: the first tick is when it has passed. Returns whether it
+    /// was ticking.
+    ///
+    /// # Panics
+    ///
+    /// If the period is zero.
+    #[track_caller]
+    pub fn reset(&self, period: Duration) -> bool {
+        assert_not_zero(period);
+        self.chime.start_periodic(period)
+    }
+
+    pub(crate) fn receiver(&self) -> &Receiver<Time> {
+        &self.receiver
+    }
+}
+
+#[track_caller]
+fn assert_not_zero(period: Duration) {
+    assert!(!period.is_zero(), "a ticker's period must be longer than zero");
+}
+
+/// The ticks, as [`recv`](Ticker::recv) returns them; none while it is stopped.
+impl Iterator for Ticker {
+    type Item = Time;
+
+    #[track_caller]
+    fn next(&mut self) -> Option<Time> {
+        // Nobody else can set it meanwhile.
+        if self.chime.is_set() { self.recv().ok() } else { None }
+    }
+}
+
+impl fmt::Debug for Ticker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ticker").finish_non_exhaustive()
+    }
+}

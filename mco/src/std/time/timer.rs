@@ -1,0 +1,226 @@
+//! Something that happens once, later.
+
+use std::fmt;
+use std::panic::Location;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::Time;
+use super::chime::Chime;
+use crate::clock::Moment;
+use crate::coroutine::JoinHandle;
+use crate::runtime;
+use crate::scheduler::alarms::{self, Alarm, Place};
+use crate::std::sync::channel::RecvError;
+use crate::std::sync::{Receiver, unbounded};
+use crate::task::TaskRef;
+
+/// A channel that receives the time once, when `duration` has passed.
+///
+/// After that it is closed. Dropping it earlier leaves nothing behind, so it costs little as an arm
+/// of a `select!` in a loop. If the runtime on which it was made ends, it is closed without a time.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use mco::std::time::{Time, after};
+///
+/// let start = Time::now();
+/// let then = after(Duration::from_millis(5)).recv().unwrap();
+/// assert!(then.since(&start) >= Duration::from_millis(5));
+/// ```
+#[must_use = "a channel that is dropped receives nothing"]
+pub fn after(duration: Duration) -> Receiver<Time> {
+    let (chime, receiver) = Chime::new(None);
+    chime.start(Moment::after(duration));
+    receiver
+}
+
+/// Runs `f` as a coroutine when `duration` has passed, unless the timer is stopped before:
+/// [`Timer::after_func`].
+#[track_caller]
+pub fn after_func<F: FnMut() + Send + 'static>(duration: Duration, f: F) -> Timer {
+    Timer::after_func(duration, f)
+}
+
+/// Something that happens once, when a time has passed: a time to be received, or a function that is
+/// run. It can be stopped, and set again.
+///
+/// No thread and no coroutine waits for it meanwhile; it costs a place in the timing wheel of a
+/// worker, which it leaves when it is stopped or dropped.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use mco::std::time::Timer;
+///
+/// let timer = Timer::new(Duration::from_secs(3600));
+/// assert!(timer.reset(Duration::from_millis(5)), "it was running");
+/// timer.recv().unwrap();
+/// assert!(!timer.stop(), "it had gone off");
+/// ```
+pub struct Timer {
+    /// Of one that runs a function it is closed.
+    receiver: Receiver<Time>,
+    what: What,
+}
+
+enum What {
+    Chime(Arc<Chime>),
+    Call(Arc<Call>),
+}
+
+impl Timer {
+    /// One that receives the time when `duration` has passed.
+    ///
+    /// Dropping it stops it.
+    #[must_use = "a timer that is dropped is stopped"]
+    pub fn new(duration: Duration) -> Timer {
+        let (chime, receiver) = Chime::new(None);
+        chime.start(Moment::after(duration));
+        Timer { receiver, what: What::Chime(chime) }
+    }
+
+    /// One that runs `f` in a coroutine of its own when `duration` has passed.
+    ///
+    /// Dropping it does not stop it, as dropping a `JoinHandle` does not stop a coroutine. If it is
+    /// set again, `f` runs again, after an earlier run has ended.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use mco::std::sync::channel::unbounded;
+    /// use mco::std::time::Timer;
+    ///
+    /// let (sender, receiver) = unbounded();
+    /// let late = Timer::after_func(Duration::from_millis(5), move || sender.send("late").unwrap());
+    /// assert_eq!(receiver.recv(), Ok("late"));
+    /// assert!(!late.stop(), "it is too late for that");
+    /// ```
+    #[track_caller]
+    pub fn after_func<F: FnMut() + Send + 'static>(duration: Duration, f: F) -> Timer {
+        let call = Arc::new(Call {
+            state: Mutex::new(CallState { setting: 0, place: None }),
+            f: crate::std::sync::Mutex::new(Box::new(f)),
+            site: Location::caller(),
+        });
+        call.start(Moment::after(duration));
+        let (_, receiver) = unbounded();
+        Timer { receiver, what: What::Call(call) }
+    }
+
+    /// Waits until it has gone off, and returns when it did. To be received once; then, and while
+    /// the timer is stopped, this waits until it has been set again and gone off.
+    ///
+    /// # Errors
+    ///
+    /// If it runs a function, or its runtime has ended.
+    ///
+    /// # Panics
+    ///
+    /// Unwinds if the calling coroutine is cancelled while it waits.
+    #[track_caller]
+    pub fn recv(&self) -> Result<Time, RecvError> {
+        self.receiver.recv()
+    }
+
+    /// Prevents it from going off, and takes back what has not been received. `true`: nothing comes
+    /// of it; `false`: it has gone off, and been received or its function begun, or was stopped
+    /// before.
+    ///
+    /// Does not wait, not even for the function.
+    pub fn stop(&self) -> bool {
+        match &self.what {
+            What::Chime(chime) => chime.stop(),
+            What::Call(call) => call.stop(),
+        }
+    }
+
+    /// Has it go off when `duration` has passed from now, and not when it would have otherwise.
+    /// Returns what [`stop`](Timer::stop) would have.
+    pub fn reset(&self, duration: Duration) -> bool {
+        let stopped = self.stop();
+        let at = Moment::after(duration);
+        match &self.what {
+            What::Chime(chime) => chime.start(at),
+            What::Call(call) => call.start(at),
+        }
+        stopped
+    }
+
+    pub(crate) fn receiver(&self) -> &Receiver<Time> {
+        &self.receiver
+    }
+}
+
+impl fmt::Debug for Timer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Timer").finish_non_exhaustive()
+    }
+}
+
+/// A function that is run at some time.
+struct Call {
+    state: Mutex<CallState>,
+    f: crate::std::sync::Mutex<Box<dyn FnMut() + Send>>,
+    site: &'static Location<'static>,
+}
+
+struct CallState {
+    /// Counts what it was set for.
+    setting: u64,
+    /// While it is set.
+    place: Option<Place>,
+}
+
+impl Call {
+    fn start(self: &Arc<Self>, at: Moment) {
+        let mut state = self.state.lock();
+        state.setting += 1;
+        if let Some(place) = state.place.take() {
+            place.remove();
+        }
+        state.place = alarms::set(at, self.clone(), state.setting, runtime::global_scheduler);
+    }
+
+    fn stop(&self) -> bool {
+        let mut state = self.state.lock();
+        state.setting += 1;
+        let place = state.place.take();
+        place.inspect(Place::remove).is_some()
+    }
+}
+
+impl Alarm for Call {
+    fn fire(self: Arc<Self>, setting: u64) {
+        {
+            let mut state = self.state.lock();
+            if state.setting != setting {
+                return;
+            }
+            state.place = None;
+        }
+        let site = self.site;
+        let coroutine = runtime::spawn_current(None, None, site, |attributes| {
+            // The coroutine takes it along, so that the closure is not dropped here.
+            let run = move || {
+                let mut f = self.f.lock().unwrap_or_else(PoisonError::into_inner);
+                f();
+            };
+            TaskRef::create(run, attributes)
+        });
+        drop(JoinHandle::<()>::new(coroutine));
+    }
+
+    fn abandon(&self, setting: u64) {
+        let mut state = self.state.lock();
+        if state.setting == setting {
+            state.place = None;
+        }
+    }
+}

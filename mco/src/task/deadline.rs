@@ -1,0 +1,126 @@
+//! Deadlines by which a coroutine or thread has to be done with something: what `timeout` is made of.
+//! [`std::time::timeout`](crate::std::time::timeout) describes what they do.
+//!
+//! Of several only the nearest matters, and it is kept with what a coroutine knows of its unwinding
+//! ([`cancel`]). Each call of [`limited`] replaces it by its own, if that is nearer, and puts it back
+//! at its end; so they form a stack in the frames of these calls. A payload carries the number of the
+//! deadline that has passed, by which the call whose it is recognises it.
+
+use std::any::Any;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::{self, ThreadId};
+
+use super::{cancel, current};
+use crate::clock::Moment;
+
+/// A point in time at which the caller is to be unwound.
+#[derive(Clone, Copy)]
+pub(crate) struct Deadline {
+    at: Moment,
+    /// Unique in the process.
+    number: u64,
+}
+
+/// What a coroutine or thread unwinds with whose deadline has passed.
+struct Passed {
+    number: u64,
+    owner: Owner,
+}
+
+/// Whose stack a payload is on its way up.
+#[derive(PartialEq, Eq)]
+enum Owner {
+    Coroutine(u64),
+    Thread(ThreadId),
+}
+
+impl Owner {
+    fn current() -> Owner {
+        match current::running() {
+            Some(running) => Owner::Coroutine(running.header().attributes.id),
+            None => Owner::Thread(thread::current().id()),
+        }
+    }
+}
+
+impl Drop for Passed {
+    /// As for `Cancelled`: from here on it can be unwound again.
+    fn drop(&mut self) {
+        if self.owner == Owner::current() {
+            cancel::with_unwinding(|unwinding| unwinding.injected = false);
+        }
+    }
+}
+
+/// Calls `f`. `None`: one of its blocking operations was cut off at the deadline.
+pub(crate) fn limited<R>(at: Moment, f: impl FnOnce() -> R) -> Option<R> {
+    /// Puts back what held before.
+    struct Restore(Option<Deadline>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            cancel::with_unwinding(|unwinding| unwinding.deadline = self.0);
+        }
+    }
+    static NUMBERS: AtomicU64 = AtomicU64::new(1);
+    let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
+    let (restore, noted) = cancel::with_unwinding(|unwinding| {
+        let outer = unwinding.deadline;
+        if outer.is_none_or(|outer| at < outer.at) {
+            unwinding.deadline = Some(Deadline { at, number });
+        }
+        (Restore(outer), unwinding.noted)
+    });
+    let result = panic::catch_unwind(AssertUnwindSafe(f));
+    drop(restore);
+    let payload = match result {
+        Ok(value) => return Some(value),
+        Err(payload) => payload,
+    };
+    if payload.downcast_ref::<Passed>().is_some_and(|passed| passed.number == number) {
+        drop(payload);
+        // A scope on the way has announced the unwinding, which is over.
+        cancel::with_unwinding(|unwinding| unwinding.noted = noted);
+        return None;
+    }
+    cancel::resume_unwind(payload)
+}
+
+/// Whether the calling coroutine or thread has a deadline.
+#[inline]
+pub(crate) fn is_set() -> bool {
+    cancel::with_unwinding(|unwinding| unwinding.deadline.is_some())
+}
+
+/// The nearest deadline of the calling coroutine or thread.
+#[inline]
+pub(crate) fn nearest() -> Option<Moment> {
+    cancel::with_unwinding(|unwinding| unwinding.deadline).map(|deadline| deadline.at)
+}
+
+/// The same, if it is still to come.
+pub(crate) fn ahead(now: Moment) -> Option<Moment> {
+    nearest().filter(|at| *at > now)
+}
+
+/// Whether the nearest one has passed.
+pub(super) fn has_passed() -> bool {
+    nearest().is_some_and(|at| at <= Moment::now())
+}
+
+/// Whether the nearest one of a plain thread has passed and the thread may be unwound: unlike a
+/// coroutine, a thread knows whether it unwinds.
+#[inline]
+pub(super) fn has_passed_in_thread() -> bool {
+    is_set()
+        && has_passed()
+        && !cancel::with_unwinding(|unwinding| unwinding.injected)
+        && !thread::panicking()
+}
+
+/// What to unwind with when the nearest one has passed.
+pub(super) fn payload() -> Box<dyn Any + Send> {
+    let deadline = cancel::with_unwinding(|unwinding| unwinding.deadline);
+    let number = deadline.expect("it has passed").number;
+    Box::new(Passed { number, owner: Owner::current() })
+}
