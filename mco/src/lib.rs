@@ -76,6 +76,7 @@
 //! | [`mod@std`] | the rest, in the manner of `std` |
 
 mod block_on;
+mod blocking;
 mod clock;
 mod config;
 pub mod coroutine;
@@ -95,6 +96,7 @@ mod timer;
 mod wait;
 
 pub use block_on::block_on;
+pub use blocking::blocking;
 pub use config::{Config, config};
 pub use mco_macros::{co, defer, go, join, main, select, spawn, test};
 pub use task::LocalKey;

@@ -21,6 +21,7 @@
 //! [`local`] has the loop; [`idle`] how workers sleep without missing anything; [`monitor`] what
 //! happens when a coroutine holds its worker up.
 
+pub(crate) mod blocking;
 mod delay;
 mod idle;
 mod local;
