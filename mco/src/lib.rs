@@ -71,7 +71,9 @@
 //! | module | what for |
 //! | --- | --- |
 //! | [`coroutine`] | spawn, join, scope, cancel, sleep, park |
-//! | [`net`] | TCP |
+//! | [`net`] | TCP and UDP |
+//! | `os::unix::net`, `io` | Unix sockets, and any other descriptor that can be waited for |
+//! | [`blocking()`], [`std::blocking`] | what blocks its thread |
 //! | [`runtime`] | a number of workers of its own, metrics |
 //! | [`mod@std`] | the rest, in the manner of `std` |
 
@@ -82,7 +84,10 @@ mod config;
 pub mod coroutine;
 pub mod cqueue;
 mod fiber;
+#[cfg(unix)]
+pub mod io;
 pub mod net;
+pub mod os;
 #[doc(hidden)]
 pub mod private;
 mod random;
