@@ -2,6 +2,7 @@
 //!
 //! - [`within`] fails a test that hangs, [`eventually`] waits for a condition.
 //! - [`with_runtimes`] runs a test on one, two and eight workers.
+//! - [`everywhere`] runs one in coroutines and in threads, and times it out there.
 //! - [`child`] runs a test's body in a process of its own: what is counted per process, what ends
 //!   the process, and what is printed is tested there.
 //! - [`process`] counts what this process has, [`Stopwatch`] measures time on a busy machine.
@@ -9,6 +10,7 @@
 //! - [`started`] has coroutines that have come to the point, and what is counted of them.
 
 pub mod child;
+pub mod everywhere;
 pub mod process;
 pub mod quiet;
 pub mod sockets;

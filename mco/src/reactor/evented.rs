@@ -152,6 +152,18 @@ impl<S: Io> Evented<S> {
         side: Side,
         wait: Wait,
         timeout: impl FnOnce() -> Option<Moment>,
+        op: impl FnMut(&S) -> io::Result<Attempt<R>>,
+    ) -> io::Result<R> {
+        self.retry(|| self.is_nonblocking(), side, wait, timeout, op)
+    }
+
+    /// As `run`; `impatient` says whether not to wait.
+    fn retry<R>(
+        &self,
+        impatient: impl Fn() -> bool,
+        side: Side,
+        wait: Wait,
+        timeout: impl FnOnce() -> Option<Moment>,
         mut op: impl FnMut(&S) -> io::Result<Attempt<R>>,
     ) -> io::Result<R> {
         spend_budget();
@@ -162,7 +174,7 @@ impl<S: Io> Evented<S> {
         let mut timeout = Some(timeout);
         loop {
             let glance = direction.glance();
-            if glance.is_ready() || in_thread || self.is_nonblocking() {
+            if glance.is_ready() || in_thread || impatient() {
                 match self.with(&mut op) {
                     Ok(Attempt::More(result)) => return Ok(result),
                     Ok(Attempt::Drained(result)) => {
@@ -173,7 +185,7 @@ impl<S: Io> Evented<S> {
                     }
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        if self.is_nonblocking() {
+                        if impatient() {
                             return Err(error);
                         }
                     }
@@ -244,7 +256,8 @@ impl<S: Io> Evented<S> {
         self.source.side(side).leave(waiter);
     }
 
-    /// Whether `side` is ready by what the system says now, and not by what is remembered.
+    /// Waits until `side` is ready by what the system says, and not by what is remembered; even if
+    /// operations do not wait.
     #[cfg(unix)]
     pub(crate) fn wait_ready(
         &self,
@@ -252,10 +265,16 @@ impl<S: Io> Evented<S> {
         wait: Wait,
         timeout: impl FnOnce() -> Option<Moment>,
     ) -> io::Result<()> {
-        self.run(side, wait, timeout, |io| match thread::is_ready(io, side)? {
-            true => Ok(Attempt::More(())),
-            false => Err(io::ErrorKind::WouldBlock.into()),
-        })
+        self.retry(
+            || false,
+            side,
+            wait,
+            timeout,
+            |io| match thread::is_ready(io, side)? {
+                true => Ok(Attempt::More(())),
+                false => Err(io::ErrorKind::WouldBlock.into()),
+            },
+        )
     }
 
     /// From here on, [`wait_event`](Evented::wait_event) waits for an event.

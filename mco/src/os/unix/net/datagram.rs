@@ -8,7 +8,7 @@ use std::os::unix::net as sys;
 use std::path::Path;
 
 use super::SocketAddr;
-use super::peek::peek;
+use super::calls::{is_shut, peek};
 use crate::net::options::{Timeout, common, conversions, directions, timeouts};
 use crate::reactor::{Attempt, Evented, run_now_and_then};
 use crate::task::Reason;
@@ -143,7 +143,8 @@ impl UnixDatagram {
     /// Unwinds if the calling coroutine is cancelled.
     #[track_caller]
     pub fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        self.receive(|socket| socket.recv_from(buf).map(Attempt::More))
+        let nothing = || Ok((0, SocketAddr::from_pathname("")?));
+        self.receive_or(nothing, |socket| socket.recv_from(buf))
     }
 
     /// Waits for a datagram. What does not fit the buffer is lost.
@@ -157,7 +158,7 @@ impl UnixDatagram {
     /// Unwinds if the calling coroutine is cancelled.
     #[track_caller]
     pub fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.receive(|socket| socket.recv(buf).map(Attempt::More))
+        self.receive_or(|| Ok(0), |socket| socket.recv(buf))
     }
 
     /// As [`recv`](UnixDatagram::recv), and leaves the datagram to be received again.
@@ -171,7 +172,22 @@ impl UnixDatagram {
     /// Unwinds if the calling coroutine is cancelled.
     #[track_caller]
     pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.receive(|socket| peek(socket.as_fd(), buf).map(Attempt::More))
+        self.receive_or(|| Ok(0), |socket| peek(socket.as_fd(), buf))
+    }
+
+    /// Receives, or returns `nothing` if reading has been shut down.
+    #[track_caller]
+    fn receive_or<R>(
+        &self,
+        nothing: impl Fn() -> io::Result<R>,
+        mut op: impl FnMut(&sys::UnixDatagram) -> io::Result<R>,
+    ) -> io::Result<R> {
+        self.receive(|socket| match op(socket) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && is_shut(socket.as_fd()) => {
+                nothing().map(Attempt::More)
+            }
+            received => received.map(Attempt::More),
+        })
     }
 
     /// Sends a datagram to the socket at a path. Waits while its queue is full.

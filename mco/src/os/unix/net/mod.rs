@@ -4,9 +4,9 @@
 //! or the calling thread; one socket may be used by several coroutines at once; an operation that
 //! exceeds its timeout fails with [`ErrorKind::TimedOut`](std::io::ErrorKind).
 
+mod calls;
 mod datagram;
 mod listener;
-mod peek;
 mod stream;
 
 pub use std::os::unix::net::SocketAddr;

@@ -10,7 +10,7 @@ use mio::net as sys;
 use socket2::SockRef;
 
 use super::SocketAddr;
-use super::peek::peek;
+use super::calls::peek;
 use crate::net::options::{Timeout, common, conversions, directions, stream_io, timeouts};
 use crate::reactor::{Attempt, Evented, run_now_and_then};
 use crate::task::Reason;
