@@ -43,7 +43,7 @@ where
     })
 }
 
-/// Runs a closure on the blocking pool: [`spawn_blocking`](crate::std::blocking::spawn_blocking) as a
+/// Runs a closure on the blocking pool: [`spawn_blocking`] as a
 /// macro.
 ///
 /// # Examples

@@ -1,4 +1,4 @@
-//! Unix sockets, with the types and methods of [`std::os::unix::net`](::std::os::unix::net).
+//! Unix sockets, with the types and methods of [`::std::os::unix::net`].
 //!
 //! As with the sockets of [`mco::net`](crate::net), what blocks here blocks the calling coroutine only,
 //! or the calling thread; one socket may be used by several coroutines at once; an operation that
