@@ -8,9 +8,9 @@ fn main() {
     idle.replace("std::sync::atomic", "loom::sync::atomic")
         // Loom's atomics are allocated.
         .replace("pub(super) const fn new()", "pub(super) fn new()")
-        // The same, except that the one who comes too late writes nothing. Loom does not know that what
-        // a read-modify-write wrote precedes whatever came after what it has read, so it would let
-        // others see that late `false` after the next `true`.
+        // The same, except that the one who comes too late writes nothing. Loom does not know that
+        // what a read-modify-write wrote precedes whatever came after what it has read, so it would
+        // let others see that late `false` after the next `true`.
         .replace(
             "self.0.swap(false, Ordering::Relaxed)",
             "self.0.compare_exchange(true, false, Ordering::Relaxed, Ordering::Relaxed).is_ok()",
@@ -30,6 +30,16 @@ fn main() {
     Source::read("wait/mod.rs")
         .part("impl<S, T> Place<'_, S, T> {", "\n}\n")
         .write("place_wait.rs");
+    Source::read("wait/queue.rs")
+        .replace("use std::cell::{Cell, UnsafeCell};", "use super::cell::{Cell, UnsafeCell};")
+        .replace("#[cfg(test)]\nmod tests;", "")
+        // The same. Loom does not know that no store comes between what a read-modify-write has read
+        // and what it wrote, so it would let the end of looking out undo this one.
+        .replace(
+            "node.outcome.store(ended, Ordering::Release);",
+            "node.outcome.swap(ended, Ordering::Release);",
+        )
+        .write("queue.rs");
 }
 
 /// A source file of mco's.
@@ -43,8 +53,9 @@ impl Source {
         let name = format!("../mco/src/{name}");
         println!("cargo::rerun-if-changed={name}");
         let text = fs::read_to_string(&name).unwrap_or_else(|e| panic!("cannot read {name}: {e}"));
-        // Comments on the file itself have no place in the middle of another.
-        let code: Vec<_> = text.lines().filter(|line| !line.starts_with("//!")).collect();
+        // Comments on the file itself have no place in the middle of another, nor have attributes.
+        let in_place = |line: &&str| !line.starts_with("//!") && !line.starts_with("#![");
+        let code: Vec<_> = text.lines().filter(in_place).collect();
         Source { name, code: code.join("\n") }
     }
 

@@ -352,6 +352,43 @@ fn one_that_is_cancelled_may_lock_in_a_destructor() {
 }
 
 #[test]
+fn a_wake_without_a_reason_ends_no_wait_for_a_lock() {
+    with_runtimes(|runtime| {
+        let (mutex, lock) = (Arc::new(Mutex::new(0)), Arc::new(RwLock::new(0)));
+        let done = Arc::new(AtomicBool::new(false));
+        let count = |_| {
+            let (mutex, lock) = (mutex.clone(), lock.clone());
+            runtime.spawn(move || {
+                for _ in 0..200 {
+                    let mut number = mutex.lock().unwrap();
+                    let before = *number;
+                    coroutine::yield_now();
+                    *number = before + 1;
+                    drop(number);
+                    let mut number = lock.write().unwrap();
+                    let before = *number;
+                    coroutine::yield_now();
+                    *number = before + 1;
+                }
+            })
+        };
+        let counts: Vec<_> = (0..8).map(count).collect();
+        let targets: Vec<_> = counts.iter().map(|handle| handle.coroutine().clone()).collect();
+        let stop = done.clone();
+        let noise = thread::spawn(move || {
+            while !stop.load(Ordering::Relaxed) {
+                targets.iter().for_each(coroutine::Coroutine::unpark);
+                thread::yield_now();
+            }
+        });
+        counts.into_iter().for_each(|handle| handle.join().unwrap());
+        done.store(true, Ordering::Relaxed);
+        noise.join().unwrap();
+        assert_eq!((*mutex.lock().unwrap(), *lock.read().unwrap()), (1_600, 1_600));
+    });
+}
+
+#[test]
 fn locking_again_and_again_lets_others_run() {
     within(HUNG, || {
         let runtime = runtime(1);
@@ -399,8 +436,8 @@ fn longest_waits(
     waits
 }
 
-/// Whether none of 64 waits 100 times as long as most do. If it were the lock that is unfair it would
-/// be so each time; that the kernel keeps a worker from its processor for a while happens now and then.
+/// None of 64 waits 100 times as long as most do. If it were the lock that is unfair it would be so
+/// each time; that the kernel keeps a worker from its processor happens now and then.
 #[track_caller]
 fn assert_fair(runtime: &Runtime, locks: usize, hold: impl Fn() + Copy + Send + 'static) {
     let mut seen = Vec::new();

@@ -362,6 +362,40 @@ fn a_cancel_that_meets_a_message_loses_nothing() {
     });
 }
 
+#[test]
+fn a_cancel_while_the_losing_children_end_loses_nothing() {
+    within(HUNG, || {
+        let runtime = runtime(1);
+        let (sender, receiver) = unbounded();
+        let (started, ending) = (Arc::new(SyncFlag::new()), Arc::new(SyncFlag::new()));
+        let go_on = Arc::new(SyncFlag::new());
+        let selecting = {
+            let (started, ending, go_on) = (started.clone(), ending.clone(), go_on.clone());
+            runtime.spawn(move || {
+                let child = || {
+                    mco::defer! {
+                        ending.fire();
+                        go_on.wait();
+                    }
+                    started.fire();
+                    coroutine::park();
+                };
+                select! {
+                    v = receiver.recv() => v.ok(),
+                    _ = child() => None,
+                }
+            })
+        };
+        started.wait();
+        sender.send(7).unwrap();
+        // The message is taken, and the child is on its way out.
+        ending.wait();
+        selecting.cancel();
+        go_on.fire();
+        assert_eq!(selecting.join().unwrap(), Some(7), "the message vanished");
+    });
+}
+
 // Closed channels.
 
 #[test]

@@ -1,20 +1,23 @@
 //! `Barrier`, `WaitGroup`, `SyncFlag`, `Blocker` and `AtomicOption`.
 
+use std::env;
 use std::fmt::Debug;
 use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use mco::coroutine::{self, ParkError};
+use mco::go;
 use mco::std::lazy::sync::{Lazy, OnceCell};
 use mco::std::sync::{
     AtomicOption, Barrier, Blocker, Condvar, Mutex, MutexGuard, Once, RwLock, RwLockReadGuard,
     Semaphore, SyncFlag, WaitGroup,
 };
 use mco_tests::started::{Drops, OnDrop, assert_cancelled, start};
-use mco_tests::{HUNG, with_runtimes, within};
+use mco_tests::{HUNG, child, with_runtimes, within};
 
 /// Longer than any test.
 const LONG: Duration = Duration::from_secs(3600);
@@ -354,4 +357,63 @@ fn all_may_be_shared_and_caught_panics_are_no_obstacle() {
     shared::<Lazy<u8>>();
     sync::<MutexGuard<'_, u8>>();
     sync::<RwLockReadGuard<'_, u8>>();
+}
+
+/// Blocks in everything there is, in coroutines named after the reason, each on one line with its
+/// wait.
+#[rustfmt::skip]
+#[mco::test(timeout = "300ms")]
+#[ignore = "hangs, for the test below"]
+fn hanging() {
+    static MUTEX: Mutex<()> = Mutex::new(());
+    static LOCK: RwLock<()> = RwLock::new(());
+    static CONDVAR: Condvar = Condvar::new();
+    static ONCE: Once = Once::new();
+    static CELL: OnceCell<()> = OnceCell::new();
+    static LAZY: Lazy<()> = Lazy::new(run);
+    static RUN: Semaphore = Semaphore::new(0);
+    fn run() {
+        RUN.post();
+        coroutine::park();
+    }
+    let group = WaitGroup::new();
+    let member = group.clone();
+    let _held = MUTEX.lock().unwrap();
+    let _writes = LOCK.write().unwrap();
+    coroutine::spawn(|| ONCE.call_once(run));
+    coroutine::spawn(|| CELL.get_or_init(run));
+    coroutine::spawn(|| *LAZY);
+    (0..3).for_each(|_| RUN.wait());
+    go!("mutex", || drop(MUTEX.lock()));
+    go!("read lock", || drop(LOCK.read()));
+    go!("write lock", || drop(LOCK.write()));
+    go!("condition variable", || drop(CONDVAR.wait(Mutex::new(()).lock().unwrap())));
+    go!("condition variable", || drop(CONDVAR.wait_while(Mutex::new(()).lock().unwrap(), |()| true)));
+    go!("initialiser", || ONCE.call_once(|| ()));
+    go!("initialiser", || CELL.get_or_init(|| ()));
+    go!("initialiser", || *LAZY);
+    go!("barrier", || Barrier::new(2).wait().is_leader());
+    go!("semaphore", || Semaphore::new(0).wait());
+    go!("semaphore", || Semaphore::new(0).wait_timeout(LONG));
+    go!("wait group", move || group.wait());
+    go!("sync flag", || SyncFlag::new().wait());
+    go!("blocker", || Blocker::current().park(None));
+    coroutine::park();
+    drop(member);
+}
+
+#[test]
+fn a_dump_says_who_waits_for_what_and_where() {
+    let mut command = Command::new(env::current_exe().unwrap());
+    command.args(["hanging", "--exact", "--ignored", "--nocapture"]).env("RUST_BACKTRACE", "0");
+    let end = child::watch(&mut command, HUNG);
+    let named: Vec<_> = end.stderr.lines().filter(|line| line.contains("coroutine `")).collect();
+    assert_eq!(named.len(), 14, "{end}");
+    for line in named {
+        let (name, rest) = line.split_once('`').unwrap().1.split_once('`').unwrap();
+        let (spawned, waits) = rest.split_once(": ").unwrap();
+        let place = |text: &str| text.rsplit_once(':').unwrap().0.to_owned();
+        let spawned = place(spawned.strip_prefix(" spawned at ").unwrap());
+        assert_eq!(place(waits), format!("{name} at {spawned}"), "{line}");
+    }
 }

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 pub use builder::{Builder, IntoBuilder, Spawn};
 pub use handle::{Coroutine, CoroutineId, JoinHandle};
+pub(crate) use scope::scope_to_the_end;
 pub use scope::{Scope, ScopedJoinHandle, scope};
 
 pub use crate::task::cancel::Cancelled;

@@ -62,7 +62,8 @@
 //!   a stack takes two of the process's mappings, 65,530 by default (`vm.max_map_count`), so some
 //!   32,000 coroutines live at once.
 //! - **Destructors may block.** While one does so during an unwinding, `std::thread::panicking()` is
-//!   true for the other coroutines of that worker too. Nothing may block inside a panic hook.
+//!   true for the other coroutines of that worker too: the locks that they hold then are poisoned if
+//!   they are std's, but not if they are mco's. Nothing may block inside a panic hook.
 //! - **A cancelled coroutine unwinds**, from its next blocking call, with the payload
 //!   [`coroutine::Cancelled`]. Code that must not be cut off there should not be cancelled.
 //!

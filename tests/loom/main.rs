@@ -10,6 +10,7 @@ mod permits;
 mod searching;
 mod sleeping;
 mod wait;
+mod waiting;
 mod waking;
 
 /// `mco/src/task/state.rs` takes its atomics from beside itself.

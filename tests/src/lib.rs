@@ -5,12 +5,14 @@
 //! - [`everywhere`] runs one in coroutines and in threads, and times it out there.
 //! - [`child`] runs a test's body in a process of its own: what is counted per process, what ends
 //!   the process, and what is printed is tested there.
+//! - [`peer`] runs a test in coroutines and in threads, and tells when one is blocked.
 //! - [`process`] counts what this process has, [`Stopwatch`] measures time on a busy machine.
 //! - [`quiet`] silences the panics that a test makes on purpose.
 //! - [`started`] has coroutines that have come to the point, and what is counted of them.
 
 pub mod child;
 pub mod everywhere;
+pub mod peer;
 pub mod process;
 pub mod quiet;
 pub mod sockets;

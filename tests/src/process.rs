@@ -37,6 +37,25 @@ pub fn threads() -> usize {
     entries("task")
 }
 
+/// The name of the calling thread, for [`is_asleep`].
+///
+/// # Panics
+///
+/// If the system does not tell.
+#[must_use]
+pub fn this_thread() -> String {
+    let path = fs::read_link("/proc/thread-self").expect("/proc/thread-self");
+    path.to_str().expect("two numbers").to_owned()
+}
+
+/// Whether a thread of this process waits for something, and not for a processor.
+#[must_use]
+pub fn is_asleep(thread: &str) -> bool {
+    // After the end of the thread there is no such file.
+    let status = fs::read_to_string(format!("/proc/{thread}/status")).unwrap_or_default();
+    status.lines().any(|line| line.starts_with("State:\tS"))
+}
+
 /// Memory mappings, of which Linux allows `vm.max_map_count`.
 ///
 /// # Panics

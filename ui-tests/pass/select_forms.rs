@@ -129,6 +129,23 @@ fn given_back_at_last(sender: &Sender<Vec<u8>>, is_open: bool) -> String {
     }
 }
 
+/// Guards come first, in the order in which they are written; operands next; each once.
+fn order(receiver: &Receiver<u32>, sender: &Sender<u32>) -> String {
+    let log = std::cell::RefCell::new(String::new());
+    let see = |letter, value| {
+        log.borrow_mut().push(letter);
+        value
+    };
+    select! {
+        biased;
+        Ok(1) = receiver.recv(), if see('a', 1) == 1 => {}
+        result = sender.clone().send(see('d', 7)), if see('b', 0) == 1 => result.unwrap(),
+        Ok(2) = receiver.recv(), if see('c', 1) == 0 => {}
+        _ = sender.send(see('e', 8)) => {}
+    }
+    log.into_inner()
+}
+
 struct Server {
     receivers: Vec<Receiver<u32>>,
     pair: (Sender<u32>, Receiver<u32>),
@@ -245,6 +262,9 @@ fn main() {
     drop(taken);
     assert_eq!(given_back(&bytes, &receiver), (vec![1, 2], 2));
     assert_eq!(given_back_at_last(&bytes, true), "[2]");
+
+    assert_eq!(order(&receiver, &sender), "abcde");
+    assert_eq!(receiver.recv(), Ok(8));
 
     let server = Server { receivers: vec![receiver.clone()], pair: chan!(0) };
     sender.send(5).unwrap();

@@ -27,10 +27,10 @@ impl ToTokens for Select {
             let name = operation(position);
             let value = wait.operation.expand(&self.krate);
             operations.extend(ours!(let mut #name = ::core::pin::pin!(#value);));
-            let conditions: Vec<_> =
-                wait.arms.iter().map(|arm| arm.condition(&mut guards)).collect();
+            let conditions: Vec<_> = wait.arms.iter().map(Choice::condition).collect();
             enabled.push(is_enabled(&conditions));
             outcomes.extend(wait.outcome(position, &conditions, &mut bodies));
+            guards.extend(wait.arms.iter().filter_map(|arm| arm.guard.as_ref()));
         }
         let ending = self.default.as_ref().or(self.otherwise.as_ref());
         let Self { krate, biased, .. } = self;
@@ -66,6 +66,11 @@ impl ToTokens for Select {
             choice = ours!(match (#(#operands,)*) { mut operands => #choice });
         }
 
+        guards.sort_unstable_by_key(|(position, _)| *position);
+        let guards = guards.into_iter().map(|(position, guard)| {
+            let name = ident(&format!("guard{position}"));
+            ours!(let #name = if #guard { true } else { false };)
+        });
         let Bodies { types, variants, arms } = bodies;
         tokens.extend(ours! {{
             enum __Selected<#(#types),*> { #(#variants(#types)),* }
@@ -138,12 +143,9 @@ impl Choice {
         self.guard.is_none() && self.pattern.is_plain()
     }
 
-    /// The guard's variable, for a guard that is evaluated once, before everything.
-    fn condition(&self, guards: &mut Vec<TokenStream>) -> Option<Ident> {
-        let guard = self.guard.as_ref()?;
-        let name = ident(&format!("guard{}", guards.len()));
-        guards.push(ours!(let #name = if #guard { true } else { false };));
-        Some(name)
+    /// The variable that holds whether the guard, evaluated once and before everything, lets the arm take part.
+    fn condition(&self) -> Option<Ident> {
+        self.guard.as_ref().map(|(position, _)| ident(&format!("guard{position}")))
     }
 }
 
@@ -226,7 +228,7 @@ impl Operation {
             Self::Join { on } => {
                 let arm = ours!(#select::join_arm(&#on));
                 // Here the compiler says that a type cannot be waited for.
-                located(ours!(#select::Operation::<_, fn() -> _, _>::native(#arm)), at(on))
+                located(ours!(#select::Operation::native(#arm)), at(on))
             }
             Self::Sleep { function, duration, call } => either(
                 &select,
@@ -236,7 +238,7 @@ impl Operation {
             ),
             Self::Child(call) => {
                 let child = closure(None, call);
-                ours!(#select::Operation::<#select::NoArm<_>, _, _>::child(#child))
+                ours!(#select::Operation::<#select::NoArm<_>, _>::child(#child))
             }
         }
     }

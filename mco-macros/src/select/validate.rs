@@ -37,7 +37,8 @@ pub(super) struct Wait {
 /// A pattern and what to do when it takes the result.
 pub(super) struct Choice {
     pub(super) pattern: Pattern,
-    pub(super) guard: Option<Expr>,
+    /// With its position among the guards: they are evaluated in the order in which they are written.
+    pub(super) guard: Option<(usize, Expr)>,
     pub(super) ending: Ending,
 }
 
@@ -101,6 +102,10 @@ impl Select {
                 self.waits.len() - 1
             });
         let pattern = Pattern::new(pattern, faults);
+        let guard = guard.map(|guard| {
+            let guards = self.waits.iter().flat_map(|wait| &wait.arms);
+            (guards.filter(|arm| arm.guard.is_some()).count(), guard)
+        });
         let ending = Ending { body, backs: Vec::new() };
         self.waits[position].arms.push(Choice { pattern, guard, ending });
     }

@@ -10,7 +10,7 @@ fn here() {
         let chosen = {
             let mut operation0 = ::core::pin::pin!(
                 ::mco::private::select::Operation:: < ::mco::private::select::NoArm < _
-                >, _, _ > ::child(|| { stream.read(& mut buffer) })
+                >, _ > ::child(|| { stream.read(& mut buffer) })
             );
             let mut enabled = [true];
             let chosen = loop {

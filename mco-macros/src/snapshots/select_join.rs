@@ -9,8 +9,8 @@ fn here() {
         }
         let chosen = {
             let mut operation0 = ::core::pin::pin!(
-                ::mco::private::select::Operation:: < _, fn () -> _, _ >
-                ::native(::mco::private::select::join_arm(& handle))
+                ::mco::private::select::Operation::native(::mco::private::select::join_arm(&
+                handle))
             );
             let mut enabled = [true];
             let chosen = loop {

@@ -72,25 +72,33 @@ where
     let wait = Wait::new(Reason::Scope);
     // Here, since at its end it must not be unwound.
     spend_budget();
+    let (value, cancelled) = scope_to_the_end(&wait, f);
+    if cancelled && let Some(running) = current::running() {
+        // What was put off while the children were alive.
+        task::cancel::check(running);
+    }
+    value
+}
+
+/// As [`scope`], for what must not be unwound once `f` has returned: a cancel only ends the children.
+/// Says whether there was one.
+#[track_caller]
+pub(crate) fn scope_to_the_end<'env, F, R>(wait: &Wait, f: F) -> (R, bool)
+where
+    F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R,
+{
     let scope = Scope { data: Arc::new(Data::new()), _scope: PhantomData, _env: PhantomData };
     let result = catch_unwind(AssertUnwindSafe(|| f(&scope)));
     if result.is_err() {
         scope.data.cancel_all();
     }
-    let cancelled = scope.data.wait_for_all(&wait);
-    if cancelled
-        && result.is_ok()
-        && let Some(running) = current::running()
-    {
-        // What was put off while the children were alive.
-        task::cancel::check(running);
-    }
+    let cancelled = scope.data.wait_for_all(wait);
     match result {
         Err(payload) => task::cancel::resume_unwind(payload),
         Ok(_) if scope.data.panicked.load(Ordering::Relaxed) => {
             panic!("a scoped coroutine panicked")
         }
-        Ok(value) => value,
+        Ok(value) => (value, cancelled),
     }
 }
 

@@ -15,7 +15,7 @@ use super::delay::DelayMeter;
 use super::idle::Sleep;
 use super::local::Local;
 use crate::reactor::{Reactor, Registrar};
-use crate::task::{AtomicSite, Home, Inbox, Registry, Slot, TaskRef};
+use crate::task::{AtomicSite, Home, Inbox, Registry, Slot, TaskRef, current};
 
 /// The part of a worker that others see.
 pub(super) struct Worker {
@@ -228,11 +228,16 @@ impl Home for Worker {
         task.take().map_or(Ok(()), Err)
     }
 
+    fn should_look_out(&self) -> bool {
+        Local::with(Local::should_look_out) == Some(true)
+    }
+
     fn look_out(&self, has_happened: &mut dyn FnMut() -> bool) {
         Local::with(|local| local.look_out(has_happened));
     }
 
     fn schedule_from_elsewhere(&self, task: TaskRef) {
+        current::woke_elsewhere();
         self.inbox.push(task);
         self.interrupt();
     }

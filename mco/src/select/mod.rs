@@ -32,7 +32,7 @@ pub mod probe;
 use std::pin::Pin;
 
 use crate::clock::Moment;
-use crate::coroutine::{self, Scope};
+use crate::coroutine::{self, Scope, scope_to_the_end};
 use crate::random;
 use crate::task::{Reason, spend_budget};
 use crate::wait::{Parked, Token, Wait, Waiter};
@@ -124,7 +124,11 @@ pub fn run(arms: &mut [Pin<&mut (dyn Arm + '_)>], enabled: &[bool], mode: Mode) 
     }
     let wait = Wait::new(Reason::Select);
     if arms.order().any(|index| arms.arms[index].wants_child()) {
-        return coroutine::scope(|scope| arms.run_with_children(scope, &wait, mode.default));
+        // Once an arm has happened, no cancel may take that back: it hits the next operation.
+        return scope_to_the_end(&Wait::new(Reason::Scope), |scope| {
+            arms.run_with_children(scope, &wait, mode.default)
+        })
+        .0;
     }
     if mode.default { DEFAULT } else { arms.wait(&wait) }
 }
@@ -160,8 +164,7 @@ impl<'a, 'env> Arms<'a, '_, 'env> {
     /// Waits until one has happened.
     fn wait(&mut self, wait: &Wait) -> usize {
         loop {
-            let deadline = self.order().filter_map(|index| self.arms[index].deadline().0).min();
-            let (parked, claimed) = self.wait_once(&wait.until(deadline));
+            let (parked, claimed) = self.wait_once(wait);
             if let Some(index) = claimed {
                 self.arms[index].as_mut().complete();
                 return index;
@@ -179,10 +182,15 @@ impl<'a, 'env> Arms<'a, '_, 'env> {
         let entered = Entered { arms: self, token: &token };
         let mut parked = wait.before();
         if entered.arms.enter(&token) && token.claimed().is_none() && !parked.is_cancelled() {
-            parked = wait.park_uncancellable();
+            parked = wait.until(entered.arms.deadline()).park_uncancellable();
         }
         drop(entered);
         (parked, token.claimed())
+    }
+
+    /// When one of them becomes ready by itself, as far as is known once they have entered.
+    fn deadline(&self) -> Option<Moment> {
+        self.order().filter_map(|index| self.arms[index].deadline().0).min()
     }
 
     /// Enters them; `false`, if one was ready instead.

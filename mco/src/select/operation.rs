@@ -98,37 +98,36 @@ impl<O> Back for NoArm<O> {
 pin_project! {
     /// See the module.
     #[project = Projected]
-    pub enum Operation<N, C, O> {
+    pub enum Operation<'a, N, O> {
         #[doc(hidden)]
         Native { #[pin] arm: N },
         #[doc(hidden)]
-        Child { child: Child<C, O> },
+        Child { child: Child<'a, O> },
     }
 }
 
 /// An expression for a child coroutine.
-pub struct Child<C, O> {
-    /// Until it is started.
-    closure: Option<C>,
+pub struct Child<'a, O> {
+    /// Until it is started. Boxed, so that the code for an operation is the same wherever its types
+    /// are: a program with many `select!`s would otherwise be slow to compile.
+    closure: Option<Box<dyn FnOnce() -> O + Send + 'a>>,
     coroutine: Option<Coroutine>,
     /// Where the coroutine leaves its result.
     result: Arc<Mutex<Option<thread::Result<O>>>>,
 }
 
-impl<N, C, O> Operation<N, C, O>
+impl<'a, N, O> Operation<'a, N, O>
 where
     N: Native<Output = O>,
-    C: FnOnce() -> O + Send,
     O: Send,
 {
     pub fn native(arm: N) -> Self {
         Operation::Native { arm }
     }
 
-    pub fn child(closure: C) -> Self {
-        let child =
-            Child { closure: Some(closure), coroutine: None, result: Arc::new(Mutex::new(None)) };
-        Operation::Child { child }
+    pub fn child(closure: impl FnOnce() -> O + Send + 'a) -> Self {
+        let (closure, result) = (Some(Box::new(closure) as _), Arc::new(Mutex::new(None)));
+        Operation::Child { child: Child { closure, coroutine: None, result } }
     }
 
     /// What the operation has come to; to be called after it has been chosen. A panic of a child
@@ -156,10 +155,9 @@ where
     }
 }
 
-impl<N, C, O> Arm for Operation<N, C, O>
+impl<N, O> Arm for Operation<'_, N, O>
 where
     N: Native<Output = O>,
-    C: FnOnce() -> O + Send,
     O: Send,
 {
     fn poll(self: Pin<&mut Self>) -> bool {
@@ -227,7 +225,7 @@ where
     }
 }
 
-impl<N, C, O> fmt::Debug for Operation<N, C, O> {
+impl<N, O> fmt::Debug for Operation<'_, N, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Operation").finish_non_exhaustive()
     }

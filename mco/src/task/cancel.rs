@@ -4,8 +4,9 @@
 //! before each suspension and after it; there the coroutine is unwound with [`Cancelled`] as the
 //! payload, so that destructors run, and no panic message is printed. Nothing is injected while that
 //! payload is alive, nor while the coroutine unwinds for another reason, nor when only destructors
-//! are left to run: they may block, and a second unwinding inside them would abort the process.
-//! Code that catches the payload and drops it goes on until its next blocking operation.
+//! are left to run: they may block, and a second unwinding inside them would abort the process. Nor
+//! inside a [`shield`]. Code that catches the payload and drops it goes on until its next blocking
+//! operation.
 //!
 //! # Whether a coroutine unwinds
 //!

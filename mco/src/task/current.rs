@@ -20,6 +20,18 @@ thread_local! {
     /// changes its thread, so reading one costs an instruction, and the signal handler may do it.
     static RUNNING: Cell<Option<Running>> = const { Cell::new(None) };
     static BUDGET_LEFT: Cell<u32> = const { Cell::new(BUDGET) };
+    /// See [`woke_elsewhere`].
+    static WOKE_ELSEWHERE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Notes that this thread has made a coroutine of another one go on.
+pub(crate) fn woke_elsewhere() {
+    WOKE_ELSEWHERE.set(true);
+}
+
+/// Whether [`woke_elsewhere`] was called here since this was last asked.
+pub(crate) fn has_woken_elsewhere() -> bool {
+    WOKE_ELSEWHERE.take()
 }
 
 /// The coroutine that runs now, for its own use: it is alive as long as its code executes.
@@ -75,6 +87,11 @@ impl Running {
         let resumed = header.state.park().then(|| self.switch(Pause::Parked));
         header.record.clear();
         resumed
+    }
+
+    /// Whether to look out for what it waits for is better than to switch away.
+    pub(crate) fn should_look_out(self) -> bool {
+        self.header().home.get().is_some_and(|home| home.should_look_out())
     }
 
     /// Looks whether it `has_happened`, as long as that is better than to switch away.

@@ -57,6 +57,9 @@ pub(crate) trait Home: Send + Sync {
     /// As `schedule_here`, on any other thread.
     fn schedule_from_elsewhere(&self, task: TaskRef);
 
+    /// On this home's thread, by a coroutine that waits: whether `look_out` is worth it.
+    fn should_look_out(&self) -> bool;
+
     /// On this home's thread, by a coroutine that waits: looks whether it `has_happened`, as long as
     /// that is worth it.
     fn look_out(&self, has_happened: &mut dyn FnMut() -> bool);

@@ -91,8 +91,9 @@ enum Awake {
 }
 
 impl Wakeup {
-    /// For one that does not need it.
+    /// For one that runs, on another thread, and looks out for it.
     pub(crate) fn unneeded() -> Wakeup {
+        current::woke_elsewhere();
         Wakeup(None)
     }
 

@@ -1,11 +1,10 @@
 //! A lock that coroutines and threads wait for: what is inside a mutex, without what it guards.
 //!
-//! One that is free goes to whoever takes it first, as long as that works: handing it to the first
-//! in the queue at each unlock would make everyone wait until that one's worker gets to it.
-//! So an unlock only *calls* the first, which keeps its place, and is called again if it has given
-//! up meanwhile. What keeps it from waiting for ever: when it has been called, has tried for a
-//! while and found the lock held all the time, it asks for *turns*. Then the lock is handed over, first
-//! come, first served, so many times or until nobody waits.
+//! One that is free goes to whoever takes it first, as long as that works: handing it to the first in
+//! the queue at each unlock would make everyone wait until that one's worker gets to it. So an unlock
+//! only *calls* the first, which keeps its place. What keeps that one from waiting for ever: when it
+//! has been called, has tried for a while and found the lock held all the time, it asks for *turns*.
+//! Then the lock is handed over, first come, first served, so many times or until nobody waits.
 //!
 //! # The state
 //!
@@ -13,18 +12,17 @@
 //! | --- | --- | --- |
 //! | `LOCKED` | somebody holds it | set by who takes it, cleared by its holder |
 //! | `QUEUED` | the queue is not empty | who holds the `Spin` |
-//! | `CALLED` | the first has been called, and will try or pass it on: no need to call again | the holder, when it unlocks; who holds the `Spin` |
+//! | `CALLED` | the first has been called, and will try, or pass it on | who holds the `Spin` |
 //! | `TURNS` | unlocking is handing over | who holds the `Spin` |
 //!
 //! `QUEUED` is unset exactly if the queue is empty, and the others of the queue's bits only if it
 //! is set, whenever the `Spin` is free. So whoever has `LOCKED` and the `Spin` has the whole state:
 //! nobody else changes it.
 //!
-//! Nobody is left behind: one enters the queue only under the `Spin` and while `LOCKED` is set
-//! together with `QUEUED`, in one step. The unlock that clears `LOCKED` therefore sees `QUEUED`, and
-//! calls the first, or sees that it has been called. One that was called and does not get the lock
-//! exchanges, in one step and while `LOCKED` is set, its `CALLED` for `TURNS`; one that leaves calls
-//! the next.
+//! Nobody is left behind. One enters the queue under the `Spin`, and sets `QUEUED` in a step that
+//! sees `LOCKED` set; so the unlock that clears `LOCKED` sees `QUEUED`, and calls the first, or sees
+//! that it has been called. One that was called and does not get the lock exchanges its `CALLED` for
+//! `TURNS`, again in a step that sees `LOCKED` set. One that leaves calls the next.
 
 use std::pin::{Pin, pin};
 
@@ -160,8 +158,8 @@ impl RawLock {
         false
     }
 
-    /// By one in the queue that has been woken and has not been handed the lock: tries, and asks for
-    /// turns if it is held. `true`: it has it.
+    /// By one in the queue that has been woken and not been handed the lock: tries, and asks for turns
+    /// if it is held. `true`: it has it.
     #[cold]
     fn take_turn(&self, place: &Place<'_, Waiting, ()>) -> bool {
         let mut taken = self.try_for_a_while();

@@ -47,6 +47,8 @@ pub(crate) struct Wait {
     reason: Reason,
     site: &'static Location<'static>,
     deadline: Option<Moment>,
+    /// It may take long, and there is no hurry at its end.
+    patient: bool,
 }
 
 /// How a park ended.
@@ -61,11 +63,16 @@ pub(crate) enum Wake {
 impl Wait {
     #[track_caller]
     pub(crate) fn new(reason: Reason) -> Wait {
-        Wait { reason, site: Location::caller(), deadline: None }
+        Wait { reason, site: Location::caller(), deadline: None, patient: false }
     }
 
     pub(crate) fn until(self, deadline: Option<Moment>) -> Wait {
         Wait { deadline, ..self }
+    }
+
+    /// For one that lets more gather rather than go on at once.
+    pub(crate) fn patient(self, patient: bool) -> Wait {
+        Wait { patient, ..self }
     }
 
     pub(crate) fn deadline(&self) -> Option<Moment> {
@@ -109,6 +116,18 @@ impl Wait {
 
     fn park_thread(&self) -> Wake {
         if ThreadParker::current().park(self.deadline) { Wake::Notified } else { Wake::TimedOut }
+    }
+
+    /// Whether it is likely to be over before the caller could be parked and woken.
+    fn should_look_out(&self) -> bool {
+        !self.patient && current::running().is_some_and(Running::should_look_out)
+    }
+
+    /// Looks whether it `has_happened`, as long as that is better than to park.
+    fn look_out(&self, has_happened: &mut dyn FnMut() -> bool) {
+        if let Some(running) = current::running() {
+            running.look_out(has_happened);
+        }
     }
 
     /// Whether the calling coroutine is cancelled, and is to unwind instead of waiting.
@@ -161,8 +180,9 @@ impl<S, T> Place<'_, S, T> {
     /// the cancel unwinds from here.
     pub(crate) fn wait(&self, wait: &Wait) -> Option<Outcome> {
         let mut parked = wait.before();
-        if let (None, Some(running)) = (parked.cancelled, current::running())
-            && let Some(outcome) = self.look_out(|has_happened| running.look_out(has_happened))
+        if !parked.is_cancelled()
+            && wait.should_look_out()
+            && let Some(outcome) = self.look_out(|has_happened| wait.look_out(has_happened))
         {
             return Some(outcome);
         }

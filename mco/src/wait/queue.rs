@@ -106,13 +106,14 @@ impl<T> Queue<T> {
         self.first.is_none()
     }
 
-    /// Whether somebody waits who has not been served elsewhere. It may be by the time of the answer.
-    pub(crate) fn has_waiting(&self) -> bool {
+    /// Whether somebody waits who has not been served elsewhere: not the one of `token`, who asks. It
+    /// may be served by the time of the answer.
+    pub(crate) fn has_others(&self, token: &Token) -> bool {
         let mut next = self.first;
         while let Some(node) = next {
             // SAFETY: linked nodes are alive, and the lock, which the caller holds, is theirs.
             let node = unsafe { node.as_ref() };
-            if node.token().is_none_or(Token::is_open) {
+            if node.waits_beside(token) {
                 return true;
             }
             next = node.next.get();
@@ -249,6 +250,11 @@ impl<T> Node<T> {
     fn token(&self) -> Option<&Token> {
         // SAFETY: a token outlives the links of its places, and this is called for linked nodes.
         self.token.get().map(|token| unsafe { token.as_ref() })
+    }
+
+    /// Whether it is another one than that of `own` who waits here, and not served elsewhere.
+    fn waits_beside(&self, own: &Token) -> bool {
+        self.token().is_none_or(|token| !std::ptr::eq(token, own) && token.is_open())
     }
 }
 
@@ -442,3 +448,6 @@ impl Token {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

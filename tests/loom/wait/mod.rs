@@ -12,9 +12,15 @@ mod blocked {
     pub(super) use super::{Blocked, Wakeup};
 }
 
-#[allow(dead_code, reason = "the models use most of it")]
-#[path = "../../../mco/src/wait/queue.rs"]
-mod queue;
+mod cell {
+    pub(super) use std::cell::{Cell, UnsafeCell};
+}
+
+/// `mco/src/wait/queue.rs`, prepared by `build.rs`.
+#[allow(dead_code, unsafe_code, reason = "the models use most of it")]
+mod queue {
+    include!(concat!(env!("OUT_DIR"), "/queue.rs"));
+}
 mod spin;
 
 /// `mco/src/wait/lock.rs`, prepared by `build.rs`.
@@ -157,6 +163,10 @@ impl Blocked {
 pub(crate) struct Wakeup(Option<Arc<Task>>);
 
 impl Wakeup {
+    pub(crate) fn unneeded() -> Wakeup {
+        Wakeup(None)
+    }
+
     pub(crate) fn wake(self) {
         self.0.into_iter().for_each(|task| task.push());
     }
@@ -180,6 +190,16 @@ impl Wait {
 
     pub(crate) fn until(self, deadline: Option<Moment>) -> Wait {
         Wait { limited: deadline.is_some() }
+    }
+
+    /// Always: whether it is worth it makes no difference to what may happen.
+    pub(crate) fn should_look_out(&self) -> bool {
+        true
+    }
+
+    /// Once: more looks find nothing new.
+    pub(crate) fn look_out(&self, has_happened: &mut dyn FnMut() -> bool) {
+        has_happened();
     }
 
     pub(crate) fn before(&self) -> Parked {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::super::worker::Worker;
 use super::{Local, retry};
 use crate::clock::Moment;
+use crate::task::current;
 use crate::wait::timers;
 
 /// How long a worker that hosts too many lets the others start their fresh coroutines themselves.
@@ -57,21 +58,32 @@ impl Local {
         true
     }
 
-    /// By a coroutine that waits while this worker has nothing else to do. If wakes from other
-    /// threads have been coming quickly, looks whether it `has_happened` for a while.
+    /// By a coroutine that waits: whether this worker has nothing else to do, and an answer from
+    /// another thread is likely to come soon.
     ///
     /// This is what makes an exchange between coroutines of two workers fast. What is expected grows
     /// with each wake that comes in time, asleep or awake, and falls with each that does not, so an
-    /// idle program does not spin.
-    pub(in super::super) fn look_out(&self, has_happened: &mut dyn FnMut() -> bool) {
-        if self.expectation.get() > 0 && !self.is_spare() && self.is_alone() {
-            self.spin(has_happened);
-        }
+    /// idle program does not spin. And an answer comes to who has asked: one that has woken nobody
+    /// elsewhere since it last waited, as the consumer of a stream, had better let the values gather,
+    /// since to take each one at once would move the channel to and fro between two caches.
+    pub(in super::super) fn should_look_out(&self) -> bool {
+        current::has_woken_elsewhere()
+            && self.expectation.get() > 0
+            && !self.is_spare()
+            && self.is_alone()
     }
 
-    /// As `look_out`, without a coroutine: for anything that arrives.
+    /// By such a coroutine: looks whether it `has_happened`, for a while.
+    pub(in super::super) fn look_out(&self, has_happened: &mut dyn FnMut() -> bool) {
+        self.spin(has_happened);
+    }
+
+    /// The same without a coroutine: for anything that arrives.
     fn await_wake(&self) -> bool {
-        self.expectation.get() > 0 && !self.is_spare() && self.spin(&mut || false)
+        current::has_woken_elsewhere()
+            && self.expectation.get() > 0
+            && !self.is_spare()
+            && self.spin(&mut || false)
     }
 
     /// Looks whether it `has_happened`, or something has been queued here, for a limited time.

@@ -43,7 +43,7 @@ impl<T> Native for RecvArm<'_, T> {
     unsafe fn enter(self: Pin<&mut Self>, entry: &Entry<'_>) -> bool {
         let this = self.project();
         let mut state = this.channel.state().lock();
-        if state.can_take() {
+        if state.can_take(entry.token) {
             return false;
         }
         // SAFETY: the caller's promise.
@@ -119,7 +119,7 @@ impl<T> Native for SendArm<'_, T> {
     unsafe fn enter(self: Pin<&mut Self>, entry: &Entry<'_>) -> bool {
         let this = self.project();
         let mut state = this.channel.state().lock();
-        if state.can_put() {
+        if state.can_put(entry.token) {
             return false;
         }
         this.place.put(this.value.take());

@@ -7,11 +7,11 @@ pub mod sync;
 
 /// For one thread: the types of the crate `once_cell`.
 ///
-/// Their initialisers may block. Nobody can wait for them, though: a coroutine of the same thread that
-/// comes to the same value meanwhile, through an `Rc`, is treated as the initialiser's own call
-/// would be. A [`Lazy`](unsync::Lazy) panics at the second one; a [`OnceCell`](unsync::OnceCell) takes the
-/// value that is ready first, and panics at the other. One whose initialiser is cancelled is
-/// empty in case of a `OnceCell`, and useless in case of a `Lazy`.
+/// Their initialisers may block. Nobody can wait for them, though: a coroutine of the same thread
+/// that comes to the same value meanwhile, through an `Rc`, is treated as the initialiser's own call
+/// would be. A [`Lazy`](unsync::Lazy) panics at the second one; a [`OnceCell`](unsync::OnceCell)
+/// takes the value that is ready first, and panics at the other. If the initialiser is cancelled, a
+/// `OnceCell` stays empty, and a `Lazy` is of no use any more.
 ///
 /// ```
 /// use mco::std::lazy::unsync::{Lazy, OnceCell};

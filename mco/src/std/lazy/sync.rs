@@ -236,9 +236,10 @@ impl<T: fmt::Debug> fmt::Debug for OnceCell<T> {
 
 /// A value that is made when it is first needed: [`std::sync::LazyLock`] whose initialiser may block.
 ///
-/// If the initialiser panics, whoever needs the value panics. It is not cut off by a cancel of
-/// the coroutine that happens to run it, for there is no other to call instead: the cancel takes effect at
-/// that one's next blocking operation afterwards.
+/// If the initialiser panics, whoever needs the value panics. It is not cut off by a cancel of the
+/// coroutine that happens to run it, for there is no other to call instead: the cancel takes effect
+/// at that one's next blocking operation afterwards. So whoever ends a runtime waits for
+/// initialisers that run.
 ///
 /// # Examples
 ///

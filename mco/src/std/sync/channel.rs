@@ -31,10 +31,12 @@
 // So who comes to send gives to the first receiver that waits, else to the buffer, else waits; who
 // comes to receive takes from the buffer, and lets the first sender that waits refill it, else takes
 // from that sender, else waits. That keeps both rules and the order of the values of each sender. A
-// place of a select may be in a queue after it has been served elsewhere; `serve` passes over it.
+// place of a select may be in a queue after it has been served elsewhere; `serve` passes over it. One
+// that selects may wait to send and to receive at once: it is no partner for itself.
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -44,7 +46,7 @@ pub use std::sync::mpsc::{RecvError, RecvTimeoutError, SendError, TryRecvError, 
 
 use crate::clock::Moment;
 use crate::task::{Reason, spend_budget};
-use crate::wait::{Outcome, Place, Queue, Spin, SpinGuard, Wait, Wakeup};
+use crate::wait::{Outcome, Place, Queue, Spin, SpinGuard, Token, Wait, Wakeup};
 
 /// A channel with no bound: sending never waits.
 ///
@@ -178,14 +180,14 @@ impl<T> State<T> {
         Err(if self.no_senders { TryRecvError::Disconnected } else { TryRecvError::Empty })
     }
 
-    /// Whether `put` would not say that it is full.
-    pub(crate) fn can_put(&self) -> bool {
-        self.no_receivers || self.buffer.len() < self.limit || self.receivers.has_waiting()
+    /// Whether `put` would not say that it is full to the one of `token`, which may have places here.
+    pub(crate) fn can_put(&self, token: &Token) -> bool {
+        self.no_receivers || self.buffer.len() < self.limit || self.receivers.has_others(token)
     }
 
-    /// Whether `take` would not say that it is empty.
-    pub(crate) fn can_take(&self) -> bool {
-        self.no_senders || !self.buffer.is_empty() || self.senders.has_waiting()
+    /// Whether `take` would not say that it is empty to the one of `token`, which may have places here.
+    pub(crate) fn can_take(&self, token: &Token) -> bool {
+        self.no_senders || !self.buffer.is_empty() || self.senders.has_others(token)
     }
 }
 
@@ -240,10 +242,9 @@ impl<T> Channel<T> {
         let place = pin!(Place::new(&self.state, State::senders, Some(value)));
         place.as_ref().enter(&mut state);
         drop(state);
-        let outcome = match timeout {
-            None => place.wait(wait),
-            Some(timeout) => place.wait(&wait.until(Some(Moment::after(timeout)))),
-        };
+        // Where there is a buffer, room for one more is worth little; with all of it filled again.
+        let wait = wait.patient(self.capacity != Some(0));
+        let outcome = place.wait(&wait.until(timeout.map(Moment::after)));
         let unsent = || place.take().expect("what was not sent is still here");
         match outcome {
             Some(Outcome::Served) => Ok(()),
@@ -439,6 +440,12 @@ impl<T> Sender<T> {
     }
 }
 
+// As std's: a panic that unwinds through the use of an end leaves nothing half done.
+impl<T> UnwindSafe for Sender<T> {}
+impl<T> RefUnwindSafe for Sender<T> {}
+impl<T> UnwindSafe for Receiver<T> {}
+impl<T> RefUnwindSafe for Receiver<T> {}
+
 impl<T> Clone for Sender<T> {
     fn clone(&self) -> Sender<T> {
         // Relaxed: a handle is made from one that exists, as in `Arc`.
@@ -597,8 +604,13 @@ impl<T> IntoIterator for Receiver<T> {
 }
 
 /// The iterator of [`Receiver::iter`].
-#[derive(Debug)]
 pub struct Iter<'a, T>(&'a Receiver<T>);
+
+impl<T> fmt::Debug for Iter<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Iter").field(self.0).finish()
+    }
+}
 
 impl<T> Iterator for Iter<'_, T> {
     type Item = T;
@@ -610,8 +622,13 @@ impl<T> Iterator for Iter<'_, T> {
 }
 
 /// The iterator of [`Receiver::try_iter`].
-#[derive(Debug)]
 pub struct TryIter<'a, T>(&'a Receiver<T>);
+
+impl<T> fmt::Debug for TryIter<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TryIter").field(self.0).finish()
+    }
+}
 
 impl<T> Iterator for TryIter<'_, T> {
     type Item = T;
@@ -622,8 +639,13 @@ impl<T> Iterator for TryIter<'_, T> {
 }
 
 /// The iterator into which a [`Receiver`] turns.
-#[derive(Debug)]
 pub struct IntoIter<T>(Receiver<T>);
+
+impl<T> fmt::Debug for IntoIter<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("IntoIter").field(&self.0).finish()
+    }
+}
 
 impl<T> Iterator for IntoIter<T> {
     type Item = T;

@@ -94,7 +94,25 @@ impl Condvar {
     ///
     /// # Panics
     ///
-    /// As `wait`.
+    /// As `wait`, and with the panic of `condition`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mco::std::sync::{Condvar, Mutex};
+    ///
+    /// let (stock, changed) = (Mutex::new(0), Condvar::new());
+    /// mco::coroutine::scope(|s| {
+    ///     s.spawn(|| {
+    ///         for _ in 0..3 {
+    ///             *stock.lock().unwrap() += 1;
+    ///             changed.notify_one();
+    ///         }
+    ///     });
+    ///     let stock = changed.wait_while(stock.lock().unwrap(), |stock| *stock < 3).unwrap();
+    ///     assert_eq!(*stock, 3);
+    /// });
+    /// ```
     #[track_caller]
     pub fn wait_while<'a, T: ?Sized>(
         &self,
@@ -150,7 +168,20 @@ impl Condvar {
     ///
     /// # Panics
     ///
-    /// As [`wait`](Condvar::wait).
+    /// As [`wait`](Condvar::wait), and with the panic of `condition`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mco::std::sync::{Condvar, Mutex};
+    /// use std::time::Duration;
+    ///
+    /// let (ready, changed) = (Mutex::new(false), Condvar::new());
+    /// let guard = ready.lock().unwrap();
+    /// let soon = Duration::from_millis(1);
+    /// let (_guard, result) = changed.wait_timeout_while(guard, soon, |ready| !*ready).unwrap();
+    /// assert!(result.timed_out());
+    /// ```
     #[track_caller]
     pub fn wait_timeout_while<'a, T: ?Sized>(
         &self,

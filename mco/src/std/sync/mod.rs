@@ -1,4 +1,4 @@
-//! Synchronisation, in the manner of [`std::sync`](::std::sync), for coroutines and threads alike.
+//! Synchronisation, in the manner of [`::std::sync`], for coroutines and threads alike.
 //!
 //! | type | what for |
 //! | --- | --- |

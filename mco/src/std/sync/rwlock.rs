@@ -123,6 +123,13 @@ impl<T: ?Sized> RefUnwindSafe for RwLock<T> {}
 
 impl<T> RwLock<T> {
     /// A lock that is free.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// static LEVEL: mco::std::sync::RwLock<u32> = mco::std::sync::RwLock::new(1);
+    /// assert_eq!(*LEVEL.read().unwrap(), 1);
+    /// ```
     #[must_use]
     pub const fn new(value: T) -> RwLock<T> {
         let state = State {
@@ -139,6 +146,12 @@ impl<T> RwLock<T> {
     /// # Errors
     ///
     /// If the lock is poisoned; the error holds the value.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(mco::std::sync::RwLock::new(1).into_inner().unwrap(), 1);
+    /// ```
     pub fn into_inner(self) -> LockResult<T> {
         let RwLock { poison, value, .. } = self;
         poison.result(value.into_inner())
@@ -322,6 +335,20 @@ impl<T: ?Sized> RwLock<T> {
     }
 
     /// Takes the poison away: the value is in order again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let lock = mco::std::sync::RwLock::new(1);
+    /// let panics = || {
+    ///     let _guard = lock.write();
+    ///     panic!("with the lock held");
+    /// };
+    /// std::panic::catch_unwind(panics).unwrap_err();
+    /// assert!(lock.is_poisoned());
+    /// lock.clear_poison();
+    /// assert!(lock.read().is_ok());
+    /// ```
     pub fn clear_poison(&self) {
         self.poison.clear();
     }
@@ -331,6 +358,14 @@ impl<T: ?Sized> RwLock<T> {
     /// # Errors
     ///
     /// If the lock is poisoned; the error holds the reference.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mut lock = mco::std::sync::RwLock::new(1);
+    /// *lock.get_mut().unwrap() = 2;
+    /// assert_eq!(lock.into_inner().unwrap(), 2);
+    /// ```
     pub fn get_mut(&mut self) -> LockResult<&mut T> {
         self.poison.result(self.value.get_mut())
     }

@@ -145,3 +145,22 @@ impl fmt::Debug for WaitGroup {
         f.debug_struct("WaitGroup").field("members", &members).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_handle_gives_its_count_up_once() {
+        let group = WaitGroup::new();
+        let member = group.clone();
+        member.give_up();
+        member.give_up();
+        assert!(!group.state().lock().try_take());
+        drop(member);
+        assert!(!group.state().lock().try_take());
+        group.give_up();
+        assert!(group.state().lock().try_take());
+        group.wait();
+    }
+}
