@@ -15,6 +15,8 @@ use mco::runtime::Runtime;
 use mco::{co, coroutine_local, defer, go, spawn};
 use mco_tests::{HUNG, within};
 
+#[path = "surface/net.rs"]
+mod net_surface;
 #[path = "surface/core.rs"]
 mod surface;
 #[path = "surface/sync.rs"]

@@ -4,30 +4,15 @@ use std::io::{ErrorKind, IoSlice, IoSliceMut, Read, Write};
 use std::net::{self, IpAddr, Ipv4Addr, Shutdown, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use mco::coroutine;
 use mco::net::{TcpListener, TcpStream, ToSocketAddrs};
 use mco::runtime::Runtime;
-use mco_tests::{
-    HUNG, Stopwatch, child, eventually, process, runtime, sockets, with_runtimes, within,
-};
-
-/// Runs a test in a coroutine and in a plain thread, where sockets do the same.
-#[track_caller]
-fn everywhere(test: impl Fn() + Clone + Send + Sync + 'static) {
-    let here = test.clone();
-    with_runtimes(move |runtime| runtime.run(&test));
-    within(HUNG, here);
-}
-
-/// Those that measure do not disturb each other.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
+use mco_tests::everywhere::{alone, assert_times_out_everywhere, everywhere};
+use mco_tests::{HUNG, child, eventually, process, runtime, sockets, with_runtimes, within};
 
 /// Serves echoes on a runtime, one coroutine for each connection.
 fn echo_server(runtime: &Runtime) -> SocketAddr {
@@ -353,37 +338,6 @@ fn writing_to_who_has_gone_is_an_error_and_no_signal() {
 }
 
 // Times.
-
-/// On an idle machine; what the kernel kept this process waiting is taken off.
-const PRECISION: Duration = Duration::from_millis(10);
-
-/// Runs an operation that must fail with `TimedOut` after `limit`, and soon then.
-#[track_caller]
-fn assert_times_out<T>(limit: Duration, operation: impl FnOnce() -> std::io::Result<T>) {
-    let watch = Stopwatch::start();
-    let outcome = operation();
-    let wall = watch.wall();
-    let error = outcome.err().expect("nothing comes");
-    assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
-    assert!(wall >= limit, "{limit:?} were over after {wall:?}");
-    let late = watch.without_delays(wall).saturating_sub(limit);
-    assert!(late < PRECISION, "it was {late:?} late after {limit:?}");
-}
-
-/// In a coroutine of a worker of its own, and in a thread.
-#[track_caller]
-fn assert_times_out_everywhere(
-    operation: impl Fn(Duration) -> std::io::Result<()> + Clone + Send + Sync + 'static,
-) {
-    let _alone = alone();
-    within(HUNG, move || {
-        for millis in [1, 5, 20, 100] {
-            let limit = Duration::from_millis(millis);
-            runtime(1).run(|| assert_times_out(limit, || operation(limit)));
-            assert_times_out(limit, || operation(limit));
-        }
-    });
-}
 
 #[test]
 fn a_read_times_out() {

@@ -5,11 +5,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// 6 MiB of address space; memory is used only as far as the stack grows.
 const DEFAULT_STACK_SIZE: usize = 6 * 1024 * 1024;
 const DEFAULT_POOL_CAPACITY: usize = 16 * 1024;
+const DEFAULT_BLOCKING_THREADS: usize = 512;
 
 static CONFIG: Config = Config {
     workers: AtomicUsize::new(0),
     stack_size: AtomicUsize::new(DEFAULT_STACK_SIZE),
     pool_capacity: AtomicUsize::new(DEFAULT_POOL_CAPACITY),
+    blocking_threads: AtomicUsize::new(DEFAULT_BLOCKING_THREADS),
 };
 
 /// The settings of the global runtime, which are also the defaults of every
@@ -36,6 +38,7 @@ pub struct Config {
     workers: AtomicUsize,
     stack_size: AtomicUsize,
     pool_capacity: AtomicUsize,
+    blocking_threads: AtomicUsize,
 }
 
 impl Config {
@@ -99,5 +102,27 @@ impl Config {
     #[must_use]
     pub fn get_pool_capacity(&self) -> usize {
         self.pool_capacity.load(Ordering::Relaxed)
+    }
+    /// Sets how many threads the blocking pool has at most; see [`blocking`](crate::blocking()).
+    /// Default: 512, since they exist only while they are used. Can be changed at any time.
+    ///
+    /// # Panics
+    ///
+    /// If `threads` is 0.
+    #[track_caller]
+    pub fn set_blocking_threads(&self, threads: usize) -> &Self {
+        assert!(
+            threads > 0,
+            "`set_blocking_threads(0)`: the pool needs at least one thread; leave the call out for \
+             up to {DEFAULT_BLOCKING_THREADS}"
+        );
+        self.blocking_threads.store(threads, Ordering::Relaxed);
+        self
+    }
+
+    /// How many threads the blocking pool has at most.
+    #[must_use]
+    pub fn get_blocking_threads(&self) -> usize {
+        self.blocking_threads.load(Ordering::Relaxed)
     }
 }

@@ -72,17 +72,23 @@
 //! | module | what for |
 //! | --- | --- |
 //! | [`coroutine`] | spawn, join, scope, cancel, sleep, park |
-//! | [`net`] | TCP |
+//! | [`net`] | TCP and UDP |
+//! | `os::unix::net`, `io` | Unix sockets, and any other descriptor that can be waited for |
+//! | [`blocking()`], [`std::blocking`] | what blocks its thread |
 //! | [`runtime`] | a number of workers of its own, metrics |
 //! | [`mod@std`] | the rest, in the manner of `std` |
 
 mod block_on;
+mod blocking;
 mod clock;
 mod config;
 pub mod coroutine;
 pub mod cqueue;
 mod fiber;
+#[cfg(unix)]
+pub mod io;
 pub mod net;
+pub mod os;
 #[doc(hidden)]
 pub mod private;
 mod random;
@@ -96,6 +102,7 @@ mod timer;
 mod wait;
 
 pub use block_on::block_on;
+pub use blocking::blocking;
 pub use config::{Config, config};
 pub use mco_macros::{co, defer, go, join, main, select, spawn, test};
 pub use task::LocalKey;

@@ -2,6 +2,7 @@
 //!
 //! - [`within`] fails a test that hangs, [`eventually`] waits for a condition.
 //! - [`with_runtimes`] runs a test on one, two and eight workers.
+//! - [`everywhere`] runs one in coroutines and in threads, and times it out there.
 //! - [`child`] runs a test's body in a process of its own: what is counted per process, what ends
 //!   the process, and what is printed is tested there.
 //! - [`peer`] runs a test in coroutines and in threads, and tells when one is blocked.
@@ -15,6 +16,7 @@
 pub struct Readme;
 
 pub mod child;
+pub mod everywhere;
 pub mod peer;
 pub mod process;
 pub mod quiet;

@@ -2,19 +2,16 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
-use std::sync::Arc;
-use std::{thread, vec};
+use std::vec;
 
-use parking_lot::Mutex;
-
-use crate::coroutine;
-use crate::task::{Reason, deadline};
-use crate::wait::{Wait, Waiter};
+use crate::scheduler::blocking;
+use crate::task::Reason;
+use crate::wait::Wait;
 
 /// What can be turned into socket addresses, as `std::net::ToSocketAddrs`.
 ///
-/// A name is looked up by the system, which blocks: in a coroutine that happens on a thread of its
-/// own, while the coroutine waits. That is why this is not std's trait.
+/// A name is looked up by the system, which blocks: in a coroutine that happens on a thread of the
+/// [blocking](crate::blocking()) pool, while the coroutine waits. That is why this is not std's trait.
 ///
 /// # Examples
 ///
@@ -97,26 +94,16 @@ impl<T: ToSocketAddrs + ?Sized> ToSocketAddrs for &T {
     }
 }
 
-/// Asks the system for the addresses of a name.
+/// Asks the system for the addresses of a name, on the blocking pool.
+#[track_caller]
 fn look_up(host: String, port: u16) -> io::Result<vec::IntoIter<SocketAddr>> {
+    // Owned and apart, so that a coroutine which is cancelled need not wait for a slow server.
     let blocking = move || {
         std::net::ToSocketAddrs::to_socket_addrs(&(host.as_str(), port)).map_err(|error| {
             io::Error::new(error.kind(), format!("no address for `{host}`: {error}"))
         })
     };
-    // Also a thread that is to go on at some time does not ask by itself.
-    if !coroutine::is_coroutine() && !deadline::is_set() {
-        return blocking();
-    }
-    let answer = Arc::new(Mutex::new(None));
-    let (place, waiter) = (answer.clone(), Waiter::current());
-    thread::Builder::new().name("mco-lookup".to_owned()).spawn(move || {
-        *place.lock() = Some(blocking());
-        waiter.wake();
-    })?;
-    Wait::new(Reason::Blocking).wait_for(|| answer.lock().is_some());
-    let answer = answer.lock().take();
-    answer.expect("the wait ends with an answer")
+    blocking::run_detached(blocking, &Wait::new(Reason::Blocking))
 }
 
 /// Tries `f` with each address until one succeeds.

@@ -2,20 +2,19 @@
 
 use std::fmt;
 use std::io;
+use std::iter::FusedIterator;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use mio::net as sys;
 use socket2::SockRef;
 
+use super::accept::{self, Accepting};
 use super::addr::{self, ToSocketAddrs};
-use super::options::conversions;
+use super::options::{common, conversions};
 use super::stream::TcpStream;
-use crate::coroutine;
-use crate::reactor::{Attempt, Evented, Side};
-use crate::runtime;
+use crate::reactor::Evented;
 use crate::task::Reason;
-use crate::wait::{Wait, Waiter};
+use crate::wait::Wait;
 
 /// A TCP socket that accepts connections, as `std::net::TcpListener`.
 ///
@@ -95,55 +94,19 @@ impl TcpListener {
     /// Unwinds if the calling coroutine is cancelled.
     #[track_caller]
     pub fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        let wait = Wait::new(Reason::Accept);
-        let mut pause = FIRST_PAUSE;
-        loop {
-            let accept = |socket: &sys::TcpListener| socket.accept().map(Attempt::More);
-            match self.socket.run(Side::Read, wait, || None, accept) {
-                Ok((stream, addr)) => return Ok((TcpStream::from_mio(stream), addr)),
-                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-                Err(error) if is_out_of_descriptors(&error) => {
-                    if pause > LAST_PAUSE || self.socket.is_nonblocking() {
-                        return Err(out_of_descriptors(&error));
-                    }
-                    coroutine::sleep(pause);
-                    pause *= 2;
-                }
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    /// Accepts a connection if there is one. Passes over those that their clients have given up.
-    pub(crate) fn try_accept(&self) -> io::Result<Option<(TcpStream, SocketAddr)>> {
-        loop {
-            match self.socket.attempt(Side::Read, sys::TcpListener::accept) {
-                Ok(accepted) => {
-                    return Ok(accepted.map(|(stream, addr)| (TcpStream::from_mio(stream), addr)));
-                }
-                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    /// Has `waiter` woken when there may be a connection; `false`: there may be one now.
-    pub(crate) fn enter_accept(&self, waiter: &Waiter) -> io::Result<bool> {
-        self.socket.enter(Side::Read, waiter, || {
-            runtime::global().handle().scheduler().registrar().ok_or_else(|| {
-                io::Error::new(io::ErrorKind::WouldBlock, "the runtime is still starting")
-            })
-        })
-    }
-
-    pub(crate) fn leave_accept(&self, waiter: &Waiter) {
-        self.socket.leave(Side::Read, waiter);
+        accept::accept(self, Wait::new(Reason::Accept))
     }
 
     /// The connections, one after the other, without end.
     #[must_use]
     pub fn incoming(&self) -> Incoming<'_> {
         Incoming { listener: self }
+    }
+
+    /// The connections, one after the other, without end, of a listener that is given away.
+    #[must_use]
+    pub fn into_incoming(self) -> IntoIncoming {
+        IntoIncoming { listener: self }
     }
 
     /// The address on which it listens.
@@ -185,50 +148,29 @@ impl TcpListener {
         self.socket.with(sys::TcpListener::ttl)
     }
 
-    /// Takes the error that is pending on the socket.
+    /// Whether a listener on an IPv6 address refuses IPv4 clients.
     ///
     /// # Errors
     ///
     /// What the system says.
-    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.socket.with(sys::TcpListener::take_error)
+    pub fn only_v6(&self) -> io::Result<bool> {
+        self.socket.with(|socket| SockRef::from(socket).only_v6())
     }
 
-    /// Makes [`accept`](TcpListener::accept) on this handle fail with `WouldBlock` where it would
-    /// wait.
-    ///
-    /// # Errors
-    ///
-    /// None; the signature is std's.
-    pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
-        self.socket.set_nonblocking(nonblocking);
-        Ok(())
+    common!(sys::TcpListener, "Makes [`accept`](TcpListener::accept)");
+}
+
+impl Accepting for TcpListener {
+    type Io = sys::TcpListener;
+    type Accepted = (TcpStream, SocketAddr);
+
+    fn evented(&self) -> &Evented<sys::TcpListener> {
+        &self.socket
     }
-}
 
-pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(5);
-/// With the doubling, about a second in all.
-pub(crate) const LAST_PAUSE: Duration = Duration::from_millis(640);
-
-#[cfg(unix)]
-pub(crate) fn is_out_of_descriptors(error: &io::Error) -> bool {
-    let codes = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM];
-    error.raw_os_error().is_some_and(|code| codes.contains(&code))
-}
-
-#[cfg(windows)]
-pub(crate) fn is_out_of_descriptors(error: &io::Error) -> bool {
-    /// `WSAEMFILE` and `WSAENOBUFS`.
-    const CODES: [i32; 2] = [10024, 10055];
-    error.raw_os_error().is_some_and(|code| CODES.contains(&code))
-}
-
-pub(crate) fn out_of_descriptors(error: &io::Error) -> io::Error {
-    let text = format!(
-        "cannot accept a connection: {error}; it stays in the queue: close other connections, or \
-         raise the limit (`ulimit -n`), and accept again"
-    );
-    io::Error::new(error.kind(), text)
+    fn accept_from(io: &sys::TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+        io.accept().map(|(stream, addr)| (TcpStream::from_mio(stream), addr))
+    }
 }
 
 /// The connections of a [`TcpListener`], without end.
@@ -246,10 +188,31 @@ impl Iterator for Incoming<'_> {
     }
 }
 
+impl FusedIterator for Incoming<'_> {}
+
+/// The connections of a [`TcpListener`] that it owns, without end.
+#[derive(Debug)]
+pub struct IntoIncoming {
+    listener: TcpListener,
+}
+
+impl Iterator for IntoIncoming {
+    type Item = io::Result<TcpStream>;
+
+    #[track_caller]
+    fn next(&mut self) -> Option<io::Result<TcpStream>> {
+        Some(self.listener.accept().map(|(stream, _)| stream))
+    }
+}
+
+impl FusedIterator for IntoIncoming {}
+
 impl fmt::Debug for TcpListener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.socket.fmt(f)
     }
 }
 
-conversions!(TcpListener, std::net::TcpListener, sys::TcpListener);
+conversions!(TcpListener, std::net::TcpListener, |socket| TcpListener::from_mio(
+    sys::TcpListener::from_std(socket)
+));

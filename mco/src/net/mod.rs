@@ -1,15 +1,18 @@
-//! TCP, with the types and methods of `std::net`.
+//! TCP and UDP, with the types and methods of `std::net`.
 //!
 //! What blocks here blocks the calling coroutine only; in a plain thread it blocks the thread. One
 //! socket may be used by several coroutines at once, a reader and a writer in parallel. An
 //! operation that exceeds its timeout fails with [`ErrorKind::TimedOut`](std::io::ErrorKind) on
 //! every system.
 
+pub(crate) mod accept;
 mod addr;
-pub(crate) mod listener;
-mod options;
+mod listener;
+pub(crate) mod options;
 mod stream;
+mod udp;
 
 pub use addr::ToSocketAddrs;
-pub use listener::{Incoming, TcpListener};
+pub use listener::{Incoming, IntoIncoming, TcpListener};
 pub use stream::TcpStream;
+pub use udp::UdpSocket;

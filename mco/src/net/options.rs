@@ -1,4 +1,4 @@
-//! What sockets have in common: their timeouts.
+//! What sockets have in common: their timeouts, and what is the same for all types, as macros.
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,13 +8,13 @@ use crate::clock::Moment;
 
 /// A timeout that can be changed while others wait with the old one.
 #[derive(Debug, Default)]
-pub(super) struct Timeout(AtomicU64);
+pub(crate) struct Timeout(AtomicU64);
 
 impl Timeout {
     /// # Errors
     ///
     /// `InvalidInput` for zero, as in std.
-    pub(super) fn set(&self, timeout: Option<Duration>) -> io::Result<()> {
+    pub(crate) fn set(&self, timeout: Option<Duration>) -> io::Result<()> {
         if timeout == Some(Duration::ZERO) {
             let text = "a timeout of zero; `None` stands for no timeout";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
@@ -24,31 +24,221 @@ impl Timeout {
         Ok(())
     }
 
-    pub(super) fn get(&self) -> Option<Duration> {
+    pub(crate) fn get(&self) -> Option<Duration> {
         let nanos = self.0.load(Ordering::Relaxed);
         (nanos > 0).then(|| Duration::from_nanos(nanos))
     }
 
     /// When an operation that begins to wait now has waited long enough.
-    pub(super) fn deadline(&self) -> Option<Moment> {
+    pub(crate) fn deadline(&self) -> Option<Moment> {
         self.get().map(Moment::after)
     }
 
-    pub(super) fn copy(&self) -> Timeout {
+    pub(crate) fn copy(&self) -> Timeout {
         Timeout(AtomicU64::new(self.0.load(Ordering::Relaxed)))
     }
 }
 
-/// Implements the conversions of a socket type from and into std's and the system's.
+/// The methods for a socket's two timeouts, which are the fields given.
+macro_rules! timeouts {
+    ($read:ident, $write:ident) => {
+        /// Limits how long a read waits; it then fails with `TimedOut`. `None`: without limit.
+        ///
+        /// # Errors
+        ///
+        /// `InvalidInput` for a timeout of zero.
+        pub fn set_read_timeout(
+            &self,
+            timeout: Option<std::time::Duration>,
+        ) -> std::io::Result<()> {
+            self.$read.set(timeout)
+        }
+
+        /// Limits how long a write waits; it then fails with `TimedOut`. `None`: without limit.
+        ///
+        /// # Errors
+        ///
+        /// `InvalidInput` for a timeout of zero.
+        pub fn set_write_timeout(
+            &self,
+            timeout: Option<std::time::Duration>,
+        ) -> std::io::Result<()> {
+            self.$write.set(timeout)
+        }
+
+        /// How long a read waits at most.
+        ///
+        /// # Errors
+        ///
+        /// None; the signature is std's.
+        pub fn read_timeout(&self) -> std::io::Result<Option<std::time::Duration>> {
+            Ok(self.$read.get())
+        }
+
+        /// How long a write waits at most.
+        ///
+        /// # Errors
+        ///
+        /// None; the signature is std's.
+        pub fn write_timeout(&self) -> std::io::Result<Option<std::time::Duration>> {
+            Ok(self.$write.get())
+        }
+    };
+}
+
+/// The methods that all sockets have. `$what` is what `set_nonblocking` concerns.
+macro_rules! common {
+    ($io:ty, $what:literal) => {
+        /// Takes the error that is pending on the socket.
+        ///
+        /// # Errors
+        ///
+        /// What the system says.
+        pub fn take_error(&self) -> std::io::Result<Option<std::io::Error>> {
+            self.socket.with(<$io>::take_error)
+        }
+
+        #[doc = concat!($what, " on this handle fail with `WouldBlock` from here on where they would")]
+        /// wait; or wait again.
+        ///
+        /// # Errors
+        ///
+        /// None; the signature is std's.
+        pub fn set_nonblocking(&self, nonblocking: bool) -> std::io::Result<()> {
+            self.socket.set_nonblocking(nonblocking);
+            Ok(())
+        }
+    };
+}
+
+/// The two ways to do something on a socket with timeouts.
+macro_rules! directions {
+    ($io:ty) => {
+        #[track_caller]
+        fn receive<R>(
+            &self,
+            op: impl FnMut(&$io) -> std::io::Result<crate::reactor::Attempt<R>>,
+        ) -> std::io::Result<R> {
+            let wait = crate::wait::Wait::new(crate::task::Reason::Read);
+            let side = crate::reactor::Side::Read;
+            self.socket.run(side, wait, || self.read_timeout.deadline(), op)
+        }
+
+        #[track_caller]
+        fn transmit<R>(
+            &self,
+            op: impl FnMut(&$io) -> std::io::Result<crate::reactor::Attempt<R>>,
+        ) -> std::io::Result<R> {
+            let wait = crate::wait::Wait::new(crate::task::Reason::Write);
+            let side = crate::reactor::Side::Write;
+            self.socket.run(side, wait, || self.write_timeout.deadline(), op)
+        }
+    };
+}
+
+/// `Read` and `Write` for a stream with `directions`, and for references to it. `$read` is what a number
+/// of bytes read says, of so many asked for.
+macro_rules! stream_io {
+    ($stream:ident, $read:expr) => {
+        impl std::io::Read for &$stream {
+            #[track_caller]
+            fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
+                let asked = buf.len();
+                if asked == 0 {
+                    return Ok(0);
+                }
+                self.receive(|mut socket| Ok($read(std::io::Read::read(&mut socket, buf)?, asked)))
+            }
+
+            #[track_caller]
+            fn read_vectored(
+                &mut self,
+                bufs: &mut [std::io::IoSliceMut<'_>],
+            ) -> std::io::Result<usize> {
+                let asked = bufs.iter().map(|buf| buf.len()).sum();
+                if asked == 0 {
+                    return Ok(0);
+                }
+                self.receive(|mut socket| {
+                    Ok($read(std::io::Read::read_vectored(&mut socket, bufs)?, asked))
+                })
+            }
+        }
+
+        impl std::io::Write for &$stream {
+            #[track_caller]
+            fn write(&mut self, buf: &[u8]) -> std::io::Result<usize> {
+                if buf.is_empty() {
+                    return Ok(0);
+                }
+                self.transmit(|mut socket| {
+                    let done = std::io::Write::write(&mut socket, buf)?;
+                    Ok(crate::reactor::Attempt::of_bytes(done, buf.len()))
+                })
+            }
+
+            #[track_caller]
+            fn write_vectored(&mut self, bufs: &[std::io::IoSlice<'_>]) -> std::io::Result<usize> {
+                let asked = bufs.iter().map(|buf| buf.len()).sum();
+                if asked == 0 {
+                    return Ok(0);
+                }
+                self.transmit(|mut socket| {
+                    let done = std::io::Write::write_vectored(&mut socket, bufs)?;
+                    Ok(crate::reactor::Attempt::of_bytes(done, asked))
+                })
+            }
+
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+
+        impl std::io::Read for $stream {
+            #[track_caller]
+            fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
+                (&*self).read(buf)
+            }
+
+            #[track_caller]
+            fn read_vectored(
+                &mut self,
+                bufs: &mut [std::io::IoSliceMut<'_>],
+            ) -> std::io::Result<usize> {
+                (&*self).read_vectored(bufs)
+            }
+        }
+
+        impl std::io::Write for $stream {
+            #[track_caller]
+            fn write(&mut self, buf: &[u8]) -> std::io::Result<usize> {
+                (&*self).write(buf)
+            }
+
+            #[track_caller]
+            fn write_vectored(&mut self, bufs: &[std::io::IoSlice<'_>]) -> std::io::Result<usize> {
+                (&*self).write_vectored(bufs)
+            }
+
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+    };
+}
+
+/// Implements the conversions of a socket type from and into std's and the system's. `$from_std` takes
+/// a nonblocking one of std's.
 macro_rules! conversions {
-    ($socket:ident, $std:ty, $mio:ty) => {
+    ($socket:ident, $std:ty, $from_std:expr) => {
         impl TryFrom<$std> for $socket {
             type Error = std::io::Error;
 
             /// Takes the socket over, and makes it nonblocking.
             fn try_from(socket: $std) -> std::io::Result<$socket> {
+                let from_std: fn($std) -> $socket = $from_std;
                 socket.set_nonblocking(true)?;
-                Ok($socket::from_mio(<$mio>::from_std(socket)))
+                Ok(from_std(socket))
             }
         }
 
@@ -62,6 +252,9 @@ macro_rules! conversions {
                 Ok(socket)
             }
         }
+
+        #[cfg(unix)]
+        crate::io::wait_io!($socket, |this| &this.socket);
 
         #[cfg(unix)]
         impl std::os::fd::AsRawFd for $socket {
@@ -79,15 +272,42 @@ macro_rules! conversions {
 
         #[cfg(unix)]
         impl std::os::fd::IntoRawFd for $socket {
+            /// The descriptor stays nonblocking.
             fn into_raw_fd(self) -> std::os::fd::RawFd {
                 self.socket.into_io().into_raw_fd()
             }
         }
 
         #[cfg(unix)]
+        #[expect(unsafe_code, reason = "std's trait")]
+        impl std::os::fd::FromRawFd for $socket {
+            /// # Panics
+            ///
+            /// If the descriptor cannot be made nonblocking.
+            #[track_caller]
+            unsafe fn from_raw_fd(fd: std::os::fd::RawFd) -> $socket {
+                // SAFETY: the caller's promise.
+                let socket = unsafe { <$std as std::os::fd::FromRawFd>::from_raw_fd(fd) };
+                $socket::try_from(socket)
+                    .unwrap_or_else(|e| panic!("descriptor {fd} cannot be made nonblocking: {e}"))
+            }
+        }
+
+        #[cfg(unix)]
         impl From<$socket> for std::os::fd::OwnedFd {
+            /// The descriptor stays nonblocking.
             fn from(socket: $socket) -> std::os::fd::OwnedFd {
                 socket.socket.into_io().into()
+            }
+        }
+
+        #[cfg(unix)]
+        impl TryFrom<std::os::fd::OwnedFd> for $socket {
+            type Error = std::io::Error;
+
+            /// Takes the socket over, and makes it nonblocking.
+            fn try_from(fd: std::os::fd::OwnedFd) -> std::io::Result<$socket> {
+                $socket::try_from(<$std>::from(fd))
             }
         }
 
@@ -97,7 +317,62 @@ macro_rules! conversions {
                 self.socket.with(std::os::windows::io::AsRawSocket::as_raw_socket)
             }
         }
+
+        #[cfg(windows)]
+        #[expect(unsafe_code, reason = "the socket is behind a lock")]
+        impl std::os::windows::io::AsSocket for $socket {
+            fn as_socket(&self) -> std::os::windows::io::BorrowedSocket<'_> {
+                let socket = std::os::windows::io::AsRawSocket::as_raw_socket(self);
+                // SAFETY: it is open as long as `self` is there, which owns it.
+                unsafe { std::os::windows::io::BorrowedSocket::borrow_raw(socket) }
+            }
+        }
+
+        #[cfg(windows)]
+        impl std::os::windows::io::IntoRawSocket for $socket {
+            /// The socket stays nonblocking.
+            fn into_raw_socket(self) -> std::os::windows::io::RawSocket {
+                std::os::windows::io::IntoRawSocket::into_raw_socket(<$std>::from(
+                    self.socket.into_io(),
+                ))
+            }
+        }
+
+        #[cfg(windows)]
+        #[expect(unsafe_code, reason = "std's trait")]
+        impl std::os::windows::io::FromRawSocket for $socket {
+            /// # Panics
+            ///
+            /// If the socket cannot be made nonblocking.
+            #[track_caller]
+            unsafe fn from_raw_socket(socket: std::os::windows::io::RawSocket) -> $socket {
+                // SAFETY: the caller's promise.
+                let std = unsafe {
+                    <$std as std::os::windows::io::FromRawSocket>::from_raw_socket(socket)
+                };
+                $socket::try_from(std)
+                    .unwrap_or_else(|e| panic!("socket {socket} cannot be made nonblocking: {e}"))
+            }
+        }
+
+        #[cfg(windows)]
+        impl From<$socket> for std::os::windows::io::OwnedSocket {
+            /// The socket stays nonblocking.
+            fn from(socket: $socket) -> std::os::windows::io::OwnedSocket {
+                <$std>::from(socket.socket.into_io()).into()
+            }
+        }
+
+        #[cfg(windows)]
+        impl TryFrom<std::os::windows::io::OwnedSocket> for $socket {
+            type Error = std::io::Error;
+
+            /// Takes the socket over, and makes it nonblocking.
+            fn try_from(socket: std::os::windows::io::OwnedSocket) -> std::io::Result<$socket> {
+                $socket::try_from(<$std>::from(socket))
+            }
+        }
     };
 }
 
-pub(super) use conversions;
+pub(crate) use {common, conversions, directions, stream_io, timeouts};

@@ -1,7 +1,7 @@
 //! TCP connections.
 
 use std::fmt;
-use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::io;
 use std::net::{Shutdown, SocketAddr};
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use mio::net as sys;
 use socket2::SockRef;
 
 use super::addr::{self, ToSocketAddrs};
-use super::options::{Timeout, conversions};
+use super::options::{Timeout, common, conversions, directions, stream_io, timeouts};
 use crate::clock::Moment;
 use crate::reactor::{Attempt, Evented, Side};
 use crate::task::Reason;
@@ -152,41 +152,7 @@ impl TcpStream {
         Ok(clone)
     }
 
-    /// Limits how long a read waits; it then fails with `TimedOut`. `None`: without limit.
-    ///
-    /// # Errors
-    ///
-    /// `InvalidInput` for a timeout of zero.
-    pub fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        self.read_timeout.set(timeout)
-    }
-
-    /// Limits how long a write waits; it then fails with `TimedOut`. `None`: without limit.
-    ///
-    /// # Errors
-    ///
-    /// `InvalidInput` for a timeout of zero.
-    pub fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        self.write_timeout.set(timeout)
-    }
-
-    /// How long a read waits at most.
-    ///
-    /// # Errors
-    ///
-    /// None; the signature is std's.
-    pub fn read_timeout(&self) -> io::Result<Option<Duration>> {
-        Ok(self.read_timeout.get())
-    }
-
-    /// How long a write waits at most.
-    ///
-    /// # Errors
-    ///
-    /// None; the signature is std's.
-    pub fn write_timeout(&self) -> io::Result<Option<Duration>> {
-        Ok(self.write_timeout.get())
-    }
+    timeouts!(read_timeout, write_timeout);
 
     /// Reads what is there, at least a byte, and leaves it to be read again.
     ///
@@ -239,111 +205,33 @@ impl TcpStream {
         self.socket.with(sys::TcpStream::ttl)
     }
 
-    /// Takes the error that is pending on the socket.
+    /// Makes dropping the connection wait for what has been written to be sent, or reset the connection
+    /// for a time of zero (`SO_LINGER`). `None`: what is left is sent in the background. Other times than
+    /// zero block the worker while they last.
     ///
     /// # Errors
     ///
     /// What the system says.
-    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.socket.with(sys::TcpStream::take_error)
+    pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
+        self.socket.with(|socket| SockRef::from(socket).set_linger(linger))
     }
 
-    /// Makes reads and writes on this handle fail with `WouldBlock` where they would wait.
+    /// What [`set_linger`](TcpStream::set_linger) has set.
     ///
     /// # Errors
     ///
-    /// None; the signature is std's.
-    pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
-        self.socket.set_nonblocking(nonblocking);
-        Ok(())
+    /// What the system says.
+    pub fn linger(&self) -> io::Result<Option<Duration>> {
+        self.socket.with(|socket| SockRef::from(socket).linger())
     }
 
-    #[track_caller]
-    fn receive<R>(
-        &self,
-        op: impl FnMut(&sys::TcpStream) -> io::Result<Attempt<R>>,
-    ) -> io::Result<R> {
-        let wait = Wait::new(Reason::Read);
-        self.socket.run(Side::Read, wait, || self.read_timeout.deadline(), op)
-    }
-
-    #[track_caller]
-    fn send<R>(&self, op: impl FnMut(&sys::TcpStream) -> io::Result<Attempt<R>>) -> io::Result<R> {
-        let wait = Wait::new(Reason::Write);
-        self.socket.run(Side::Write, wait, || self.write_timeout.deadline(), op)
-    }
+    common!(sys::TcpStream, "Makes reads and writes");
+    directions!(sys::TcpStream);
 }
 
-impl Read for &TcpStream {
-    #[track_caller]
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let asked = buf.len();
-        if asked == 0 {
-            return Ok(0);
-        }
-        self.receive(|mut socket| Ok(Attempt::of_bytes(socket.read(buf)?, asked)))
-    }
-
-    #[track_caller]
-    fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        let asked = bufs.iter().map(|buf| buf.len()).sum();
-        if asked == 0 {
-            return Ok(0);
-        }
-        self.receive(|mut socket| Ok(Attempt::of_bytes(socket.read_vectored(bufs)?, asked)))
-    }
-}
-
-impl Write for &TcpStream {
-    #[track_caller]
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        if buf.is_empty() {
-            return Ok(0);
-        }
-        self.send(|mut socket| Ok(Attempt::of_bytes(socket.write(buf)?, buf.len())))
-    }
-
-    #[track_caller]
-    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        let asked = bufs.iter().map(|buf| buf.len()).sum();
-        if asked == 0 {
-            return Ok(0);
-        }
-        self.send(|mut socket| Ok(Attempt::of_bytes(socket.write_vectored(bufs)?, asked)))
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Read for TcpStream {
-    #[track_caller]
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        (&*self).read(buf)
-    }
-
-    #[track_caller]
-    fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        (&*self).read_vectored(bufs)
-    }
-}
-
-impl Write for TcpStream {
-    #[track_caller]
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        (&*self).write(buf)
-    }
-
-    #[track_caller]
-    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        (&*self).write_vectored(bufs)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
+// A read that returns less has emptied the buffer, unless there is urgent data, of which the reactor
+// knows.
+stream_io!(TcpStream, Attempt::of_bytes);
 
 impl fmt::Debug for TcpStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -351,4 +239,6 @@ impl fmt::Debug for TcpStream {
     }
 }
 
-conversions!(TcpStream, std::net::TcpStream, sys::TcpStream);
+conversions!(TcpStream, std::net::TcpStream, |socket| TcpStream::from_mio(
+    sys::TcpStream::from_std(socket)
+));

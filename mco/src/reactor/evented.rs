@@ -4,8 +4,9 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+#[cfg(unix)]
+use std::time::Duration;
 
-use mio::event;
 use parking_lot::RwLock;
 
 use super::source::Source;
@@ -14,17 +15,17 @@ use crate::clock::Moment;
 use crate::task::{current, spend_budget};
 use crate::wait::{Wait, Waiter};
 
-/// What can be waited for: a socket of mio's with a system handle.
+/// What can be waited for: anything with a descriptor.
 #[cfg(unix)]
-pub(crate) trait Io: event::Source + std::os::fd::AsRawFd {}
+pub(crate) trait Io: std::os::fd::AsRawFd {}
 #[cfg(unix)]
-impl<S: event::Source + std::os::fd::AsRawFd> Io for S {}
+impl<S: std::os::fd::AsRawFd> Io for S {}
 
 /// What can be waited for: a socket of mio's with a system handle.
 #[cfg(windows)]
-pub(crate) trait Io: event::Source + std::os::windows::io::AsRawSocket {}
+pub(crate) trait Io: mio::event::Source + std::os::windows::io::AsRawSocket {}
 #[cfg(windows)]
-impl<S: event::Source + std::os::windows::io::AsRawSocket> Io for S {}
+impl<S: mio::event::Source + std::os::windows::io::AsRawSocket> Io for S {}
 
 /// A socket `S` in nonblocking mode, with what the reactor knows about it.
 pub(crate) struct Evented<S: Io> {
@@ -151,6 +152,18 @@ impl<S: Io> Evented<S> {
         side: Side,
         wait: Wait,
         timeout: impl FnOnce() -> Option<Moment>,
+        op: impl FnMut(&S) -> io::Result<Attempt<R>>,
+    ) -> io::Result<R> {
+        self.retry(|| self.is_nonblocking(), side, wait, timeout, op)
+    }
+
+    /// As `run`; `impatient` says whether not to wait.
+    fn retry<R>(
+        &self,
+        impatient: impl Fn() -> bool,
+        side: Side,
+        wait: Wait,
+        timeout: impl FnOnce() -> Option<Moment>,
         mut op: impl FnMut(&S) -> io::Result<Attempt<R>>,
     ) -> io::Result<R> {
         spend_budget();
@@ -161,7 +174,7 @@ impl<S: Io> Evented<S> {
         let mut timeout = Some(timeout);
         loop {
             let glance = direction.glance();
-            if glance.is_ready() || in_thread || self.is_nonblocking() {
+            if glance.is_ready() || in_thread || impatient() {
                 match self.with(&mut op) {
                     Ok(Attempt::More(result)) => return Ok(result),
                     Ok(Attempt::Drained(result)) => {
@@ -172,7 +185,7 @@ impl<S: Io> Evented<S> {
                     }
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        if self.is_nonblocking() {
+                        if impatient() {
                             return Err(error);
                         }
                     }
@@ -246,6 +259,60 @@ impl<S: Io> Evented<S> {
         self.source.side(side).leave(waiter);
     }
 
+    /// Waits until `side` is ready by what the system says, and not by what is remembered; even if
+    /// operations do not wait.
+    #[cfg(unix)]
+    pub(crate) fn wait_ready(
+        &self,
+        side: Side,
+        wait: Wait,
+        timeout: impl FnOnce() -> Option<Moment>,
+    ) -> io::Result<()> {
+        self.retry(
+            || false,
+            side,
+            wait,
+            timeout,
+            |io| match thread::is_ready(io, side)? {
+                true => Ok(Attempt::More(())),
+                false => Err(io::ErrorKind::WouldBlock.into()),
+            },
+        )
+    }
+
+    /// From here on, [`wait_event`](Evented::wait_event) waits for an event.
+    #[cfg(unix)]
+    pub(crate) fn forget_events(&self) {
+        self.source.forget_events();
+    }
+
+    /// Waits for an event, of either direction, since the last `forget_events`. `elsewhere` as in
+    /// [`enter`](Evented::enter).
+    #[cfg(unix)]
+    pub(crate) fn wait_event(
+        &self,
+        wait: Wait,
+        elsewhere: impl FnOnce() -> io::Result<Arc<Registrar>>,
+    ) -> io::Result<()> {
+        spend_budget();
+        self.register_with(|| Registrar::local().map_or_else(elsewhere, Ok))?;
+        self.source.wait_event(&wait);
+        Ok(())
+    }
+
+    /// What [`wait_event`](Evented::wait_event) can be woken by.
+    #[cfg(unix)]
+    pub(crate) fn source(&self) -> &Arc<Source> {
+        &self.source
+    }
+
+    /// Leaves the reactor, because the descriptor may become another one.
+    #[cfg(unix)]
+    pub(crate) fn deregister(&mut self) {
+        *self.registration.get_mut() = None;
+        self.source.renounce();
+    }
+
     /// Whether a reactor renews what is remembered.
     fn is_registered(&self) -> bool {
         self.registration.read().as_ref().is_some_and(|r| r.registrar.is_open())
@@ -290,6 +357,34 @@ impl<S: Io> Evented<S> {
 impl<S: Io + fmt::Debug> fmt::Debug for Evented<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.with(|io| io.fmt(f))
+    }
+}
+
+/// Does `op` now and then, for what the system reports no readiness of, until the deadline.
+///
+/// # Errors
+///
+/// What `op` fails with, and `TimedOut` at the deadline.
+#[cfg(unix)]
+pub(crate) fn run_now_and_then<R>(
+    wait: Wait,
+    mut op: impl FnMut() -> io::Result<R>,
+) -> io::Result<R> {
+    const FIRST_PAUSE: Duration = Duration::from_micros(50);
+    const LAST_PAUSE: Duration = Duration::from_millis(10);
+    spend_budget();
+    let mut pause = FIRST_PAUSE;
+    loop {
+        match op() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            done => return done,
+        }
+        if wait.has_timed_out() {
+            return Err(timed_out(Side::Write));
+        }
+        wait.no_later_than(Moment::after(pause)).wait_for(|| false);
+        pause = LAST_PAUSE.min(2 * pause);
     }
 }
 

@@ -23,9 +23,10 @@ use mio::{Events, Interest, Poll, Token};
 use parking_lot::{Mutex, RwLock};
 use slab::Slab;
 
+#[cfg(unix)]
+pub(crate) use evented::run_now_and_then;
 pub(crate) use evented::{Attempt, Evented, Io};
-pub(crate) use source::Side;
-use source::Source;
+pub(crate) use source::{Side, Source};
 
 /// The token of the waker; sources have the index of their place in the slab.
 const WAKER: Token = Token(usize::MAX);
@@ -140,6 +141,8 @@ impl Registrar {
         let open = open.as_ref().expect("the worker that enters a source polls");
         let key = self.sources.lock().insert(source);
         let both = Interest::READABLE | Interest::WRITABLE;
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        let both = both | Interest::PRIORITY;
         register(&open.registry, Token(key), both).inspect_err(|_| {
             self.sources.lock().remove(key);
         })?;

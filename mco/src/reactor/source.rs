@@ -23,12 +23,13 @@ use parking_lot::Mutex;
 use crate::wait::{Entered, Wait, Waiter, WaiterList, Wake};
 
 const READY: u64 = 1;
-/// The peer has shut this direction: it stays ready, and no further edge will come.
+/// No further edge need come for what is there: the peer has shut this direction, or has sent urgent
+/// data, at which a read stops short.
 const CLOSED: u64 = 2;
 const ONE_EVENT: u64 = 4;
 
 /// A socket as the reactor sees it.
-pub(super) struct Source {
+pub(crate) struct Source {
     sides: [Direction; 2],
 }
 
@@ -41,6 +42,9 @@ pub(crate) enum Side {
 
 pub(super) struct Direction {
     word: AtomicU64,
+    /// The word when events were last forgotten.
+    #[cfg(unix)]
+    forgotten: AtomicU64,
     waiters: Mutex<WaiterList>,
 }
 
@@ -69,10 +73,51 @@ impl Source {
         self.sides.iter().for_each(|side| side.set_ready(false));
     }
 
+    #[cfg(unix)]
+    pub(super) fn forget_events(&self) {
+        for side in &self.sides {
+            side.forgotten.store(side.word.load(Ordering::Acquire), Ordering::Relaxed);
+        }
+    }
+
+    #[cfg(unix)]
+    fn has_event(&self) -> bool {
+        // Acquire pairs with the Release of `set_ready`.
+        let events = |word: u64| word / ONE_EVENT;
+        self.sides.iter().any(|side| {
+            events(side.word.load(Ordering::Acquire))
+                != events(side.forgotten.load(Ordering::Relaxed))
+        })
+    }
+
+    /// Waits for an event since the last `forget_events`.
+    #[cfg(unix)]
+    pub(super) fn wait_event(&self, wait: &Wait) {
+        let waiter = Waiter::current();
+        let _entered = Entered::new(waiter.clone(), |waiter| {
+            self.sides.iter().for_each(|side| side.leave(waiter));
+        });
+        loop {
+            // An event after this wakes the waiter; one before it is seen by the look.
+            self.sides.iter().for_each(|side| side.waiters.lock().add(waiter.clone()));
+            if self.has_event() {
+                return;
+            }
+            wait.park();
+        }
+    }
+
+    /// As if there had been an event.
+    #[cfg(unix)]
+    pub(crate) fn pretend_event(&self) {
+        self.side(Side::Read).set_ready(false);
+    }
+
     pub(super) fn dispatch(&self, event: &Event) {
         // An error is reported by the operation that meets it, in either direction.
-        if event.is_readable() || event.is_read_closed() || event.is_error() {
-            self.side(Side::Read).set_ready(event.is_read_closed() || event.is_error());
+        let lasting = event.is_read_closed() || event.is_error() || event.is_priority();
+        if event.is_readable() || lasting {
+            self.side(Side::Read).set_ready(lasting);
         }
         if event.is_writable() || event.is_write_closed() || event.is_error() {
             self.side(Side::Write).set_ready(event.is_write_closed() || event.is_error());
@@ -82,7 +127,12 @@ impl Source {
 
 impl Direction {
     fn new() -> Direction {
-        Direction { word: AtomicU64::new(READY), waiters: Mutex::new(WaiterList::new()) }
+        Direction {
+            word: AtomicU64::new(READY),
+            #[cfg(unix)]
+            forgotten: AtomicU64::new(READY),
+            waiters: Mutex::new(WaiterList::new()),
+        }
     }
 
     pub(super) fn glance(&self) -> Glance {

@@ -23,6 +23,12 @@ pub(super) fn wait<S: Io>(io: &S, side: Side, deadline: Option<Moment>) -> io::R
     }
 }
 
+/// Whether `side` is ready now.
+#[cfg(unix)]
+pub(super) fn is_ready<S: Io>(io: &S, side: Side) -> io::Result<bool> {
+    poll(io, side, Some(Duration::ZERO))
+}
+
 /// Milliseconds for the system, rounded up so that the deadline has passed when it returns.
 fn millis(timeout: Option<Duration>) -> i32 {
     timeout.map_or(-1, |t| i32::try_from(t.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX))

@@ -1,6 +1,7 @@
 //! What a runtime has done so far, in numbers.
 
 use crate::fiber;
+use crate::scheduler::blocking::{self, PoolCounters};
 use crate::scheduler::{Counters, Scheduler};
 
 /// A snapshot of a runtime's counters. They are read one after the other while the runtime goes
@@ -18,6 +19,7 @@ pub struct Metrics {
     spawned_outside: u64,
     timers: usize,
     stacks: usize,
+    blocking: PoolCounters,
 }
 
 /// The part of [`Metrics`] that belongs to one worker.
@@ -34,6 +36,7 @@ impl Metrics {
             spawned_outside: scheduler.spawned_outside(),
             timers: scheduler.alarms(),
             stacks: fiber::mapped(),
+            blocking: blocking::counters(),
         }
     }
 
@@ -71,6 +74,25 @@ impl Metrics {
     #[must_use]
     pub fn stacks(&self) -> usize {
         self.stacks
+    }
+
+    /// Threads of the blocking pool, which the whole process shares: those that run a job, and those
+    /// that wait for one. See [`blocking`](crate::blocking()).
+    #[must_use]
+    pub fn blocking_threads(&self) -> usize {
+        self.blocking.threads
+    }
+
+    /// Threads of the blocking pool that wait for a job.
+    #[must_use]
+    pub fn blocking_idle(&self) -> usize {
+        self.blocking.idle
+    }
+
+    /// Jobs that wait for a thread of the blocking pool.
+    #[must_use]
+    pub fn blocking_queued(&self) -> usize {
+        self.blocking.queued
     }
 
     /// The workers, the regular ones first. Spare ones, which run while regular ones are held up,

@@ -22,6 +22,7 @@
 //! happens when a coroutine holds its worker up.
 
 pub(crate) mod alarms;
+pub(crate) mod blocking;
 mod delay;
 mod idle;
 mod local;

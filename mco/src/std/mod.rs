@@ -2,6 +2,7 @@
 //!
 //! The module is called `std`, so where it is imported, the standard library is `::std`.
 
+pub mod blocking;
 pub mod defer;
 pub mod errors;
 pub mod lazy;

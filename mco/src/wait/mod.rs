@@ -74,6 +74,13 @@ impl Wait {
         Wait { deadline, ..self }
     }
 
+    /// As `until`, unless the deadline is sooner anyway.
+    #[cfg(unix)]
+    pub(crate) fn no_later_than(self, at: Moment) -> Wait {
+        let deadline = self.deadline.map_or(at, |own| own.min(at));
+        self.until(Some(deadline))
+    }
+
     /// For one that lets more gather rather than go on at once.
     pub(crate) fn patient(self, patient: bool) -> Wait {
         Wait { patient, ..self }

@@ -10,31 +10,54 @@ use super::super::operation::Native;
 use super::super::probe::SelectAccept;
 use super::super::{Deadline, Entry};
 use crate::clock::Moment;
-use crate::net::listener::{FIRST_PAUSE, LAST_PAUSE, is_out_of_descriptors, out_of_descriptors};
+use crate::net::accept::{
+    self, Accepting, FIRST_PAUSE, LAST_PAUSE, is_out_of_descriptors, out_of_descriptors,
+};
 use crate::net::{TcpListener, TcpStream};
+#[cfg(unix)]
+use crate::os::unix::net::{self as unix, UnixListener, UnixStream};
 use crate::wait::Waiter;
 
 /// Accepts a connection.
-pub struct AcceptArm<'a> {
-    listener: &'a TcpListener,
+pub struct AcceptArm<'a, L, A> {
+    listener: &'a L,
     entered: Option<Waiter>,
     /// Without descriptors: how long to wait for one, and until when it does.
     pause: Duration,
     pause_ends: Option<Moment>,
-    result: Option<io::Result<(TcpStream, SocketAddr)>>,
+    result: Option<io::Result<A>>,
 }
 
-impl SelectAccept for TcpListener {
-    type Arm<'a> = AcceptArm<'a>;
-
-    fn accept_arm(&self) -> AcceptArm<'_> {
+impl<'a, L, A> AcceptArm<'a, L, A> {
+    fn new(listener: &'a L) -> AcceptArm<'a, L, A> {
         let (entered, pause_ends, result) = (None, None, None);
-        AcceptArm { listener: self, entered, pause: FIRST_PAUSE, pause_ends, result }
+        AcceptArm { listener, entered, pause: FIRST_PAUSE, pause_ends, result }
     }
 }
 
-impl Native for AcceptArm<'_> {
-    type Output = io::Result<(TcpStream, SocketAddr)>;
+impl SelectAccept for TcpListener {
+    type Arm<'a> = AcceptArm<'a, TcpListener, (TcpStream, SocketAddr)>;
+
+    fn accept_arm(&self) -> Self::Arm<'_> {
+        AcceptArm::new(self)
+    }
+}
+
+#[cfg(unix)]
+impl SelectAccept for UnixListener {
+    type Arm<'a> = AcceptArm<'a, UnixListener, (UnixStream, unix::SocketAddr)>;
+
+    fn accept_arm(&self) -> Self::Arm<'_> {
+        AcceptArm::new(self)
+    }
+}
+
+impl<L, A> Native for AcceptArm<'_, L, A>
+where
+    L: Accepting<Accepted = A>,
+    A: Unpin,
+{
+    type Output = io::Result<A>;
 
     fn poll(self: Pin<&mut Self>) -> bool {
         let this = self.get_mut();
@@ -42,7 +65,7 @@ impl Native for AcceptArm<'_> {
             return false;
         }
         this.pause_ends = None;
-        this.result = match this.listener.try_accept() {
+        this.result = match accept::try_accept(this.listener) {
             Ok(accepted) => accepted.map(Ok),
             Err(error) if is_out_of_descriptors(&error) && this.pause <= LAST_PAUSE => {
                 this.pause_ends = Some(Moment::after(this.pause));
@@ -60,7 +83,7 @@ impl Native for AcceptArm<'_> {
         if this.pause_ends.is_some() {
             return true;
         }
-        match this.listener.enter_accept(entry.waiter) {
+        match accept::enter(this.listener, entry.waiter) {
             Ok(entered) => {
                 this.entered = entered.then(|| entry.waiter.clone());
                 entered
@@ -76,7 +99,7 @@ impl Native for AcceptArm<'_> {
     fn leave(self: Pin<&mut Self>) {
         let this = self.get_mut();
         if let Some(waiter) = this.entered.take() {
-            this.listener.leave_accept(&waiter);
+            accept::leave(this.listener, &waiter);
         }
     }
 
@@ -91,7 +114,7 @@ impl Native for AcceptArm<'_> {
     }
 }
 
-impl fmt::Debug for AcceptArm<'_> {
+impl<L, A> fmt::Debug for AcceptArm<'_, L, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AcceptArm").finish_non_exhaustive()
     }

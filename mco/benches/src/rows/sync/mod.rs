@@ -27,9 +27,7 @@ pub(crate) const ROWS: &[Row] = &[
         unit: "ns per round trip",
         goals: &[Goal::AtMost(600.0)],
         extra: false,
-        work: Work::Alone(&[
-            (Runtime::Mco, ping_pong::mco_cross),
-        ]),
+        work: Work::Alone(&[(Runtime::Mco, ping_pong::mco_cross)]),
     },
     Row {
         name: "one_to_one_unbounded",
@@ -84,9 +82,6 @@ pub(crate) const ROWS: &[Row] = &[
         unit: "ns per send and select",
         goals: &[Goal::OfBestPeer(0.6)],
         extra: false,
-        work: Work::Alone(&[
-            (Runtime::Mco, select::mco),
-            (Runtime::Tokio, select::tokio),
-        ]),
+        work: Work::Alone(&[(Runtime::Mco, select::mco), (Runtime::Tokio, select::tokio)]),
     },
 ];

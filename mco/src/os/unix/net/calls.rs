@@ -1,0 +1,29 @@
+//! System calls for which std has no stable method.
+
+#![allow(unsafe_code)]
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+pub(super) fn peek(socket: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<usize> {
+    // SAFETY: an open descriptor, and a buffer of that length to write to.
+    let n = unsafe {
+        libc::recv(socket.as_raw_fd(), buf.as_mut_ptr().cast(), buf.len(), libc::MSG_PEEK)
+    };
+    usize::try_from(n).map_err(|_| io::Error::last_os_error())
+}
+
+/// Whether reading has been shut down. To be asked after a receive that would block: then Linux says so
+/// of a nonblocking datagram socket even if it is shut down, of which a blocking one is told.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(super) fn is_shut(socket: BorrowedFd<'_>) -> bool {
+    let mut fd = libc::pollfd { fd: socket.as_raw_fd(), events: libc::POLLRDHUP, revents: 0 };
+    // SAFETY: one valid entry.
+    let ready = unsafe { libc::poll(&raw mut fd, 1, 0) };
+    ready > 0 && fd.revents & libc::POLLRDHUP != 0
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(super) fn is_shut(_: BorrowedFd<'_>) -> bool {
+    false
+}

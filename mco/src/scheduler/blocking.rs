@@ -1,0 +1,368 @@
+//! The blocking pool: threads for what would block a worker.
+//!
+//! One for the process, started by its first job. A coroutine hands a job over and parks; a thread of
+//! the pool runs it and wakes the coroutine. No coroutine ever runs on a thread of the pool, and to
+//! the job it is a plain thread.
+//!
+//! ```text
+//!            submit ──> queue ──oldest first──> a thread ──> outcome, wake
+//!               │         │
+//!               │         └── withdraw: whoever waits was cancelled before it began
+//!               └── wakes the thread that fell idle last, or starts one up to the limit
+//! ```
+//!
+//! Threads fall asleep on a stack, so that with little to do the same few are used, and the others
+//! come to the end of their patience and go.
+
+#![allow(unsafe_code)]
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io::{self, Write};
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::clock::Moment;
+use crate::config::config;
+use crate::task::{cancel, current, deadline, spend_budget};
+use crate::wait::{Parked, Wait, Waiter, Wake};
+
+/// How long a thread waits for another job before it ends.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The pool counts as saturated when a job has waited for a thread for so long.
+const SATURATED_AFTER: Duration = Duration::from_millis(500);
+
+static POOL: Pool = Pool {
+    state: Mutex::new(State {
+        queue: VecDeque::new(),
+        threads: 0,
+        idle: Vec::new(),
+        coming: 0,
+        started: 0,
+        reported: false,
+    }),
+};
+
+struct Pool {
+    state: Mutex<State>,
+}
+
+struct State {
+    queue: VecDeque<Queued>,
+    /// Those that exist, or are being started.
+    threads: usize,
+    /// Those that sleep, by what they sleep on; the last one has for the shortest time.
+    idle: Vec<Arc<Condvar>>,
+    /// Those that have been woken or started and have not looked at the queue since.
+    coming: usize,
+    /// How many were ever started; names them.
+    started: u64,
+    /// That it is saturated has been said, and it still is.
+    reported: bool,
+}
+
+struct Queued {
+    job: Arc<dyn Work>,
+    since: Moment,
+}
+
+/// What a thread of the pool does.
+trait Work: Send + Sync {
+    /// To be called once. When it returns, nothing is left of what the job borrows.
+    fn work(&self);
+}
+
+/// A closure that is to run on the pool, and what it came to.
+pub(crate) struct Job<F, T> {
+    /// Until somebody runs it.
+    closure: Mutex<Option<F>>,
+    outcome: Mutex<Outcome<T>>,
+}
+
+struct Outcome<T> {
+    result: Option<thread::Result<T>>,
+    /// Who waits for the result.
+    waiter: Option<Waiter>,
+}
+
+impl<F, T> Job<F, T>
+where
+    F: FnOnce() -> T + Send,
+    T: Send,
+{
+    fn new(closure: F) -> Job<F, T> {
+        let outcome = Outcome { result: None, waiter: None };
+        Job { closure: Mutex::new(Some(closure)), outcome: Mutex::new(outcome) }
+    }
+
+    /// The result, or else has the caller woken when there is one.
+    fn take(&self) -> Option<thread::Result<T>> {
+        let mut outcome = self.outcome.lock();
+        if outcome.result.is_none() && outcome.waiter.is_none() {
+            outcome.waiter = Some(Waiter::current());
+        }
+        outcome.result.take()
+    }
+}
+
+impl<F, T> Work for Job<F, T>
+where
+    F: FnOnce() -> T + Send,
+    T: Send,
+{
+    fn work(&self) {
+        let closure = self.closure.lock().take().expect("a job runs once");
+        let result = catch_unwind(AssertUnwindSafe(closure));
+        let mut outcome = self.outcome.lock();
+        outcome.result = Some(result);
+        let waiter = outcome.waiter.take();
+        drop(outcome);
+        if let Some(waiter) = waiter {
+            waiter.wake();
+        }
+    }
+}
+
+/// A job that was handed over, or could not be. Dropping it takes the job back, or waits for it.
+pub(crate) struct Submitted<F, T>
+where
+    F: FnOnce() -> T + Send,
+    T: Send,
+{
+    job: Arc<Job<F, T>>,
+    place: Place,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Nobody but the submitter has it.
+    Here,
+    /// The pool may have it.
+    Pool,
+    /// As `Pool`, and all threads were busy.
+    Behind,
+}
+
+/// Hands `closure` over to the pool.
+pub(crate) fn submit<F, T>(closure: F) -> Submitted<F, T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    let job = Arc::new(Job::new(closure));
+    let place = POOL.submit(job.clone());
+    Submitted { job, place }
+}
+
+/// Runs `closure` on the pool while the calling coroutine waits. Unwinds if that is cancelled before
+/// the closure has begun. The second part tells of a cancel since.
+pub(crate) fn run<F, T>(closure: F, wait: &Wait) -> (thread::Result<T>, Parked)
+where
+    F: FnOnce() -> T + Send,
+    T: Send,
+{
+    spend_budget();
+    wait.before().unwind_if_cancelled();
+    let job = Arc::new(Job::new(closure));
+    let work: Arc<dyn Work + '_> = job.clone();
+    // SAFETY: only the lifetime changes. What the closure and its result borrow is not touched after
+    // this function: it returns when the result is there, which `work` leaves as the last thing it
+    // does, and takes it; or it unwinds when it has got the job back from the pool. Nothing else in
+    // between unwinds. What the pool may drop later is the emptied job.
+    let work = unsafe { mem::transmute::<Arc<dyn Work + '_>, Arc<dyn Work + 'static>>(work) };
+    let mut submitted = Submitted { job, place: POOL.submit(work) };
+    submitted.wait(wait, false)
+}
+
+/// As [`run`], for what borrows nothing and concerns nobody else: a cancelled coroutine leaves it to
+/// itself, even if it has begun. In a thread it runs there, unless that is to go on at some time.
+pub(crate) fn run_detached<F, T>(closure: F, wait: &Wait) -> T
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    if current::running().is_none() && !deadline::is_set() {
+        return closure();
+    }
+    spend_budget();
+    wait.before().unwind_if_cancelled();
+    let (result, _) = submit(closure).wait(wait, true);
+    result.unwrap_or_else(|payload| cancel::resume_unwind(payload))
+}
+
+impl<F, T> Submitted<F, T>
+where
+    F: FnOnce() -> T + Send,
+    T: Send,
+{
+    /// Waits for the job's end. See [`run`]; with `leave`, [`run_detached`].
+    pub(crate) fn wait(&mut self, wait: &Wait, leave: bool) -> (thread::Result<T>, Parked) {
+        if self.place == Place::Here {
+            self.job.work();
+        }
+        let mut look = (self.place == Place::Behind).then(|| Moment::after(SATURATED_AFTER));
+        let mut begun = false;
+        loop {
+            if let Some(result) = self.job.take() {
+                self.place = Place::Here;
+                if result.is_err() {
+                    cancel::payload_received();
+                }
+                return (result, wait.before());
+            }
+            let parked = wait.until(look).park_uncancellable();
+            if parked.is_cancelled() && !begun {
+                if self.withdraw() || leave {
+                    parked.unwind_if_cancelled();
+                }
+                // It runs, and has to come to its end.
+                begun = true;
+            }
+            if parked.wake == Wake::TimedOut {
+                look = Some(POOL.look());
+            }
+        }
+    }
+
+    /// Takes the job back, if it has not begun.
+    fn withdraw(&mut self) -> bool {
+        if self.place != Place::Here && POOL.withdraw(Arc::as_ptr(&self.job).cast()) {
+            self.place = Place::Here;
+        }
+        self.place == Place::Here
+    }
+}
+
+impl<F, T> Drop for Submitted<F, T>
+where
+    F: FnOnce() -> T + Send,
+    T: Send,
+{
+    /// Of one that is not waited for: the coroutine that would have was cancelled before it started.
+    fn drop(&mut self) {
+        self.withdraw();
+    }
+}
+
+impl Pool {
+    fn submit(&'static self, job: Arc<dyn Work>) -> Place {
+        let mut state = self.state.lock();
+        state.queue.push_back(Queued { job: job.clone(), since: Moment::now() });
+        if state.queue.len() <= state.coming {
+            return Place::Pool;
+        }
+        if let Some(sleeper) = state.idle.pop() {
+            state.coming += 1;
+            sleeper.notify_one();
+            return Place::Pool;
+        }
+        if state.threads >= config().get_blocking_threads() {
+            return Place::Behind;
+        }
+        state.coming += 1;
+        state.threads += 1;
+        state.started += 1;
+        let name = format!("mco-blocking-{}", state.started);
+        drop(state);
+        let Err(error) = thread::Builder::new().name(name).spawn(|| self.serve()) else {
+            return Place::Pool;
+        };
+        let mut state = self.state.lock();
+        state.coming -= 1;
+        state.threads -= 1;
+        if state.threads > 0 {
+            return Place::Behind;
+        }
+        if !state.withdraw(Arc::as_ptr(&job).cast()) {
+            return Place::Pool;
+        }
+        say(format_args!(
+            "mco: the blocking pool could not start its first thread: {error}; the job runs on the \
+             worker and holds it up; raise the limit of threads (`ulimit -u`)"
+        ));
+        Place::Here
+    }
+
+    /// The life of a thread.
+    fn serve(&self) {
+        let sleeper = Arc::new(Condvar::new());
+        let mut state = self.state.lock();
+        loop {
+            state.coming -= 1;
+            while let Some(Queued { job, .. }) = state.queue.pop_front() {
+                drop(state);
+                job.work();
+                // If nobody waits any more, the result is dropped here.
+                let _ = catch_unwind(AssertUnwindSafe(|| drop(job)));
+                state = self.state.lock();
+            }
+            state.reported = false;
+            state.idle.push(sleeper.clone());
+            let end = Moment::after(PATIENCE);
+            let is_idle = |state: &State| state.idle.iter().any(|s| Arc::ptr_eq(s, &sleeper));
+            while is_idle(&state) {
+                if sleeper.wait_until(&mut state, end.to_std()).timed_out() && is_idle(&state) {
+                    state.idle.retain(|s| !Arc::ptr_eq(s, &sleeper));
+                    state.threads -= 1;
+                    return;
+                }
+            }
+        }
+    }
+
+    fn withdraw(&self, job: *const ()) -> bool {
+        self.state.lock().withdraw(job)
+    }
+
+    /// By one whose job may wait for a thread: says so if that takes too long. Returns when to look
+    /// again.
+    fn look(&self) -> Moment {
+        let mut state = self.state.lock();
+        let now = Moment::now();
+        let oldest = state.queue.front().map(|queued| now.since(queued.since));
+        if let Some(waited) = oldest.filter(|waited| *waited >= SATURATED_AFTER)
+            && !mem::replace(&mut state.reported, true)
+        {
+            let (threads, jobs) = (state.threads, state.queue.len());
+            drop(state);
+            say(format_args!(
+                "mco: the blocking pool is saturated: its {threads} threads are busy, and {jobs} \
+                 jobs wait, the first one for {waited:.0?}; raise the limit with \
+                 `mco::config().set_blocking_threads`, hand it fewer jobs at once, or make them \
+                 shorter; what waits for sockets, locks or the clock needs no thread"
+            ));
+        }
+        now + SATURATED_AFTER
+    }
+}
+
+impl State {
+    /// Takes a job out of the queue, if it is there.
+    fn withdraw(&mut self, job: *const ()) -> bool {
+        let place = self.queue.iter().position(|q| Arc::as_ptr(&q.job).cast::<()>() == job);
+        place.and_then(|place| self.queue.remove(place)).is_some()
+    }
+}
+
+/// Prints a line. Unlike `eprintln!` it does not panic, which [`run`] could not bear.
+fn say(line: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// What the pool has, for the metrics.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PoolCounters {
+    pub(crate) threads: usize,
+    pub(crate) idle: usize,
+    pub(crate) queued: usize,
+}
+
+pub(crate) fn counters() -> PoolCounters {
+    let state = POOL.state.lock();
+    PoolCounters { threads: state.threads, idle: state.idle.len(), queued: state.queue.len() }
+}
