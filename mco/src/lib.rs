@@ -48,9 +48,9 @@
 //! # What to know
 //!
 //! - **Block with mco, not with std.** `std::thread::sleep`, a std lock that is contended, a file or
-//!   a DNS lookup block the worker with all its coroutines. A std `MutexGuard` held across a
-//!   blocking call of mco can deadlock its worker: the next coroutine there that locks it blocks the
-//!   thread on which the first would have to go on.
+//!   a lookup of std's blocks the worker with all its coroutines; [`blocking()`] is for them. A std
+//!   `MutexGuard` held across a blocking call of mco can deadlock its worker: the next coroutine
+//!   there that locks it blocks the thread on which the first would have to go on.
 //! - **Thread-local values are shared** by the coroutines of one worker. For what belongs to one
 //!   coroutine there is [`coroutine_local!`]. Code that relies on strict nesting of thread-local
 //!   scopes must not block inside them.
@@ -72,10 +72,14 @@
 //! | module | what for |
 //! | --- | --- |
 //! | [`coroutine`] | spawn, join, scope, cancel, sleep, park |
-//! | [`net`] | TCP and UDP |
-//! | `os::unix::net`, `io` | Unix sockets, and any other descriptor that can be waited for |
-//! | [`blocking()`], [`std::blocking`] | what blocks its thread |
+//! | [`select!`], [`join!`], [`chan!`] | the first of several operations, all of them, a channel |
+//! | [`std::sync`](mod@std::sync) | channels, locks, semaphores, and the rest of std's `sync` |
+//! | [`std::time`](mod@std::time) | timers, tickers, timeouts, dates |
+//! | [`net`], [`os`], `io` | TCP, UDP, Unix sockets, any other descriptor |
+//! | [`blocking()`] | what blocks its thread, on a thread of its own |
+//! | [`block_on()`] | futures |
 //! | [`runtime`] | a number of workers of its own, metrics |
+//! | [`cqueue`] | whichever of several coroutines comes first |
 //! | [`mod@std`] | the rest, in the manner of `std` |
 
 mod block_on;
