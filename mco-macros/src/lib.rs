@@ -355,6 +355,9 @@ pub fn defer(input: TokenStream) -> TokenStream {
 /// An arm with a guard takes part only if that is true. Guards are evaluated once, first of all; the operands of an
 /// operation that does not take part are evaluated all the same.
 ///
+/// So `Ok(value) = receiver.recv()` alone does not see that the channel has been closed: its operation is then out, and the
+/// others are waited for. A second arm, `Err(_) = receiver.recv()`, does.
+///
 /// When no operation is left, because guards or patterns have refused, the body of `else` runs. Without an `else` that
 /// is a panic.
 ///
