@@ -2,9 +2,10 @@
 #![forbid(unsafe_code)]
 #![deny(warnings)]
 
+use mco::std::sync::{Receiver, Sender};
 use mco::{chan, go, select};
 
-fn fibonacci(out: mco::std::sync::Sender<u64>, quit: mco::std::sync::Receiver<()>) {
+fn fibonacci(out: &Sender<u64>, quit: &Receiver<()>) {
     let (mut x, mut y) = (0, 1);
     loop {
         select! {
@@ -23,7 +24,7 @@ fn fibonacci(out: mco::std::sync::Sender<u64>, quit: mco::std::sync::Receiver<()
 fn main() {
     let (out, numbers) = chan!(u64, 0);
     let (quit, quits) = chan!();
-    let running = go!(fibonacci(out, quits));
+    let running = go!(move || fibonacci(&out, &quits));
     let first: Vec<_> = numbers.iter().take(10).collect();
     assert_eq!(first, [0, 1, 1, 2, 3, 5, 8, 13, 21, 34]);
     quit.send(()).unwrap();
