@@ -11,25 +11,17 @@ use std::time::{Duration, Instant};
 
 use mco::coroutine::{self, Cancelled, JoinHandle, sleep};
 use mco::net::{TcpListener, TcpStream};
-use mco::runtime::Runtime;
 use mco::std::sync::channel::{Receiver, Sender, TrySendError, bounded, unbounded};
 use mco::std::sync::{Semaphore, SyncFlag, WaitGroup};
 use mco::{go, select};
-use mco_tests::{HUNG, eventually, with_runtimes, within};
+use mco_tests::peer::with_both_kinds;
+use mco_tests::started::{Drops, assert_cancelled, start};
+use mco_tests::{HUNG, eventually, runtime, with_runtimes, within};
 
 /// Longer than any test lasts.
 const LONG: Duration = Duration::from_secs(3600);
-/// Long enough to show that nothing happens, short enough to wait for.
+/// Of what is to pass.
 const WHILE: Duration = Duration::from_millis(20);
-
-fn runtime(workers: usize) -> Runtime {
-    Runtime::builder().workers(workers).build().unwrap()
-}
-
-/// Waits until a coroutine is blocked, by seeing that it has entered the queue of `sender`.
-fn settle() {
-    coroutine::sleep(WHILE);
-}
 
 // One operation, one body.
 
@@ -193,15 +185,6 @@ fn biased_always_takes_the_first_that_is_ready() {
 
 // What loses.
 
-/// Counts its drops.
-struct Counted(Arc<AtomicUsize>);
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-    }
-}
-
 #[test]
 fn a_send_that_loses_gives_its_value_back() {
     within(HUNG, || {
@@ -221,26 +204,23 @@ fn a_send_that_loses_gives_its_value_back() {
 
 #[test]
 fn a_send_that_loses_after_waiting_gives_its_value_back() {
-    with_runtimes(|runtime| {
-        let drops = Arc::new(AtomicUsize::new(0));
-        let value = Counted(drops.clone());
-        runtime.run(|| {
-            let (full, keep) = bounded::<Counted>(0);
-            let (sender, receiver) = unbounded();
-            let later = go!(move || {
-                sleep(WHILE);
-                sender.send(()).unwrap();
-            });
-            let value = select! {
-                r = full.send(value) => { let _ = r; unreachable!("nobody receives") },
+    with_both_kinds(|runtime, kind| {
+        let drops = Drops::default();
+        let value = drops.one();
+        let (full, receiver_of_full) = bounded(0);
+        let (sender, receiver) = unbounded();
+        let selecting = kind.start_blocked(runtime, move || {
+            select! {
+                _ = full.send(value) => unreachable!("nobody receives"),
                 _ = receiver.recv() => value,
-            };
-            assert!(keep.try_recv().is_err(), "the value was also sent");
-            assert_eq!(drops.load(Ordering::SeqCst), 0);
-            drop(value);
-            later.join().unwrap();
+            }
         });
-        assert_eq!(drops.load(Ordering::SeqCst), 1);
+        sender.send(()).unwrap();
+        let value = selecting.join().unwrap();
+        assert!(receiver_of_full.try_recv().is_err(), "the value was also sent");
+        assert_eq!(drops.count(), 0);
+        drop(value);
+        assert_eq!(drops.count(), 1);
     });
 }
 
@@ -297,34 +277,30 @@ fn a_wait_that_loses_takes_no_permit() {
 
 #[test]
 fn a_cancelled_select_leaves_nobody_behind() {
-    with_runtimes(|runtime| {
+    within(HUNG, || {
+        let runtime = runtime(1);
         let (full, receiver_of_full) = bounded::<u32>(0);
         let (sender, receiver) = bounded::<u32>(0);
         let permits = Arc::new(Semaphore::new(0));
         let flag = Arc::new(SyncFlag::new());
-        let (entered, enters) = (Arc::new(AtomicBool::new(false)), receiver.clone());
-        let selecting = {
-            let (permits, flag, entered) = (permits.clone(), flag.clone(), entered.clone());
-            runtime.spawn(move || {
-                entered.store(true, Ordering::SeqCst);
-                select! {
-                    _ = full.send(1) => {},
-                    _ = enters.recv() => {},
-                    _ = permits.wait() => {},
-                    _ = flag.wait() => {},
-                    _ = sleep(LONG) => {},
-                }
-            })
-        };
-        eventually("it selects", || entered.load(Ordering::SeqCst));
-        settle();
+        let (enters, takes, waits) = (receiver.clone(), permits.clone(), flag.clone());
+        let selecting = start(&runtime, move || {
+            select! {
+                _ = full.send(1) => {},
+                _ = enters.recv() => {},
+                _ = takes.wait() => {},
+                _ = waits.wait() => {},
+                _ = sleep(LONG) => {},
+            }
+        });
         selecting.cancel();
-        assert!(selecting.join().unwrap_err().is::<Cancelled>());
+        assert_cancelled(selecting);
         // Nobody is there to receive, to send, to take a permit.
         assert!(matches!(sender.try_send(2), Err(TrySendError::Full(2))));
         assert!(receiver_of_full.try_recv().is_err());
         permits.post();
         assert_eq!(permits.get_value(), 1);
+        flag.fire();
         drop(receiver);
     });
 }
@@ -423,19 +399,17 @@ fn an_arm_on_a_closed_channel_is_ready() {
 
 #[test]
 fn a_channel_that_closes_ends_the_wait() {
-    with_runtimes(|runtime| {
-        let (sender, receiver) = bounded::<u32>(0);
+    with_both_kinds(|runtime, kind| {
+        let (sender, _receiver) = bounded::<u32>(0);
         let (to_close, from_closed) = unbounded::<u32>();
-        let waiting = runtime.spawn(move || {
+        let waiting = kind.start_blocked(runtime, move || {
             select! {
                 v = from_closed.recv() => v.is_err(),
                 _ = sender.send(1) => false,
             }
         });
-        runtime.run(settle);
         drop(to_close);
         assert!(waiting.join().unwrap());
-        drop(receiver);
     });
 }
 
@@ -465,22 +439,22 @@ fn arms_on_the_same_operation_share_it() {
 
 #[test]
 fn a_pattern_that_refuses_disables_its_arm() {
-    with_runtimes(|runtime| {
-        runtime.run(|| {
-            let (a, from_a) = unbounded::<u32>();
-            let (b, from_b) = unbounded::<u32>();
-            a.send(1).unwrap();
-            let selecting = go!(move || select! {
-                Ok(9) = from_a.recv() => "nine",
+    with_both_kinds(|runtime, kind| {
+        let (a, from_a) = unbounded::<u32>();
+        let (b, from_b) = unbounded::<u32>();
+        a.send(1).unwrap();
+        let takes = from_a.clone();
+        // It refuses the 1, and blocks.
+        let selecting = kind.start_blocked(runtime, move || {
+            select! {
+                Ok(9) = takes.recv() => "nine",
                 Ok(_) = from_b.recv() => "other",
-            });
-            settle();
-            // Disabled by the 1, it does not take the 9.
-            a.send(9).unwrap();
-            settle();
-            b.send(0).unwrap();
-            assert_eq!(selecting.join().unwrap(), "other");
+            }
         });
+        a.send(9).unwrap();
+        b.send(0).unwrap();
+        assert_eq!(selecting.join().unwrap(), "other");
+        assert_eq!(from_a.try_recv(), Ok(9), "it was taken by an arm that was out");
     });
 }
 
@@ -637,16 +611,20 @@ fn a_handle_that_loses_can_be_joined_later() {
     with_runtimes(|runtime| {
         runtime.run(|| {
             let (sender, receiver) = unbounded::<()>();
+            let (release, released) = unbounded::<()>();
             let slow = go!(move || {
                 sender.send(()).unwrap();
-                sleep(WHILE);
+                released.recv().unwrap();
                 5
             });
             let mut rounds = 0;
             let result = loop {
                 select! {
                     r = slow.join() => break r.unwrap(),
-                    Ok(()) = receiver.recv() => rounds += 1,
+                    Ok(()) = receiver.recv() => {
+                        rounds += 1;
+                        release.send(()).unwrap();
+                    },
                 }
             };
             assert_eq!((result, rounds), (5, 1));
@@ -682,17 +660,17 @@ fn the_end_of_a_scoped_coroutine() {
 
 #[test]
 fn time_that_passes() {
-    with_runtimes(|runtime| {
-        runtime.run(|| {
-            let (_idle, other) = unbounded::<u32>();
-            let start = Instant::now();
-            let slept = select! {
+    with_both_kinds(|runtime, kind| {
+        let (_idle, other) = unbounded::<u32>();
+        let start = Instant::now();
+        let selecting = kind.start(runtime, move || {
+            select! {
                 _ = sleep(WHILE) => true,
                 _ = other.recv() => false,
-            };
-            assert!(slept);
-            assert!(start.elapsed() >= WHILE, "after {:?}", start.elapsed());
+            }
         });
+        assert!(selecting.join().unwrap());
+        assert!(start.elapsed() >= WHILE, "after {:?}", start.elapsed());
     });
 }
 
@@ -711,22 +689,20 @@ fn the_nearest_of_several_sleeps_wins() {
 
 #[test]
 fn a_connection_that_comes() {
-    with_runtimes(|runtime| {
-        runtime.run(|| {
-            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-            let addr = listener.local_addr().unwrap();
-            let client = go!(move || {
-                sleep(WHILE);
-                TcpStream::connect(addr).unwrap()
-            });
-            let (stream, peer) = select! {
+    with_both_kinds(|runtime, kind| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = listener.local_addr().unwrap();
+        let (_idle, never) = unbounded::<u32>();
+        let accepting = kind.start_blocked(runtime, move || {
+            select! {
                 accepted = listener.accept() => accepted.unwrap(),
-                _ = sleep(LONG) => unreachable!("nobody has come"),
-            };
-            let client = client.join().unwrap();
-            assert_eq!(peer, client.local_addr().unwrap());
-            assert_eq!(stream.peer_addr().unwrap(), peer);
+                _ = never.recv() => unreachable!("nobody sends"),
+            }
         });
+        let client = std::net::TcpStream::connect(addr).unwrap();
+        let (stream, peer) = accepting.join().unwrap();
+        assert_eq!(peer, client.local_addr().unwrap());
+        assert_eq!(stream.peer_addr().unwrap(), peer);
     });
 }
 
@@ -789,7 +765,7 @@ fn any_other_expression_runs_in_a_child() {
             let text = String::from("borrowed");
             let (_idle, other) = unbounded::<usize>();
             let slow = |n: usize| {
-                sleep(WHILE);
+                coroutine::yield_now();
                 n + text.len()
             };
             let got = select! {
@@ -805,11 +781,11 @@ fn any_other_expression_runs_in_a_child() {
 fn a_child_that_loses_is_cancelled_and_gone() {
     with_runtimes(|runtime| {
         runtime.run(|| {
-            let drops = Arc::new(AtomicUsize::new(0));
-            let (started, drop_count) = (AtomicBool::new(false), drops.clone());
+            let drops = Drops::default();
+            let started = AtomicBool::new(false);
             let (sender, receiver) = unbounded();
             let child = || {
-                let _guard = Counted(drop_count.clone());
+                let _guard = drops.one();
                 started.store(true, Ordering::SeqCst);
                 sender.send(()).unwrap();
                 sleep(LONG);
@@ -819,7 +795,7 @@ fn a_child_that_loses_is_cancelled_and_gone() {
                 _ = receiver.recv() => {},
             }
             assert!(started.load(Ordering::SeqCst));
-            assert_eq!(drops.load(Ordering::SeqCst), 1, "the child is still there");
+            assert_eq!(drops.count(), 1, "the child is still there");
         });
     });
 }
@@ -843,12 +819,12 @@ fn the_panic_of_a_child_passes_through() {
 #[test]
 fn a_cancel_takes_the_children_with_it() {
     with_runtimes(|runtime| {
-        let drops = Arc::new(AtomicUsize::new(0));
+        let drops = Drops::default();
         let started = Arc::new(AtomicBool::new(false));
-        let (drop_count, starts) = (drops.clone(), started.clone());
+        let (counts, starts) = (drops.clone(), started.clone());
         let selecting = runtime.spawn(move || {
             let child = || {
-                let _guard = Counted(drop_count.clone());
+                let _guard = counts.one();
                 starts.store(true, Ordering::SeqCst);
                 coroutine::park();
             };
@@ -856,49 +832,26 @@ fn a_cancel_takes_the_children_with_it() {
         });
         eventually("the child has started", || started.load(Ordering::SeqCst));
         selecting.cancel();
-        assert!(selecting.join().unwrap_err().is::<Cancelled>());
-        assert_eq!(drops.load(Ordering::SeqCst), 1);
+        assert_cancelled(selecting);
+        assert_eq!(drops.count(), 1);
     });
 }
 
 // Who selects.
 
 #[test]
-fn a_thread_may_select() {
-    within(HUNG, || {
+fn whoever_is_blocked_in_a_select_is_woken() {
+    with_both_kinds(|runtime, kind| {
         let (sender, receiver) = unbounded();
         let (_idle, other) = bounded::<u32>(0);
-        let selecting = thread::spawn(move || {
+        let selecting = kind.start_blocked(runtime, move || {
             select! {
                 v = receiver.recv() => v.unwrap(),
                 v = other.recv() => v.unwrap(),
             }
         });
-        thread::sleep(WHILE);
         sender.send(3).unwrap();
         assert_eq!(selecting.join().unwrap(), 3);
-        let start = Instant::now();
-        let (_idle, never) = unbounded::<u32>();
-        select! { _ = never.recv() => unreachable!(), _ = sleep(WHILE) => {} }
-        assert!(start.elapsed() >= WHILE);
-    });
-}
-
-#[test]
-fn a_thread_may_accept_in_a_select() {
-    within(HUNG, || {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let addr = listener.local_addr().unwrap();
-        let (_idle, never) = unbounded::<u32>();
-        let client = thread::spawn(move || {
-            thread::sleep(WHILE);
-            std::net::TcpStream::connect(addr).unwrap()
-        });
-        select! {
-            c = listener.accept() => drop(c.unwrap()),
-            _ = never.recv() => unreachable!("nobody sends"),
-        }
-        client.join().unwrap();
     });
 }
 

@@ -1,12 +1,6 @@
 //! What the expansions of the macros call. Not for use by hand: it changes without notice.
 
 pub mod join;
-pub mod select {
-    //! For `select!`.
-
-    pub use crate::select::probe::*;
-    pub use crate::select::*;
-}
 
 use std::process::{ExitCode, Termination};
 use std::time::Duration;
@@ -16,6 +10,12 @@ use crate::clock::Moment;
 use crate::config::config;
 use crate::coroutine::Cancelled;
 use crate::runtime::{self, Runtime};
+
+/// What `select!` expands to calls.
+pub mod select {
+    pub use crate::select::probe::*;
+    pub use crate::select::*;
+}
 
 /// The arguments of `#[mco::main]`.
 #[derive(Debug, Default)]

@@ -86,6 +86,52 @@ macro_rules! timeouts {
     };
 }
 
+/// The methods that both streams have, for one with `from_mio`.
+macro_rules! stream {
+    ($Stream:ident, $io:ty, $SocketAddr:ty) => {
+        /// The address of the other end.
+        ///
+        /// # Errors
+        ///
+        /// What the system says.
+        pub fn peer_addr(&self) -> std::io::Result<$SocketAddr> {
+            self.socket.with(<$io>::peer_addr)
+        }
+
+        /// The address of this end.
+        ///
+        /// # Errors
+        ///
+        /// What the system says.
+        pub fn local_addr(&self) -> std::io::Result<$SocketAddr> {
+            self.socket.with(<$io>::local_addr)
+        }
+
+        /// Ends one direction, or both. Who waits in a read or a write of that direction goes on.
+        ///
+        /// # Errors
+        ///
+        /// What the system says.
+        pub fn shutdown(&self, how: std::net::Shutdown) -> std::io::Result<()> {
+            self.socket.with(|socket| socket.shutdown(how))
+        }
+
+        /// Another handle to the same connection, with timeouts of its own from here on.
+        ///
+        /// # Errors
+        ///
+        /// What the system says, if it is out of descriptors.
+        pub fn try_clone(&self) -> std::io::Result<$Stream> {
+            let socket = self.socket.with(|socket| socket2::SockRef::from(socket).try_clone())?;
+            Ok($Stream::from_mio(<$io>::from_std(socket.into())).set_as(self))
+        }
+
+        $crate::net::options::timeouts!(read_timeout, write_timeout);
+        $crate::net::options::common!($io, "Makes reads and writes");
+        $crate::net::options::directions!($io);
+    };
+}
+
 /// The methods that all sockets have. `$what` is what `set_nonblocking` concerns.
 macro_rules! common {
     ($io:ty, $what:literal) => {
@@ -111,7 +157,7 @@ macro_rules! common {
     };
 }
 
-/// The two ways to do something on a socket with timeouts.
+/// The two ways to do something on a socket with timeouts, and what a clone takes over.
 macro_rules! directions {
     ($io:ty) => {
         #[track_caller]
@@ -132,6 +178,14 @@ macro_rules! directions {
             let wait = crate::wait::Wait::new(crate::task::Reason::Write);
             let side = crate::reactor::Side::Write;
             self.socket.run(side, wait, || self.write_timeout.deadline(), op)
+        }
+
+        /// A new handle with what was set on another one.
+        fn set_as(mut self, other: &Self) -> Self {
+            self.read_timeout = other.read_timeout.copy();
+            self.write_timeout = other.write_timeout.copy();
+            self.socket.set_nonblocking(other.socket.is_nonblocking());
+            self
         }
     };
 }
@@ -375,4 +429,4 @@ macro_rules! conversions {
     };
 }
 
-pub(crate) use {common, conversions, directions, stream_io, timeouts};
+pub(crate) use {common, conversions, directions, stream, stream_io, timeouts};

@@ -2,14 +2,14 @@
 
 use std::fmt;
 use std::io;
-use std::net::{Shutdown, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use mio::net as sys;
 use socket2::SockRef;
 
 use super::addr::{self, ToSocketAddrs};
-use super::options::{Timeout, common, conversions, directions, stream_io, timeouts};
+use super::options::{Timeout, conversions, stream, stream_io};
 use crate::clock::Moment;
 use crate::reactor::{Attempt, Evented, Side};
 use crate::task::Reason;
@@ -111,48 +111,7 @@ impl TcpStream {
         }
     }
 
-    /// The address of the other end.
-    ///
-    /// # Errors
-    ///
-    /// What the system says.
-    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.socket.with(sys::TcpStream::peer_addr)
-    }
-
-    /// The address of this end.
-    ///
-    /// # Errors
-    ///
-    /// What the system says.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.socket.with(sys::TcpStream::local_addr)
-    }
-
-    /// Ends one direction, or both. Who waits in a read or a write of that direction goes on.
-    ///
-    /// # Errors
-    ///
-    /// What the system says.
-    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.socket.with(|socket| socket.shutdown(how))
-    }
-
-    /// Another handle to the same connection, with timeouts of its own from here on.
-    ///
-    /// # Errors
-    ///
-    /// What the system says, if it is out of descriptors.
-    pub fn try_clone(&self) -> io::Result<TcpStream> {
-        let socket = self.socket.with(|socket| SockRef::from(socket).try_clone())?;
-        let mut clone = TcpStream::from_mio(sys::TcpStream::from_std(socket.into()));
-        clone.read_timeout = self.read_timeout.copy();
-        clone.write_timeout = self.write_timeout.copy();
-        clone.socket.set_nonblocking(self.socket.is_nonblocking());
-        Ok(clone)
-    }
-
-    timeouts!(read_timeout, write_timeout);
+    stream!(TcpStream, sys::TcpStream, SocketAddr);
 
     /// Reads what is there, at least a byte, and leaves it to be read again.
     ///
@@ -224,9 +183,6 @@ impl TcpStream {
     pub fn linger(&self) -> io::Result<Option<Duration>> {
         self.socket.with(|socket| SockRef::from(socket).linger())
     }
-
-    common!(sys::TcpStream, "Makes reads and writes");
-    directions!(sys::TcpStream);
 }
 
 // A read that returns less has emptied the buffer, unless there is urgent data, of which the reactor

@@ -190,11 +190,7 @@ impl UdpSocket {
     /// What the system says, if it is out of descriptors.
     pub fn try_clone(&self) -> io::Result<UdpSocket> {
         let socket = self.socket.with(|socket| SockRef::from(socket).try_clone())?;
-        let mut clone = UdpSocket::from_mio(sys::UdpSocket::from_std(socket.into()));
-        clone.read_timeout = self.read_timeout.copy();
-        clone.write_timeout = self.write_timeout.copy();
-        clone.socket.set_nonblocking(self.socket.is_nonblocking());
-        Ok(clone)
+        Ok(UdpSocket::from_mio(sys::UdpSocket::from_std(socket.into())).set_as(self))
     }
 
     /// The address of this socket.

@@ -4,7 +4,6 @@ mod idling;
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
-use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -60,8 +59,6 @@ pub(super) struct Local {
     declined: Cell<Option<(Moment, usize)>>,
     /// The next fresh coroutine was stolen to be started here, however many are hosted.
     start_here: Cell<bool>,
-    /// State of the generator that decides where to steal first.
-    random: Cell<u64>,
     /// At shutdown: everything that is hosted here has been cancelled.
     cancelled_all: Cell<bool>,
 }
@@ -150,7 +147,6 @@ impl Local {
             trimmed: Cell::new(Moment::now()),
             declined: Cell::new(None),
             start_here: Cell::new(false),
-            random: Cell::new(worker.index as u64 + 1),
             cancelled_all: Cell::new(false),
             scheduler,
             worker,
@@ -158,6 +154,7 @@ impl Local {
         LOCAL.with(|place| {
             let local = place.get_or_init(|| local);
             local.work();
+            current::leave_home();
             local.worker.alarms.close();
             local.worker.set_stopped();
         });
@@ -184,11 +181,6 @@ impl Local {
             self.fresh.push(older);
             self.scheduler.wake_one();
         }
-    }
-
-    /// Whether this is the thread of `worker`.
-    pub(super) fn is_of(&self, worker: &Worker) -> bool {
-        ptr::eq(&raw const *self.worker, worker)
     }
 
     /// Queues a started coroutine of this worker.

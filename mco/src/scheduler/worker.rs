@@ -1,6 +1,5 @@
 //! What others see of a worker, and do to it: its inbox, its counters, how it is woken.
 
-use std::cell::Cell;
 use std::io;
 use std::panic::Location;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -221,14 +220,9 @@ impl Worker {
 }
 
 impl Home for Worker {
-    fn schedule_here(&self, task: TaskRef) -> Result<(), TaskRef> {
-        let task = Cell::new(Some(task));
-        Local::with(|local| {
-            if local.is_of(self) {
-                task.take().into_iter().for_each(|task| local.make_ready(task));
-            }
-        });
-        task.take().map_or(Ok(()), Err)
+    fn schedule_here(&self, task: TaskRef) {
+        let queued = Local::with(|local| local.make_ready(task));
+        queued.expect("a home's own thread has the worker's own half");
     }
 
     fn should_look_out(&self) -> bool {

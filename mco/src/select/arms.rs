@@ -10,6 +10,6 @@ mod wait;
 
 pub use accept::AcceptArm;
 pub use channel::{RecvArm, SendArm};
-pub use join::{JoinArm, ScopedJoinArm, SelectJoin, join_arm};
+pub use join::{JoinArm, SelectJoin, join_arm};
 pub use sleep::{SleepArm, is_sleep, sleep_arm};
-pub use wait::{Take, WaitArm};
+pub use wait::WaitArm;

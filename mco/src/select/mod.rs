@@ -38,8 +38,8 @@ use crate::task::{Reason, spend_budget};
 use crate::wait::{Parked, Token, Wait, Waiter};
 
 pub use arms::{
-    AcceptArm, JoinArm, RecvArm, ScopedJoinArm, SelectJoin, SendArm, SleepArm, Take, WaitArm,
-    is_sleep, join_arm, sleep_arm,
+    AcceptArm, JoinArm, RecvArm, SelectJoin, SendArm, SleepArm, WaitArm, is_sleep, join_arm,
+    sleep_arm,
 };
 pub use operation::{Back, Gone, Native, NoArm, Operation};
 

@@ -25,8 +25,10 @@ pub trait Native {
     fn poll(self: Pin<&mut Self>) -> bool;
     #[expect(unsafe_code, reason = "as in `Arm`")]
     unsafe fn enter(self: Pin<&mut Self>, entry: &Entry<'_>) -> bool;
-    fn leave(self: Pin<&mut Self>);
-    fn complete(self: Pin<&mut Self>);
+
+    fn leave(self: Pin<&mut Self>) {}
+
+    fn complete(self: Pin<&mut Self>) {}
 
     fn deadline(&self) -> Deadline {
         Deadline(None)
@@ -67,14 +69,6 @@ impl<O> Native for NoArm<O> {
 
     #[expect(unsafe_code, reason = "as in `Arm`")]
     unsafe fn enter(self: Pin<&mut Self>, _: &Entry<'_>) -> bool {
-        match self.never {}
-    }
-
-    fn leave(self: Pin<&mut Self>) {
-        match self.never {}
-    }
-
-    fn complete(self: Pin<&mut Self>) {
         match self.never {}
     }
 

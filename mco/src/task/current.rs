@@ -38,12 +38,21 @@ pub(super) fn is_home(home: &Arc<dyn Home>) -> bool {
     HOME.get() == Arc::as_ptr(home).cast()
 }
 
+/// At the end of the home's thread.
+pub(crate) fn leave_home() {
+    HOME.set(ptr::null());
+}
+
 /// Notes that this thread has made a coroutine of another one go on.
 pub(crate) fn woke_elsewhere() {
     WOKE_ELSEWHERE.set(true);
 }
 
-/// Whether [`woke_elsewhere`] was called here since this was last asked.
+/// Whether [`woke_elsewhere`] was called here since this was last asked, so that an answer may come.
+///
+/// One that has woken nobody elsewhere since it last waited, as the consumer of a stream, had better
+/// let the values gather: to take each one at once would move the channel to and fro between caches.
+#[inline]
 pub(crate) fn has_woken_elsewhere() -> bool {
     WOKE_ELSEWHERE.take()
 }
@@ -106,8 +115,7 @@ impl Running {
 
     /// Whether to look out for what it waits for is better than to switch away.
     pub(crate) fn should_look_out(self) -> bool {
-        // That of others first, since it is the one that mostly says no.
-        WOKE_ELSEWHERE.get() && self.header().home.get().is_some_and(|h| h.should_look_out())
+        has_woken_elsewhere() && self.header().home.get().is_some_and(|h| h.should_look_out())
     }
 
     /// Looks whether it `has_happened`, as long as that is better than to switch away.

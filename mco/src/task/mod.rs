@@ -51,9 +51,8 @@ use crate::fiber::{Fiber, overflow};
 
 /// Where a started coroutine lives: its worker, as far as this layer needs to know it.
 pub(crate) trait Home: Send + Sync {
-    /// Queues a coroutine of this home, if this is its thread; otherwise gives it back without
-    /// touching anything. Called by the one who has the right to.
-    fn schedule_here(&self, task: TaskRef) -> Result<(), TaskRef>;
+    /// Queues a coroutine of this home, on its thread. Called by the one who has the right to.
+    fn schedule_here(&self, task: TaskRef);
 
     /// As `schedule_here`, on any other thread.
     fn schedule_from_elsewhere(&self, task: TaskRef);
@@ -137,12 +136,15 @@ impl TaskRef {
 
     /// Queues a coroutine that `notify` has returned.
     fn schedule(self) {
-        let home: *const dyn Home = &**self.header().home.get().expect("it was parked at home");
-        // SAFETY: the coroutine holds a reference to its home, and is not gone before it is queued,
-        // and not after it on this thread if this is the home's own.
-        if let Err(task) = unsafe { &*home }.schedule_here(self) {
-            let home = task.header().home.get().cloned();
-            home.expect("as above").schedule_from_elsewhere(task);
+        let home = self.header().home.get().expect("it was parked at home");
+        if current::is_home(home) {
+            let home: *const dyn Home = &**home;
+            // SAFETY: this is the home's own thread, which holds a reference to it.
+            unsafe { &*home }.schedule_here(self);
+        } else {
+            // Of its own, since the coroutine may be gone before this returns.
+            let home = home.clone();
+            home.schedule_from_elsewhere(self);
         }
     }
 

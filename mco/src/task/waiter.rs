@@ -91,6 +91,11 @@ enum Awake {
 }
 
 impl Wakeup {
+    /// Where nobody waits.
+    pub(crate) fn of_nobody() -> Wakeup {
+        Wakeup(None)
+    }
+
     /// For one that runs, on another thread, and looks out for it.
     pub(crate) fn unneeded() -> Wakeup {
         current::woke_elsewhere();

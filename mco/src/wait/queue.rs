@@ -19,7 +19,7 @@
 //! | the links, `linked` | whoever holds the lock |
 //! | `blocked`, `token`, `index` | its owner outside; in between they are constant |
 //! | `value` | its owner outside and when served; in between whoever holds the lock |
-//! | `outcome` | written once, under the lock; read by its owner at any time |
+//! | `outcome` | `serve`, under the lock, once; its owner at any time, to read it or to look out |
 //!
 //! # The end of a wait
 //!

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::super::worker::Worker;
 use super::{Local, retry};
 use crate::clock::Moment;
+use crate::random;
 use crate::task::current;
 
 /// How long a worker that hosts too many lets the others start their fresh coroutines themselves.
@@ -57,19 +58,18 @@ impl Local {
         true
     }
 
-    /// By a coroutine that waits: whether this worker has nothing else to do, and an answer from
-    /// another thread is likely to come soon.
+    /// By a coroutine that waits: whether this worker has nothing else to do, and a wake from another
+    /// thread is likely to come soon.
     ///
     /// This is what makes an exchange between coroutines of two workers fast. What is expected grows
     /// with each wake that comes in time, asleep or awake, and falls with each that does not, so an
-    /// idle program does not spin. And an answer comes to who has asked: one that has woken nobody
-    /// elsewhere since it last waited, as the consumer of a stream, had better let the values gather,
-    /// since to take each one at once would move the channel to and fro between two caches.
+    /// idle program does not spin.
     pub(in super::super) fn should_look_out(&self) -> bool {
-        current::has_woken_elsewhere()
-            && self.expectation.get() > 0
-            && !self.is_spare()
-            && self.is_alone()
+        self.expects_wake() && self.is_alone()
+    }
+
+    fn expects_wake(&self) -> bool {
+        self.expectation.get() > 0 && !self.is_spare()
     }
 
     /// By such a coroutine: looks whether it `has_happened`, for a while.
@@ -79,10 +79,7 @@ impl Local {
 
     /// The same without a coroutine: for anything that arrives.
     fn await_wake(&self) -> bool {
-        current::has_woken_elsewhere()
-            && self.expectation.get() > 0
-            && !self.is_spare()
-            && self.spin(&mut || false)
+        current::has_woken_elsewhere() && self.expects_wake() && self.spin(&mut || false)
     }
 
     /// Looks whether it `has_happened`, or something has been queued here, for a limited time.
@@ -195,7 +192,7 @@ impl Local {
     /// Those that can be stolen from, beginning anywhere.
     fn others_with_fresh(&self) -> impl Iterator<Item = &Worker> {
         let workers = &self.scheduler.workers;
-        let first = self.next_random() as usize % workers.len();
+        let first = random::below(workers.len());
         let order = (first..workers.len()).chain(0..first).map(|index| &*workers[index]);
         order.filter(|w| w.index != self.worker.index && w.has_fresh())
     }
@@ -274,15 +271,5 @@ impl Local {
         self.trimmed.set(now);
         pool.trim();
         (!pool.is_trimmed()).then_some(TRIM_INTERVAL)
-    }
-
-    /// A cheap sequence of which nothing depends but who is robbed first (xorshift).
-    fn next_random(&self) -> u64 {
-        let mut x = self.random.get();
-        x ^= x << 13;
-        x ^= x >> 7;
-        x ^= x << 17;
-        self.random.set(x);
-        x
     }
 }

@@ -103,8 +103,6 @@ where
         }
     }
 
-    fn complete(self: Pin<&mut Self>) {}
-
     fn deadline(&self) -> Deadline {
         Deadline(self.pause_ends)
     }

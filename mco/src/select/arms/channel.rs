@@ -6,7 +6,7 @@ use std::pin::Pin;
 use pin_project_lite::pin_project;
 
 use super::super::Entry;
-use super::super::operation::{Back, Gone, Native};
+use super::super::operation::{Back, Native};
 use crate::std::sync::channel::{Channel, RecvError, SendError, State, TryRecvError, TrySendError};
 use crate::wait::{Outcome, Place};
 
@@ -65,14 +65,6 @@ impl<T> Native for RecvArm<'_, T> {
 
     fn output(self: Pin<&mut Self>) -> Result<T, RecvError> {
         self.project().result.take().expect("a value has been received")
-    }
-}
-
-impl<T> Back for RecvArm<'_, T> {
-    type Back = Gone;
-
-    fn back(self: Pin<&mut Self>) -> Gone {
-        Gone
     }
 }
 

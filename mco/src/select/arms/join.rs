@@ -6,8 +6,7 @@ use std::thread;
 
 use super::super::Entry;
 use super::super::operation::Native;
-use crate::coroutine::{JoinHandle, ScopedJoinHandle};
-use crate::task::TaskRef;
+use crate::coroutine::{Coroutine, JoinHandle, ScopedJoinHandle};
 use crate::wait::Waiter;
 
 /// What `handle.join()` can wait for in a `select!`. Unlike the method it borrows the handle, which
@@ -18,145 +17,101 @@ use crate::wait::Waiter;
     note = "put the operation into braces, `{{ x.join() }}`, to run it in a child coroutine"
 )]
 pub trait SelectJoin {
-    type Arm<'a>: Native
-    where
-        Self: 'a;
+    type Result;
 
-    fn join_arm(&self) -> Self::Arm<'_>;
-}
+    fn joined(&self) -> &Coroutine;
 
-/// The arm for `handle.join()`.
-pub fn join_arm<H: SelectJoin + ?Sized>(handle: &H) -> H::Arm<'_> {
-    handle.join_arm()
+    /// The result of a coroutine that has ended, once.
+    fn take(&self) -> thread::Result<Self::Result>;
 }
 
 impl<H: SelectJoin + ?Sized> SelectJoin for &H {
-    type Arm<'a>
-        = H::Arm<'a>
-    where
-        Self: 'a;
+    type Result = H::Result;
 
-    fn join_arm(&self) -> H::Arm<'_> {
-        (**self).join_arm()
+    fn joined(&self) -> &Coroutine {
+        (**self).joined()
+    }
+
+    fn take(&self) -> thread::Result<H::Result> {
+        (**self).take()
     }
 }
 
 impl<H: SelectJoin + ?Sized> SelectJoin for &mut H {
-    type Arm<'a>
-        = H::Arm<'a>
-    where
-        Self: 'a;
+    type Result = H::Result;
 
-    fn join_arm(&self) -> H::Arm<'_> {
-        (**self).join_arm()
+    fn joined(&self) -> &Coroutine {
+        (**self).joined()
+    }
+
+    fn take(&self) -> thread::Result<H::Result> {
+        (**self).take()
     }
 }
 
 impl<T> SelectJoin for JoinHandle<T> {
-    type Arm<'a>
-        = JoinArm<'a, T>
-    where
-        Self: 'a;
+    type Result = T;
 
-    fn join_arm(&self) -> JoinArm<'_, T> {
-        JoinArm { handle: self, entered: None }
+    fn joined(&self) -> &Coroutine {
+        self.coroutine()
+    }
+
+    fn take(&self) -> thread::Result<T> {
+        self.take_output()
     }
 }
 
-impl<'scope, T> SelectJoin for ScopedJoinHandle<'scope, T> {
-    type Arm<'a>
-        = ScopedJoinArm<'a, 'scope, T>
-    where
-        Self: 'a;
+impl<T> SelectJoin for ScopedJoinHandle<'_, T> {
+    type Result = T;
 
-    fn join_arm(&self) -> ScopedJoinArm<'_, 'scope, T> {
-        ScopedJoinArm { handle: self, entered: None }
+    fn joined(&self) -> &Coroutine {
+        self.coroutine()
+    }
+
+    fn take(&self) -> thread::Result<T> {
+        self.take_output()
     }
 }
 
 /// Waits for the end of a coroutine.
-pub struct JoinArm<'a, T> {
-    handle: &'a JoinHandle<T>,
+pub struct JoinArm<'a, H: ?Sized> {
+    handle: &'a H,
     entered: Option<Waiter>,
 }
 
-impl<T> Native for JoinArm<'_, T> {
-    type Output = thread::Result<T>;
+/// The arm for `handle.join()`.
+pub fn join_arm<H: SelectJoin + ?Sized>(handle: &H) -> JoinArm<'_, H> {
+    JoinArm { handle, entered: None }
+}
+
+impl<H: SelectJoin + ?Sized> Native for JoinArm<'_, H> {
+    type Output = thread::Result<H::Result>;
 
     fn poll(self: Pin<&mut Self>) -> bool {
-        self.handle.is_finished()
+        self.handle.joined().task().is_finished()
     }
 
     unsafe fn enter(self: Pin<&mut Self>, entry: &Entry<'_>) -> bool {
         let this = self.get_mut();
-        enter(this.handle.coroutine().task(), &mut this.entered, entry)
+        let running = this.handle.joined().task().add_joiner(entry.waiter.clone());
+        this.entered = running.then(|| entry.waiter.clone());
+        running
     }
 
     fn leave(self: Pin<&mut Self>) {
         let this = self.get_mut();
-        leave(this.handle.coroutine().task(), &mut this.entered);
+        if let Some(waiter) = this.entered.take() {
+            this.handle.joined().task().remove_joiner(&waiter);
+        }
     }
 
-    fn complete(self: Pin<&mut Self>) {}
-
-    fn output(self: Pin<&mut Self>) -> thread::Result<T> {
-        self.handle.take_output()
-    }
-}
-
-/// Waits for the end of a coroutine of a scope.
-pub struct ScopedJoinArm<'a, 'scope, T> {
-    handle: &'a ScopedJoinHandle<'scope, T>,
-    entered: Option<Waiter>,
-}
-
-impl<T> Native for ScopedJoinArm<'_, '_, T> {
-    type Output = thread::Result<T>;
-
-    fn poll(self: Pin<&mut Self>) -> bool {
-        self.handle.is_finished()
-    }
-
-    unsafe fn enter(self: Pin<&mut Self>, entry: &Entry<'_>) -> bool {
-        let this = self.get_mut();
-        enter(this.handle.coroutine().task(), &mut this.entered, entry)
-    }
-
-    fn leave(self: Pin<&mut Self>) {
-        let this = self.get_mut();
-        leave(this.handle.coroutine().task(), &mut this.entered);
-    }
-
-    fn complete(self: Pin<&mut Self>) {}
-
-    fn output(self: Pin<&mut Self>) -> thread::Result<T> {
-        self.handle.take_output()
+    fn output(self: Pin<&mut Self>) -> Self::Output {
+        self.handle.take()
     }
 }
 
-/// Enters for the end of `task`, unless it has ended.
-fn enter(task: &TaskRef, entered: &mut Option<Waiter>, entry: &Entry<'_>) -> bool {
-    let running = task.add_joiner(entry.waiter.clone());
-    if running {
-        *entered = Some(entry.waiter.clone());
-    }
-    running
-}
-
-fn leave(task: &TaskRef, entered: &mut Option<Waiter>) {
-    if let Some(waiter) = entered.take() {
-        task.remove_joiner(&waiter);
-    }
-}
-
-impl<T> fmt::Debug for JoinArm<'_, T> {
+impl<H: ?Sized> fmt::Debug for JoinArm<'_, H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JoinArm").finish_non_exhaustive()
-    }
-}
-
-impl<T> fmt::Debug for ScopedJoinArm<'_, '_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ScopedJoinArm").finish_non_exhaustive()
     }
 }

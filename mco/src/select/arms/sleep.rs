@@ -44,10 +44,6 @@ impl Native for SleepArm {
         true
     }
 
-    fn leave(self: Pin<&mut Self>) {}
-
-    fn complete(self: Pin<&mut Self>) {}
-
     fn deadline(&self) -> Deadline {
         Deadline(Some(self.deadline))
     }

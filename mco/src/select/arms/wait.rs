@@ -11,74 +11,14 @@ use super::super::probe::SelectWait;
 use crate::std::sync::{Semaphore, SyncFlag, WaitGroup, semaphore, sync_flag, wait_group};
 use crate::wait::{Place, Queue, Spin};
 
-/// The state of an object that one waits for.
-pub trait Take {
-    /// Whether `try_take` would.
-    fn can_take(&mut self) -> bool;
-
-    /// Takes what is waited for, if it is there.
-    fn try_take(&mut self) -> bool;
-}
-
-impl Take for semaphore::State {
-    fn can_take(&mut self) -> bool {
-        semaphore::State::can_take(self)
-    }
-
-    fn try_take(&mut self) -> bool {
-        semaphore::State::try_take(self)
-    }
-}
-
-impl Take for sync_flag::State {
-    fn can_take(&mut self) -> bool {
-        sync_flag::State::try_take(self)
-    }
-
-    fn try_take(&mut self) -> bool {
-        sync_flag::State::try_take(self)
-    }
-}
-
-impl Take for wait_group::State {
-    fn can_take(&mut self) -> bool {
-        wait_group::State::try_take(self)
-    }
-
-    fn try_take(&mut self) -> bool {
-        wait_group::State::try_take(self)
-    }
-}
-
-impl SelectWait for Semaphore {
-    type Arm<'a> = WaitArm<'a, semaphore::State>;
-
-    fn wait_arm(&self) -> WaitArm<'_, semaphore::State> {
-        WaitArm::new(self.state(), semaphore::State::waiters)
-    }
-}
-
-impl SelectWait for SyncFlag {
-    type Arm<'a> = WaitArm<'a, sync_flag::State>;
-
-    fn wait_arm(&self) -> WaitArm<'_, sync_flag::State> {
-        WaitArm::new(self.state(), sync_flag::State::waiters)
-    }
-}
-
-impl SelectWait for WaitGroup {
-    type Arm<'a> = WaitArm<'a, wait_group::State>;
-
-    fn wait_arm(&self) -> WaitArm<'_, wait_group::State> {
-        let arm = WaitArm::new(self.state(), wait_group::State::waiters);
-        WaitArm { member: Some(self), ..arm }
-    }
-}
-
 pin_project! {
     /// Waits for what an object has for it.
     pub struct WaitArm<'a, S> {
         state: &'a Spin<S>,
+        // Whether `try_take` would take it.
+        can_take: fn(&mut S) -> bool,
+        // Takes what is waited for, if it is there.
+        try_take: fn(&mut S) -> bool,
         // Whoever waits for a group leaves it first.
         member: Option<&'a WaitGroup>,
         #[pin]
@@ -86,26 +26,60 @@ pin_project! {
     }
 }
 
-impl<'a, S: Take> WaitArm<'a, S> {
-    fn new(state: &'a Spin<S>, waiters: fn(&mut S) -> &mut Queue<()>) -> WaitArm<'a, S> {
-        WaitArm { state, member: None, place: Place::new(state, waiters, None) }
+impl<'a, S> WaitArm<'a, S> {
+    fn new(
+        state: &'a Spin<S>,
+        waiters: fn(&mut S) -> &mut Queue<()>,
+        can_take: fn(&mut S) -> bool,
+        try_take: fn(&mut S) -> bool,
+    ) -> WaitArm<'a, S> {
+        let place = Place::new(state, waiters, None);
+        WaitArm { state, can_take, try_take, member: None, place }
     }
 }
 
-impl<S: Take> Native for WaitArm<'_, S> {
+impl SelectWait for Semaphore {
+    type Arm<'a> = WaitArm<'a, semaphore::State>;
+
+    fn wait_arm(&self) -> WaitArm<'_, semaphore::State> {
+        use semaphore::State;
+        WaitArm::new(self.state(), State::waiters, |s| s.can_take(), State::try_take)
+    }
+}
+
+impl SelectWait for SyncFlag {
+    type Arm<'a> = WaitArm<'a, sync_flag::State>;
+
+    fn wait_arm(&self) -> WaitArm<'_, sync_flag::State> {
+        use sync_flag::State;
+        WaitArm::new(self.state(), State::waiters, State::try_take, State::try_take)
+    }
+}
+
+impl SelectWait for WaitGroup {
+    type Arm<'a> = WaitArm<'a, wait_group::State>;
+
+    fn wait_arm(&self) -> WaitArm<'_, wait_group::State> {
+        use wait_group::State;
+        let arm = WaitArm::new(self.state(), State::waiters, State::try_take, State::try_take);
+        WaitArm { member: Some(self), ..arm }
+    }
+}
+
+impl<S> Native for WaitArm<'_, S> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>) -> bool {
         if let Some(member) = self.member {
             member.give_up();
         }
-        self.state.lock().try_take()
+        (self.try_take)(&mut self.state.lock())
     }
 
     unsafe fn enter(self: Pin<&mut Self>, entry: &Entry<'_>) -> bool {
         let this = self.project();
         let mut state = this.state.lock();
-        if state.can_take() {
+        if (this.can_take)(&mut state) {
             return false;
         }
         // SAFETY: the caller's promise.
@@ -114,10 +88,6 @@ impl<S: Take> Native for WaitArm<'_, S> {
     }
 
     fn leave(self: Pin<&mut Self>) {
-        self.project().place.leave();
-    }
-
-    fn complete(self: Pin<&mut Self>) {
         self.project().place.leave();
     }
 

@@ -20,6 +20,7 @@ mod blocker;
 mod chan;
 pub mod channel;
 mod condvar;
+mod guard;
 mod mutex;
 pub(crate) mod once;
 mod poison;

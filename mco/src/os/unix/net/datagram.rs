@@ -107,11 +107,8 @@ impl UnixDatagram {
     ///
     /// What the system says, if it is out of descriptors.
     pub fn try_clone(&self) -> io::Result<UnixDatagram> {
-        let mut clone = UnixDatagram::from_nonblocking(self.socket.with(|s| s.try_clone())?);
-        clone.read_timeout = self.read_timeout.copy();
-        clone.write_timeout = self.write_timeout.copy();
-        clone.socket.set_nonblocking(self.socket.is_nonblocking());
-        Ok(clone)
+        let socket = self.socket.with(|socket| socket.try_clone())?;
+        Ok(UnixDatagram::from_nonblocking(socket).set_as(self))
     }
 
     /// The address of this socket.

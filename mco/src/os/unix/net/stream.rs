@@ -2,16 +2,14 @@
 
 use std::fmt;
 use std::io;
-use std::net::Shutdown;
 use std::os::fd::AsFd;
 use std::path::Path;
 
 use mio::net as sys;
-use socket2::SockRef;
 
 use super::SocketAddr;
 use super::calls::peek;
-use crate::net::options::{Timeout, common, conversions, directions, stream_io, timeouts};
+use crate::net::options::{Timeout, conversions, stream, stream_io};
 use crate::reactor::{Attempt, Evented, run_now_and_then};
 use crate::task::Reason;
 use crate::wait::Wait;
@@ -90,48 +88,7 @@ impl UnixStream {
         }
     }
 
-    /// The address of the other end.
-    ///
-    /// # Errors
-    ///
-    /// What the system says.
-    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.socket.with(sys::UnixStream::peer_addr)
-    }
-
-    /// The address of this end.
-    ///
-    /// # Errors
-    ///
-    /// What the system says.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.socket.with(sys::UnixStream::local_addr)
-    }
-
-    /// Ends one direction, or both. Who waits in a read or a write of that direction goes on.
-    ///
-    /// # Errors
-    ///
-    /// What the system says.
-    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.socket.with(|socket| socket.shutdown(how))
-    }
-
-    /// Another handle to the same connection, with timeouts of its own from here on.
-    ///
-    /// # Errors
-    ///
-    /// What the system says, if it is out of descriptors.
-    pub fn try_clone(&self) -> io::Result<UnixStream> {
-        let socket = self.socket.with(|socket| SockRef::from(socket).try_clone())?;
-        let mut clone = UnixStream::from_mio(sys::UnixStream::from_std(socket.into()));
-        clone.read_timeout = self.read_timeout.copy();
-        clone.write_timeout = self.write_timeout.copy();
-        clone.socket.set_nonblocking(self.socket.is_nonblocking());
-        Ok(clone)
-    }
-
-    timeouts!(read_timeout, write_timeout);
+    stream!(UnixStream, sys::UnixStream, SocketAddr);
 
     /// Reads what is there, at least a byte, and leaves it to be read again.
     ///
@@ -146,9 +103,6 @@ impl UnixStream {
     pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
         self.receive(|socket| peek(socket.as_fd(), buf).map(Attempt::More))
     }
-
-    common!(sys::UnixStream, "Makes reads and writes");
-    directions!(sys::UnixStream);
 }
 
 // A read ends early where descriptors were passed along with the data, and more may be there: no edge

@@ -1,0 +1,269 @@
+//! What the two ends share, and how values go from one to the other.
+//!
+//! Everything is under one `Spin`. Of the buffer and the two queues of those who wait:
+//!
+//! - a receiver waits only while the buffer is empty and no sender waits;
+//! - a sender waits only while the buffer is full and no receiver waits.
+//!
+//! So who comes to send gives to the first receiver that waits, else to the buffer, else waits; who
+//! comes to receive takes from the buffer, and lets the first sender that waits refill it, else takes
+//! from that sender, else waits. That keeps both rules and the order of the values of each sender. A
+//! place of a select may be in a queue after it has been served elsewhere; `serve` passes over it. One
+//! that selects may wait to send and to receive at once: it is no partner for itself.
+
+use std::collections::VecDeque;
+use std::pin::pin;
+use std::sync::Weak;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+use super::{RecvTimeoutError, SendTimeoutError, TryRecvError, TrySendError};
+use crate::clock::Moment;
+use crate::task::spend_budget;
+use crate::wait::{Outcome, Place, Queue, Spin, SpinGuard, Token, Wait, Wakeup};
+
+/// What the two ends share.
+pub(crate) struct Channel<T> {
+    state: Spin<State<T>>,
+    /// Handles. Whoever takes one of these to zero closes its side.
+    pub(super) senders: AtomicUsize,
+    pub(super) receivers: AtomicUsize,
+    observer: Option<Weak<dyn Observer>>,
+}
+
+/// Whoever sends now and then, and wants to know when that is in vain.
+pub(crate) trait Observer: Send + Sync {
+    /// The last receiver has gone.
+    fn no_receivers(&self);
+}
+
+/// What the lock guards.
+pub(crate) struct State<T> {
+    buffer: VecDeque<T>,
+    /// How many the buffer may hold; `None`: any number.
+    capacity: Option<usize>,
+    /// Those who wait for room; at their places is what they send.
+    senders: Queue<T>,
+    /// Those who wait for a value, which comes to their places.
+    receivers: Queue<T>,
+    no_senders: bool,
+    no_receivers: bool,
+}
+
+impl<T> State<T> {
+    pub(crate) fn senders(&mut self) -> &mut Queue<T> {
+        &mut self.senders
+    }
+
+    pub(crate) fn receivers(&mut self) -> &mut Queue<T> {
+        &mut self.receivers
+    }
+
+    fn has_room(&self) -> bool {
+        self.capacity.is_none_or(|capacity| self.buffer.len() < capacity)
+    }
+
+    /// Sends without waiting, if there is room or a receiver.
+    #[inline]
+    fn put(&mut self, value: T) -> Result<Wakeup, TrySendError<T>> {
+        if self.no_receivers {
+            return Err(TrySendError::Disconnected(value));
+        }
+        let mut value = Some(value);
+        let served = self.receivers.serve(Outcome::Served, |place| *place = value.take());
+        match (served, value) {
+            (Some(((), wakeup)), _) => Ok(wakeup),
+            (None, Some(value)) if self.has_room() => {
+                self.buffer.push_back(value);
+                Ok(Wakeup::of_nobody())
+            }
+            (None, Some(value)) => Err(TrySendError::Full(value)),
+            (None, None) => unreachable!("a value is given away once"),
+        }
+    }
+
+    /// Receives without waiting, if there is a value or a sender.
+    #[inline]
+    fn take(&mut self) -> Result<(T, Wakeup), TryRecvError> {
+        let waiting = self.senders.serve(Outcome::Served, Option::take);
+        match (self.buffer.pop_front(), waiting) {
+            (Some(value), None) => Ok((value, Wakeup::of_nobody())),
+            (Some(value), Some((next, wakeup))) => {
+                self.buffer.extend(next);
+                Ok((value, wakeup))
+            }
+            (None, Some((value, wakeup))) => Ok((value.expect("a sender brings one"), wakeup)),
+            (None, None) if self.no_senders => Err(TryRecvError::Disconnected),
+            (None, None) => Err(TryRecvError::Empty),
+        }
+    }
+
+    /// Whether `put` would not say that it is full to the one of `token`, which may have places here.
+    pub(crate) fn can_put(&self, token: &Token) -> bool {
+        self.no_receivers || self.has_room() || self.receivers.has_others(token)
+    }
+
+    /// Whether `take` would not say that it is empty to the one of `token`, which may have places here.
+    pub(crate) fn can_take(&self, token: &Token) -> bool {
+        self.no_senders || !self.buffer.is_empty() || self.senders.has_others(token)
+    }
+}
+
+impl<T> Channel<T> {
+    /// One with a handle at each end.
+    pub(super) fn new(capacity: Option<usize>, observer: Option<Weak<dyn Observer>>) -> Channel<T> {
+        let state = State {
+            buffer: VecDeque::new(),
+            capacity,
+            senders: Queue::new(),
+            receivers: Queue::new(),
+            no_senders: false,
+            no_receivers: false,
+        };
+        let (senders, receivers) = (AtomicUsize::new(1), AtomicUsize::new(1));
+        Channel { state: Spin::new(state), senders, receivers, observer }
+    }
+
+    pub(crate) fn state(&self) -> &Spin<State<T>> {
+        &self.state
+    }
+
+    #[inline]
+    pub(crate) fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
+        // The lock is free before the wake-up.
+        let sent = self.state.lock().put(value);
+        sent.map(Wakeup::wake)
+    }
+
+    #[inline]
+    pub(crate) fn try_recv(&self) -> Result<T, TryRecvError> {
+        let taken = self.state.lock().take();
+        taken.map(|(value, wakeup)| {
+            wakeup.wake();
+            value
+        })
+    }
+
+    #[inline]
+    pub(super) fn send(
+        &self,
+        value: T,
+        wait: &Wait,
+        timeout: Option<Duration>,
+    ) -> Result<(), SendTimeoutError<T>> {
+        spend_budget();
+        let mut state = self.state.lock();
+        match state.put(value) {
+            Ok(wakeup) => {
+                drop(state);
+                wakeup.wake();
+                Ok(())
+            }
+            Err(TrySendError::Disconnected(value)) => Err(SendTimeoutError::Disconnected(value)),
+            Err(TrySendError::Full(value)) => self.wait_to_send(value, state, wait, timeout),
+        }
+    }
+
+    #[inline(never)]
+    fn wait_to_send(
+        &self,
+        value: T,
+        mut state: SpinGuard<'_, State<T>>,
+        wait: &Wait,
+        timeout: Option<Duration>,
+    ) -> Result<(), SendTimeoutError<T>> {
+        // Where there is a buffer, room for one more is worth little; with all of it filled again.
+        let wait = wait.patient(state.capacity != Some(0));
+        let place = pin!(Place::new(&self.state, State::senders, Some(value)));
+        place.as_ref().enter(&mut state);
+        drop(state);
+        let outcome = place.wait(&wait.until(timeout.map(Moment::after)));
+        let unsent = || place.take().expect("what was not sent is still here");
+        match outcome {
+            Some(Outcome::Served) => Ok(()),
+            Some(Outcome::Closed) => Err(SendTimeoutError::Disconnected(unsent())),
+            None => Err(SendTimeoutError::Timeout(unsent())),
+        }
+    }
+
+    #[inline]
+    pub(super) fn recv(
+        &self,
+        wait: &Wait,
+        timeout: Option<Duration>,
+    ) -> Result<T, RecvTimeoutError> {
+        spend_budget();
+        let mut state = self.state.lock();
+        match state.take() {
+            Ok((value, wakeup)) => {
+                drop(state);
+                wakeup.wake();
+                Ok(value)
+            }
+            Err(TryRecvError::Disconnected) => Err(RecvTimeoutError::Disconnected),
+            Err(TryRecvError::Empty) => self.wait_to_recv(state, wait, timeout),
+        }
+    }
+
+    #[inline(never)]
+    fn wait_to_recv(
+        &self,
+        mut state: SpinGuard<'_, State<T>>,
+        wait: &Wait,
+        timeout: Option<Duration>,
+    ) -> Result<T, RecvTimeoutError> {
+        let place = pin!(Place::new(&self.state, State::receivers, None));
+        place.as_ref().enter(&mut state);
+        drop(state);
+        let outcome = match timeout {
+            None => place.wait(wait),
+            Some(timeout) => place.wait(&wait.until(Some(Moment::after(timeout)))),
+        };
+        match outcome {
+            Some(Outcome::Served) => Ok(place.take().expect("what was served is here")),
+            Some(Outcome::Closed) => Err(RecvTimeoutError::Disconnected),
+            None => Err(RecvTimeoutError::Timeout),
+        }
+    }
+
+    /// The last sender is gone.
+    #[cold]
+    pub(super) fn close_for_receivers(&self) {
+        self.state.lock().no_senders = true;
+        // Nobody enters any more.
+        while let Some(wakeup) = self.end_one_wait(State::receivers) {
+            wakeup.wake();
+        }
+    }
+
+    /// The last receiver is gone.
+    #[cold]
+    pub(super) fn close_for_senders(&self) {
+        let unreceived = {
+            let mut state = self.state.lock();
+            state.no_receivers = true;
+            std::mem::take(&mut state.buffer)
+        };
+        while let Some(wakeup) = self.end_one_wait(State::senders) {
+            wakeup.wake();
+        }
+        if let Some(observer) = self.observer.as_ref().and_then(Weak::upgrade) {
+            observer.no_receivers();
+        }
+        // Last, since the destructors are the user's.
+        drop(unreceived);
+    }
+
+    fn end_one_wait(&self, queue: fn(&mut State<T>) -> &mut Queue<T>) -> Option<Wakeup> {
+        let mut state = self.state.lock();
+        queue(&mut state).serve(Outcome::Closed, |_| ()).map(|((), wakeup)| wakeup)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.state.lock().buffer.len()
+    }
+
+    pub(super) fn capacity(&self) -> Option<usize> {
+        self.state.lock().capacity
+    }
+}
