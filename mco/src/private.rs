@@ -116,7 +116,7 @@ pub fn test<R: Termination>(
     };
     let root = runtime.spawn(|| body().report());
     if !root.wait_until(Moment::after(timeout)) {
-        let list = runtime::dump(runtime.handle().scheduler());
+        let list = runtime::dump::of(runtime.handle().scheduler());
         // Its drop would wait for what does not end.
         mem::forget(runtime);
         panic!("the test `{name}` did not end within {timeout:?}; its coroutines:\n{list}");

@@ -130,6 +130,7 @@ impl Local {
         reactor.enter();
         let home: Arc<dyn Home> = worker.clone();
         current::enter_home(&home);
+        worker.set_clock(Moment::now());
         let _ = worker.delay.set(DelayMeter::of_this_thread());
         let pool_capacity = scheduler.settings.pool_capacity / scheduler.settings.workers;
         let local = Local {
@@ -157,6 +158,7 @@ impl Local {
             current::leave_home();
             local.worker.alarms.close();
             local.worker.set_stopped();
+            local.worker.errands.close();
         });
     }
 
@@ -370,6 +372,8 @@ impl Local {
             return;
         }
         let now = Moment::now();
+        self.worker.set_clock(now);
+        self.run_errands();
         let interval = clock.interval.get();
         let took = now.since(clock.looked.replace(now));
         clock.interval.set(if took > CLOCK_INTERVAL {

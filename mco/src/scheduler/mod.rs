@@ -24,6 +24,7 @@
 pub(crate) mod alarms;
 pub(crate) mod blocking;
 mod delay;
+mod errands;
 mod idle;
 mod local;
 mod monitor;
@@ -32,8 +33,8 @@ mod worker;
 use std::cell::Cell;
 use std::io;
 use std::panic::Location;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::thread::{self, Thread};
 
 use crossbeam_deque::Injector;
@@ -49,6 +50,16 @@ use local::{Local, retry};
 use monitor::Monitor;
 pub(crate) use worker::Counters;
 use worker::Worker;
+
+pub(crate) use errands::Errand;
+
+/// Those that have been started, until they are gone.
+static ALL: Mutex<Vec<Weak<Scheduler>>> = Mutex::new(Vec::new());
+
+/// The schedulers of the process, the oldest first.
+pub(crate) fn all() -> Vec<Arc<Scheduler>> {
+    ALL.lock().iter().filter_map(Weak::upgrade).collect()
+}
 
 /// What a scheduler is built from.
 #[derive(Clone, Debug)]
@@ -117,6 +128,10 @@ impl Scheduler {
             scheduler.stop();
             return Err(error);
         }
+        let mut all = ALL.lock();
+        all.retain(|other| other.strong_count() > 0);
+        all.push(Arc::downgrade(&scheduler));
+        drop(all);
         Ok(scheduler)
     }
 
@@ -262,14 +277,55 @@ impl Scheduler {
         self.spawned_outside.load(Ordering::Relaxed)
     }
 
-    /// The coroutines that have been suspended at least once, worker by worker.
-    pub(crate) fn coroutines(&self) -> Vec<TaskRef> {
-        self.workers.iter().flat_map(|worker| worker.registry.snapshot()).collect()
+    /// The places for workers.
+    pub(crate) fn worker_places(&self) -> usize {
+        self.workers.len()
+    }
+
+    /// What a dump shows of one of them.
+    pub(crate) fn inspect_worker(&self, index: usize) -> WorkerState {
+        let worker = &self.workers[index];
+        // The coroutine that runs is read before those that are hosted, so that it is in one of them.
+        let current = worker.current();
+        let mut tasks = Vec::new();
+        worker.registry.visit(|task| tasks.push(task.clone()));
+        WorkerState { current, tasks }
+    }
+
+    /// The coroutine that a worker runs now, if any, and the number of its turn.
+    pub(crate) fn turn_of(&self, index: usize) -> (u64, Option<u64>) {
+        let worker = &self.workers[index];
+        (worker.turn(), worker.current().map(|(id, _)| id))
+    }
+
+    /// Asks a worker to run an errand soon: between two turns.
+    pub(crate) fn send(&self, index: usize, errands: impl IntoIterator<Item = Errand>) {
+        let worker = &self.workers[index];
+        worker.errands.add(errands);
+        worker.interrupt();
+    }
+
+    /// After errands of a worker are over that it has not come to.
+    pub(crate) fn recall(&self, index: usize) {
+        self.workers[index].errands.forget_old();
+    }
+
+    /// How many coroutines are queued that have not started, about.
+    pub(crate) fn fresh(&self) -> usize {
+        self.injector.len() + self.workers.iter().map(|worker| worker.fresh_len()).sum::<usize>()
     }
 
     pub(crate) fn settings(&self) -> &Settings {
         &self.settings
     }
+}
+
+/// What [`Scheduler::inspect_worker`] finds.
+pub(crate) struct WorkerState {
+    /// The id and the spawn site of the coroutine that it runs.
+    pub(crate) current: Option<(u64, &'static Location<'static>)>,
+    /// Those that it hosts and that have been suspended at least once.
+    pub(crate) tasks: Vec<TaskRef>,
 }
 
 /// How many workers may be started in place of those that are held up.
@@ -288,5 +344,7 @@ pub(crate) fn attributes(
     stack_size: usize,
     spawned_at: &'static Location<'static>,
 ) -> Attributes {
-    Attributes { id: local::next_id(), name, stack_size: Pool::class_size(stack_size), spawned_at }
+    let parent = task::current::running().map_or(0, task::current::Running::id);
+    let stack_size = Pool::class_size(stack_size);
+    Attributes { id: local::next_id(), name, stack_size, spawned_at, parent }
 }

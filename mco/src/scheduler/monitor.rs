@@ -143,6 +143,9 @@ impl Watch {
         let scheduler = self.scheduler.clone();
         let now = Moment::now();
         for (index, worker) in scheduler.workers.iter().enumerate().filter(|w| w.1.is_running()) {
+            if !worker.is_asleep() {
+                worker.set_clock(now);
+            }
             let turn = &mut self.turns[index];
             if worker.turn() != turn.number || worker.current().is_none() {
                 *turn = Turn::new(worker.turn(), now);
