@@ -48,7 +48,8 @@ pub use crate::task::Reason;
 
 use crate::runtime::dump;
 use crate::task::{TaskRef, current};
-use crate::wait::{Wait, Waiter};
+use crate::threads::Ours;
+use crate::wait::{Hold, Wait, Waiter};
 
 /// All coroutines of all runtimes of the process, with backtraces: to be printed.
 ///
@@ -110,6 +111,7 @@ fn elsewhere<T: Send + 'static>(
     let started = std::thread::Builder::new().name("mco-dump".to_owned()).spawn({
         let (f, place, caller) = (f.clone(), place.clone(), caller.clone());
         move || {
+            let _ours = Ours::new();
             let f = f.lock().take().expect("it is called once");
             let result = f(Some(&caller));
             *place.lock() = Some(result);
@@ -122,6 +124,7 @@ fn elsewhere<T: Send + 'static>(
         return f(Some(&caller));
     }
     let mut result = None;
+    let _hold = Hold::new();
     Wait::new_at(Reason::Blocking, site).wait_for(|| {
         result = place.lock().take();
         result.is_some()

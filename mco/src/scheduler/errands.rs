@@ -83,7 +83,7 @@ impl Local {
     fn run_some_errands(&self) {
         let errands = &self.worker().errands;
         errands.waiting.store(false, Ordering::Release);
-        let begun = Moment::now();
+        let begun = Moment::real();
         while let Some(errand) = errands.next() {
             if errand.is_over.load(Ordering::Relaxed) {
                 continue;
@@ -91,7 +91,7 @@ impl Local {
             let frames = errand.task.capture();
             // Whoever asked may be gone.
             let _ = errand.answers.send((errand.index, frames));
-            if Moment::now().since(begun) >= AT_A_TIME {
+            if Moment::real().since(begun) >= AT_A_TIME {
                 // Maybe for nothing.
                 errands.waiting.store(true, Ordering::Release);
                 return;

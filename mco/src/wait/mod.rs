@@ -10,6 +10,7 @@
 
 #![allow(unsafe_code)]
 
+mod hold;
 mod lock;
 mod queue;
 mod spin;
@@ -45,6 +46,7 @@ use crate::task::cancel::Due;
 use crate::task::current::Running;
 use crate::task::{Reason, ThreadParker, cancel, current, deadline, spend_budget};
 
+pub(crate) use self::hold::Hold;
 pub(crate) use self::lock::RawLock;
 pub(crate) use self::queue::{Outcome, Place, Queue, Token, Wakeups};
 pub(crate) use self::spin::{Spin, SpinGuard};

@@ -155,7 +155,7 @@ fn ask_workers(schedulers: &[&Scheduler], seen: &[Seen], groups: &[Vec<Vec<usize
         errands.entry((*section, seen.worker)).or_default().push(errand);
     }
     drop(sender);
-    let now = Moment::now();
+    let now = Moment::real();
     let mut asked: Vec<Asked> = errands
         .into_iter()
         .map(|((section, worker), errands)| {
@@ -167,7 +167,7 @@ fn ask_workers(schedulers: &[&Scheduler], seen: &[Seen], groups: &[Vec<Vec<usize
         .collect();
     let limit = now + LIMIT;
     let mut answers = Answers::default();
-    while !asked.is_empty() && Moment::now() < limit {
+    while !asked.is_empty() && Moment::real() < limit {
         match receiver.recv_timeout(Duration::from_millis(10)) {
             Ok((index, frames)) => {
                 let key = keys[index];
@@ -183,7 +183,7 @@ fn ask_workers(schedulers: &[&Scheduler], seen: &[Seen], groups: &[Vec<Vec<usize
             // The rest have ended with their runtime.
             Err(mpsc::RecvTimeoutError::Disconnected) => asked.clear(),
             Err(mpsc::RecvTimeoutError::Timeout) => {
-                let now = Moment::now();
+                let now = Moment::real();
                 asked.retain_mut(|asked| {
                     let (turn, current) = schedulers[asked.section].turn_of(asked.worker);
                     if turn != asked.turn || current.is_none() {

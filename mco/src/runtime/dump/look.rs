@@ -1,5 +1,6 @@
 //! Finding all coroutines, and what each waits for.
 
+use crate::clock::Moment;
 use crate::coroutine::CoroutineId;
 use crate::scheduler::Scheduler;
 use crate::task::TaskRef;
@@ -110,7 +111,10 @@ fn look_at_one(
         wait_reason: wait.as_ref().map(|wait| wait.reason),
         wait_site: wait.as_ref().and_then(|wait| wait.site),
         since: wait.as_ref().map(|wait| wait.since.to_std()),
-        until: wait.as_ref().and_then(|wait| wait.until).map(|until| until.to_std()),
+        until: wait.as_ref().and_then(|wait| wait.until).map(|until| {
+            // The clock of the runtime may be another one.
+            (Moment::real() + until.since(scheduler.now())).to_std()
+        }),
         waits_for,
         held_by_thread,
         object: wait.as_ref().map(|wait| wait.address).filter(|address| *address != 0),

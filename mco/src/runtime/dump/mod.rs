@@ -53,7 +53,7 @@ pub struct CoroutineInfo {
     pub wait_site: Option<&'static Location<'static>>,
     /// Since when it waits, to some 10 milliseconds.
     pub since: Option<Instant>,
-    /// When its wait ends by itself, if it does.
+    /// When its wait ends by itself, if it does. By a virtual clock: when it would if that went on.
     pub until: Option<Instant>,
     /// The coroutines without which its wait does not end, as far as that is known: the one that
     /// holds the lock, those that it joins.
@@ -111,8 +111,12 @@ impl Dump {
     }
 
     fn take(schedulers: &[&Scheduler], caller: Option<&TaskRef>, source: Source) -> Dump {
+        // A detector that asks has found it at rest, and must not be disturbed by it.
+        let asks = source == Source::Workers;
+        let awake: Vec<_> = schedulers.iter().filter(|_| asks).map(|s| s.stay_awake()).collect();
         let mut seen = look::look(schedulers, caller);
         let deadlocks = stuck::find(&mut seen);
+        drop(awake);
         let runtimes = frames::add(schedulers, seen, source);
         Dump { runtimes, deadlocks }
     }
@@ -137,8 +141,10 @@ pub(crate) fn current() -> Vec<Arc<Scheduler>> {
 /// What [`debug::coroutines`](crate::debug::coroutines) returns.
 pub(crate) fn list(schedulers: &[Arc<Scheduler>], caller: Option<&TaskRef>) -> Vec<CoroutineInfo> {
     let schedulers: Vec<&Scheduler> = schedulers.iter().map(|s| &**s).collect();
+    let awake: Vec<_> = schedulers.iter().map(|s| s.stay_awake()).collect();
     let mut seen = look::look(&schedulers, caller);
     stuck::find(&mut seen);
+    drop(awake);
     let mut all: Vec<_> =
         seen.into_iter().flat_map(|s| s.coroutines).map(|seen| seen.info).collect();
     all.sort_by_key(|info| info.id);
@@ -153,7 +159,6 @@ pub(crate) fn of(scheduler: &Scheduler) -> String {
 /// The dump of one runtime, the deadlocks first, without any other worker's help. To be called on a
 /// plain thread, or on a worker's outside any coroutine; then there are backtraces of those coroutines
 /// that it hosts.
-#[allow(dead_code, reason = "for the detection of deadlocks")]
 pub(crate) fn report(scheduler: &Scheduler) -> String {
     Dump::take(&[scheduler], None, Source::ThisWorker).to_string()
 }

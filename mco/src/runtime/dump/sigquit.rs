@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::{env, fs, mem, ptr, thread};
 
 use super::Dump;
+use crate::threads::Ours;
 
 /// Where the handler writes to.
 static PIPE: AtomicI32 = AtomicI32::new(-1);
@@ -103,7 +104,11 @@ fn start() -> io::Result<()> {
 fn watch(mut reader: io::PipeReader) {
     let mut asked = [0; 64];
     loop {
-        match reader.read(&mut asked) {
+        // While it dumps it holds coroutines, and wakes them.
+        let ours = Ours::new();
+        let read = reader.read(&mut asked);
+        drop(ours);
+        match read {
             Ok(0) => return,
             Ok(_) => print(&Dump::of_all(None).to_string()),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
