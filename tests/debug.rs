@@ -388,7 +388,7 @@ fn a_stuck_worker_is_named_and_the_others_are_shown() {
         let text = debug::dump().to_string();
         assert!(text.contains("no backtraces from worker 0: "), "{text}");
         assert!(text.contains("`holds up`, spawned at"), "{text}");
-        assert!(text.contains("`behind` waits for a value from a channel"), "{text}");
+        assert!(text.contains("`behind` waits for a value to receive from a channel"), "{text}");
         unblock.send(()).unwrap();
         stuck.join().unwrap();
         // Later it works again.
