@@ -2,4 +2,9 @@
 
 mod echo;
 mod echo_swarm;
+#[cfg(unix)]
+mod http;
+#[cfg(unix)]
+mod http_tools;
 mod program;
+mod web;

@@ -36,10 +36,16 @@ pub(crate) fn limited(limits: &str, program: &str) -> Command {
 
 /// Runs a program to its end.
 pub(crate) fn run(command: &mut Command) -> Ended {
-    let mut program = Program::start(command);
-    let (stdout, stderr) = (program.stdout.rest(), program.stderr.rest());
-    let status = program.child.wait().unwrap().code();
-    Ended { status, stdout, stderr }
+    Program::start(command).end()
+}
+
+/// Whether a program is installed; if not, says that the calling test is skipped.
+pub(crate) fn has(program: &str) -> bool {
+    let found = Command::new(program).arg("--version").stdin(Stdio::null()).output().is_ok();
+    if !found {
+        eprintln!("skipped: `{program}` is not installed");
+    }
+    found
 }
 
 impl Program {
@@ -49,6 +55,21 @@ impl Program {
         let stdout = Lines::of(child.stdout.take().unwrap());
         let stderr = Lines::of(child.stderr.take().unwrap());
         Program { child, stdout, stderr }
+    }
+
+    /// Waits for its end; what it says until then has not been read yet.
+    pub(crate) fn end(mut self) -> Ended {
+        let (stdout, stderr) = (self.stdout.rest(), self.stderr.rest());
+        let status = self.child.wait().unwrap().code();
+        Ended { status, stdout, stderr }
+    }
+
+    /// Sends it a signal, by its name without `SIG`.
+    #[cfg(unix)]
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &pid]).status().unwrap();
+        assert!(sent.success(), "{name} cannot be sent");
     }
 
     pub(crate) fn is_running(&mut self) -> bool {
