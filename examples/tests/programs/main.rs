@@ -7,4 +7,6 @@ mod http;
 #[cfg(unix)]
 mod http_tools;
 mod program;
+#[cfg(unix)]
+mod proxy;
 mod web;

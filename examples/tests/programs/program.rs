@@ -64,6 +64,12 @@ impl Program {
         Ended { status, stdout, stderr }
     }
 
+    /// How many descriptors it has open; `None` where the system does not tell.
+    #[cfg(unix)]
+    pub(crate) fn descriptors(&self) -> Option<usize> {
+        Some(std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).ok()?.count())
+    }
+
     /// Sends it a signal, by its name without `SIG`.
     #[cfg(unix)]
     pub(crate) fn signal(&self, name: &str) {
@@ -119,5 +125,15 @@ impl Lines {
                 Err(mpsc::RecvTimeoutError::Timeout) => panic!("it hangs, having said:\n{text}"),
             }
         }
+    }
+}
+
+/// Waits until `condition` holds.
+#[track_caller]
+pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = std::time::Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < PATIENCE, "this did not come about: {what}");
+        thread::sleep(Duration::from_millis(5));
     }
 }
