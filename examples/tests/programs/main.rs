@@ -9,4 +9,5 @@ mod http_tools;
 mod program;
 #[cfg(unix)]
 mod proxy;
+mod udp_echo;
 mod web;
