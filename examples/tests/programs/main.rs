@@ -9,5 +9,6 @@ mod http_tools;
 mod program;
 #[cfg(unix)]
 mod proxy;
+mod redis;
 mod udp_echo;
 mod web;

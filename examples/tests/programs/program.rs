@@ -106,12 +106,17 @@ impl Lines {
 
     /// Waits for a line that contains `text`, and passes over others.
     pub(crate) fn wait_for(&self, text: &str) -> String {
+        self.wait_for_any(&[text])
+    }
+
+    /// Waits for a line that contains one of `texts`, and passes over others.
+    pub(crate) fn wait_for_any(&self, texts: &[&str]) -> String {
         let mut passed = Vec::new();
         loop {
             match self.0.recv_timeout(PATIENCE) {
-                Ok(line) if line.contains(text) => return line,
+                Ok(line) if texts.iter().any(|text| line.contains(text)) => return line,
                 Ok(line) => passed.push(line),
-                Err(error) => panic!("no line with `{text}`: {error}; there were {passed:#?}"),
+                Err(error) => panic!("no line with {texts:?}: {error}; there were {passed:#?}"),
             }
         }
     }
