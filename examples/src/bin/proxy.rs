@@ -36,6 +36,7 @@ use mco::net::{TcpListener, TcpStream};
 use mco::std::sync::{Semaphore, SyncFlag};
 use mco::std::time::timeout;
 use mco::{defer, go, join};
+use mco_examples::arguments::{at_least_one, seconds};
 
 /// If one side is gone, what the other one gets to end, too.
 const PARTING_TIME: Duration = Duration::from_secs(5);
@@ -48,11 +49,11 @@ struct Options {
     /// Where to connect to, once for each connection
     target: String,
     /// Connections at once; more wait in the system's queue
-    #[arg(long, default_value_t = 4096, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    connections: u32,
+    #[arg(long, default_value_t = 4096, value_name = "N", value_parser = at_least_one)]
+    connections: usize,
     /// For connecting to the target
-    #[arg(long, default_value_t = 10, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
-    connect_time: u64,
+    #[arg(long, default_value = "10", value_name = "SECONDS", value_parser = seconds)]
+    connect_time: Duration,
     /// Print how much each connection has moved
     #[arg(long)]
     verbose: bool,
@@ -75,7 +76,7 @@ fn main() -> ExitCode {
 }
 
 fn serve(listener: &TcpListener, options: Options) -> ! {
-    let free = Arc::new(Semaphore::new(options.connections as usize));
+    let free = Arc::new(Semaphore::new(options.connections));
     let options = Arc::new(options);
     loop {
         free.wait();
@@ -97,8 +98,7 @@ fn serve(listener: &TcpListener, options: Options) -> ! {
 }
 
 fn connect_and_relay(client: &TcpStream, address: SocketAddr, options: &Options) {
-    let limit = Duration::from_secs(options.connect_time);
-    let connected = timeout(limit, || TcpStream::connect(options.target.as_str()));
+    let connected = timeout(options.connect_time, || TcpStream::connect(options.target.as_str()));
     let target = match connected.map_err(io::Error::from).flatten() {
         Ok(target) => target,
         Err(error) => {

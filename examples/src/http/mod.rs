@@ -37,6 +37,8 @@ use std::time::Duration;
 
 use mco::net::TcpStream;
 
+use crate::arguments::{at_least_one, seconds};
+
 pub use request::Request;
 pub use response::Response;
 pub use server::{Served, serve};
@@ -88,19 +90,6 @@ pub struct Limits {
     /// From the wish to stop to the end of the requests under way
     #[arg(long, default_value = "10", value_name = "SECONDS", value_parser = seconds)]
     pub grace: Duration,
-}
-
-fn at_least_one(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(number @ 1..) => Ok(number),
-        _ => Err("a whole number of at least 1 is needed".to_owned()),
-    }
-}
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    let duration = text.parse().ok().and_then(|number| Duration::try_from_secs_f64(number).ok());
-    let valid = duration.filter(|duration| !duration.is_zero());
-    valid.ok_or_else(|| "a number of seconds is needed, as `10` or `0.5`".to_owned())
 }
 
 #[cfg(test)]

@@ -12,3 +12,5 @@ mod proxy;
 mod redis;
 mod udp_echo;
 mod web;
+#[cfg(unix)]
+mod websocket;

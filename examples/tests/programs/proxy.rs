@@ -193,7 +193,7 @@ fn help_is_printed_and_bad_options_are_reported() {
     for (arguments, status, complaint) in [
         ("", 2, "<TARGET>"),
         ("127.0.0.1:0", 2, "<TARGET>"),
-        ("127.0.0.1:0 127.0.0.1:1 --connections 0", 2, "0 is not in 1.."),
+        ("127.0.0.1:0 127.0.0.1:1 --connections 0", 2, "a whole number of at least 1 is needed"),
         ("nonsense 127.0.0.1:1", 1, "proxy: `nonsense` cannot be served: "),
     ] {
         let ended = run(Command::new(PROXY).args(arguments.split_whitespace()));
