@@ -1,5 +1,7 @@
 //! Runs the example programs as a user would, and reads what they print.
 
+#[cfg(unix)]
+mod chat;
 mod echo;
 mod echo_swarm;
 #[cfg(unix)]
