@@ -10,6 +10,8 @@ mod addr;
 mod listener;
 pub(crate) mod options;
 mod stream;
+#[cfg(feature = "tls")]
+pub mod tls;
 mod udp;
 
 pub use addr::ToSocketAddrs;
