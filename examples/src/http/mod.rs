@@ -36,6 +36,7 @@ use std::net::Shutdown;
 use std::time::Duration;
 
 use mco::net::TcpStream;
+use mco::net::tls::TlsStream;
 
 use crate::arguments::{at_least_one, seconds};
 
@@ -54,6 +55,12 @@ pub trait Stream: Read + Write {
 }
 
 impl Stream for TcpStream {
+    fn end_writing(&mut self) -> io::Result<()> {
+        self.shutdown(Shutdown::Write)
+    }
+}
+
+impl Stream for TlsStream {
     fn end_writing(&mut self) -> io::Result<()> {
         self.shutdown(Shutdown::Write)
     }

@@ -1,4 +1,4 @@
-//! The server `http` under the tools that people use: `wrk` and `curl`.
+//! The server `http` under the tools that people use: `wrk`, `h2load` and `curl`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -60,6 +60,20 @@ fn wrk_sees_no_error_when_it_pipelines() {
     let script = file("pipelined.lua", script);
     let url = format!("http://{address}/");
     wrk(&["-c64", "-s", script.to_str().unwrap(), &url]);
+}
+
+#[test]
+fn h2load_sees_every_request_succeed() {
+    if !has("h2load") {
+        return;
+    }
+    let (_server, address) = start("");
+    let url = format!("http://{address}/");
+    let ended = run(Command::new("h2load").args(["--h1", "-n20000", "-c100", &url]));
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    let all =
+        "20000 total, 20000 started, 20000 done, 20000 succeeded, 0 failed, 0 errored, 0 timeout";
+    assert!(ended.stdout.contains(all), "{ended:?}");
 }
 
 /// Runs `curl`, which must succeed.

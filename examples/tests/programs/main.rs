@@ -8,6 +8,8 @@ mod echo_swarm;
 mod http;
 #[cfg(unix)]
 mod http_tools;
+#[cfg(unix)]
+mod https;
 mod program;
 #[cfg(unix)]
 mod proxy;
