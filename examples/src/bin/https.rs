@@ -78,6 +78,14 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<Served, String> {
+    // Files and cryptography hold a thread up: one of the pool's, and no worker.
+    let config = mco::blocking(|| server_config(options))?;
+    let acceptor = TlsAcceptor::new(Arc::new(config)).handshake_timeout(options.limits.head_time);
+    serve(options, &acceptor)
+        .map_err(|error| format!("`{}` cannot be served: {error}", options.address))
+}
+
+fn server_config(options: &Options) -> Result<ServerConfig, String> {
     let (chain, key) = match (&options.cert, &options.key) {
         (Some(cert), Some(key)) => (read_chain(cert)?, read_key(key)?),
         _ => make_certificate(options.write_cert.as_deref())?,
@@ -85,9 +93,7 @@ fn run(options: &Options) -> Result<Served, String> {
     let config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key);
     let mut config = config.map_err(|error| format!("the certificate cannot be used: {error}"))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    let acceptor = TlsAcceptor::new(Arc::new(config)).handshake_timeout(options.limits.head_time);
-    serve(options, &acceptor)
-        .map_err(|error| format!("`{}` cannot be served: {error}", options.address))
+    Ok(config)
 }
 
 fn serve(options: &Options, acceptor: &TlsAcceptor) -> io::Result<Served> {
