@@ -7,6 +7,7 @@
 mod inbox;
 mod locking;
 mod permits;
+mod resting;
 mod searching;
 mod sleeping;
 mod wait;
@@ -25,6 +26,11 @@ mod state;
 #[allow(dead_code, reason = "the models use most of it")]
 mod idle {
     include!(concat!(env!("OUT_DIR"), "/idle.rs"));
+}
+
+/// `mco/src/scheduler/quiet.rs`, prepared by `build.rs`.
+mod quiet {
+    include!(concat!(env!("OUT_DIR"), "/quiet.rs"));
 }
 
 /// `mco/src/std/sync/semaphore.rs`, prepared by `build.rs`.

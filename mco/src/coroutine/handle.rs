@@ -8,7 +8,6 @@ use std::panic::Location;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use crate::clock::Moment;
 use crate::task::{Reason, TaskRef, current, spend_budget};
 use crate::wait::{Entered, Wait, Waiter};
 
@@ -195,12 +194,6 @@ impl<T> JoinHandle<T> {
     #[track_caller]
     pub fn wait(&self) {
         wait_for_end(&self.coroutine.0, Wait::new(Reason::Join));
-    }
-
-    /// As `wait`, until the deadline: `false`.
-    #[track_caller]
-    pub(crate) fn wait_until(&self, deadline: Moment) -> bool {
-        wait_for_end(&self.coroutine.0, Wait::new(Reason::Join).until(Some(deadline)))
     }
 
     /// Whether the coroutine has ended, so that `join` would not wait.

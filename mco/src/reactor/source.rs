@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use mio::event::Event;
 use parking_lot::Mutex;
 
-use crate::wait::{Entered, Wait, Waiter, WaiterList, Wake};
+use crate::wait::{Entered, Hold, Wait, Waiter, WaiterList, Wake};
 
 const READY: u64 = 1;
 /// No further edge need come for what is there: the peer has shut this direction, or has sent urgent
@@ -97,6 +97,7 @@ impl Source {
         let _entered = Entered::new(waiter.clone(), |waiter| {
             self.sides.iter().for_each(|side| side.leave(waiter));
         });
+        let _hold = Hold::new();
         loop {
             // An event after this wakes the waiter; one before it is seen by the look.
             self.sides.iter().for_each(|side| side.waiters.lock().add(waiter.clone()));
@@ -189,6 +190,7 @@ impl Direction {
     pub(super) fn wait(&self, wait: &Wait) -> bool {
         let waiter = Waiter::current();
         let entered = Entered::new(waiter.clone(), |w| self.waiters.lock().remove(w));
+        let _hold = Hold::new();
         let ready = loop {
             // An event after this wakes the waiter; one before it is seen by the glance.
             self.waiters.lock().add(waiter.clone());
