@@ -229,16 +229,23 @@ fn a_read_of_half_a_record_times_out_and_has_lost_nothing() {
     });
 }
 
-/// Writes until a write times out, and returns how much was taken.
-fn write_until_it_times_out(stream: &mut TlsStream, text: &[u8]) -> usize {
+/// Writes until that fails, and a flush too, so that something is left in the queue. Returns how much was
+/// taken.
+fn write_until(kind: ErrorKind, stream: &mut TlsStream, text: &[u8]) -> usize {
     let mut taken = 0;
     loop {
-        match stream.write(&text[taken..]) {
-            Ok(count) => taken += count,
-            Err(error) => {
-                assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
-                return taken;
+        let error = match stream.write(&text[taken..]) {
+            Ok(count) => {
+                taken += count;
+                assert!(taken < text.len(), "the system takes it all");
+                continue;
             }
+            Err(error) => error,
+        };
+        assert_eq!(error.kind(), kind, "{error}");
+        if let Err(error) = stream.flush() {
+            assert_eq!(error.kind(), kind, "{error}");
+            return taken;
         }
     }
 }
@@ -249,9 +256,7 @@ fn a_write_that_times_out_has_lost_nothing() {
         let (mut client, mut server) = pair();
         let text = pattern(64 << 20);
         client.set_write_timeout(Some(Duration::from_millis(10))).unwrap();
-        let taken = write_until_it_times_out(&mut client, &text);
-        assert!(taken < text.len(), "the system takes it all");
-        assert_eq!(client.flush().unwrap_err().kind(), ErrorKind::TimedOut);
+        let taken = write_until(ErrorKind::TimedOut, &mut client, &text);
         // What was taken comes when there is room, and only that.
         client.set_write_timeout(None).unwrap();
         let reads = coroutine::spawn(move || {
@@ -276,7 +281,7 @@ fn a_read_sends_what_a_write_has_left() {
         let (mut client, mut server) = pair();
         let text = pattern(64 << 20);
         client.set_write_timeout(Some(Duration::from_millis(10))).unwrap();
-        let taken = write_until_it_times_out(&mut client, &text);
+        let taken = write_until(ErrorKind::TimedOut, &mut client, &text);
         let answers = coroutine::spawn(move || {
             let mut received = vec![0; taken];
             // One byte, so that the reader comes along when there is room.
@@ -300,17 +305,7 @@ fn a_stream_that_is_not_to_wait_says_so() {
         client.get_ref().set_nonblocking(true).unwrap();
         assert_eq!(client.read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
         let text = pattern(64 << 20);
-        let mut taken = 0;
-        loop {
-            match client.write(&text[taken..]) {
-                Ok(count) => taken += count,
-                Err(error) => {
-                    assert_eq!(error.kind(), ErrorKind::WouldBlock, "{error}");
-                    break;
-                }
-            }
-        }
-        assert_eq!(client.flush().unwrap_err().kind(), ErrorKind::WouldBlock);
+        let taken = write_until(ErrorKind::WouldBlock, &mut client, &text);
         client.get_ref().set_nonblocking(false).unwrap();
         let reads = coroutine::spawn(move || {
             let mut received = vec![0; taken];
