@@ -35,7 +35,8 @@ fn the_philosophers_are_reported() {
     for number in 0..5 {
         end.assert_says(&format!("`philosopher {number}`"));
     }
-    end.assert_says("mutex at tests/programs/deadlock.rs:");
+    end.assert_says("deadlock: 5 coroutines wait for each other");
+    end.assert_says("waits for a mutex at tests/programs/deadlock.rs:");
 }
 
 #[test]
@@ -226,6 +227,9 @@ fn a_test_fails_by_its_deadlock() {
     let output = failing("crossed_locks");
     assert!(output.contains("deadlock in the test `deadlock::crossed_locks`"), "{output}");
     assert!(output.contains("`other`") && output.contains("mutex"), "{output}");
+    assert!(output.contains("2 coroutines wait for each other"), "{output}");
+    // The one worker has found it, and takes them itself.
+    assert!(output.contains("deadlock::crossed_locks::{{closure}}"), "{output}");
     let output = failing("on_four_workers");
     assert!(output.contains("deadlock in the test") && output.contains("send"), "{output}");
     let output = failing("after_virtual_hours");

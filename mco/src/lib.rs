@@ -80,6 +80,7 @@
 //! | [`blocking()`] | what blocks its thread, on a thread of its own |
 //! | [`block_on()`] | futures |
 //! | [`runtime`] | a number of workers of its own, metrics |
+//! | [`debug`] | what every coroutine is doing, and who waits for whom |
 //! | [`cqueue`] | whichever of several coroutines comes first |
 //! | [`mod@std`] | the rest, in the manner of `std` |
 
@@ -89,6 +90,7 @@ mod clock;
 mod config;
 pub mod coroutine;
 pub mod cqueue;
+pub mod debug;
 mod fiber;
 #[cfg(unix)]
 pub mod io;

@@ -67,7 +67,7 @@ pub fn main<R: Termination>(
     };
     // This thread only waits, so it wakes nobody.
     let _ours = Ours::new();
-    runtime.handle().scheduler().watch(Watch::Main, runtime::dump);
+    runtime.handle().scheduler().watch(Watch::Main, runtime::dump::report);
     // The result is reported inside, since it need not be `Send`.
     let site = Location::caller();
     match runtime.handle().spawn_root("main", site, || body().report()).join() {

@@ -17,6 +17,10 @@ mod waking;
 /// `mco/src/task/state.rs` takes its atomics from beside itself.
 mod atomic {
     pub(super) use loom::sync::atomic::{AtomicU8, Ordering};
+
+    pub(super) fn relax(_: u32) {
+        loom::thread::yield_now();
+    }
 }
 
 #[path = "../../mco/src/task/state.rs"]

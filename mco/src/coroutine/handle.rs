@@ -19,6 +19,12 @@ pub struct Coroutine(TaskRef);
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CoroutineId(u64);
 
+impl CoroutineId {
+    pub(crate) fn new(id: u64) -> CoroutineId {
+        CoroutineId(id)
+    }
+}
+
 impl From<CoroutineId> for u64 {
     fn from(id: CoroutineId) -> u64 {
         id.0
@@ -123,6 +129,8 @@ pub(super) fn wait_for_end(task: &TaskRef, wait: Wait) -> bool {
         return true;
     }
     let _entered = Entered::new(waiter, |waiter| task.remove_joiner(waiter));
+    // SAFETY: `task` is borrowed during the call, in which the wait is used.
+    let wait = unsafe { wait.of(task) };
     wait.wait_for(|| task.is_finished())
 }
 
@@ -130,6 +138,8 @@ pub(super) fn wait_for_end(task: &TaskRef, wait: Wait) -> bool {
 pub(super) fn wait_until_gone(task: &TaskRef, wait: &Wait) {
     let waiter = Waiter::current();
     if task.add_joiner(waiter) {
+        // SAFETY: as in `wait_for_end`.
+        let wait = unsafe { wait.of(task) };
         while !task.is_finished() {
             wait.park_through();
         }

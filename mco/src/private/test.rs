@@ -9,7 +9,7 @@ use std::{env, thread};
 
 use crate::clock::Moment;
 use crate::coroutine::Cancelled;
-use crate::runtime::{self, Runtime};
+use crate::runtime::{Runtime, dump};
 use crate::scheduler::standstill::{Fate, Watch, Watcher};
 use crate::threads::Ours;
 
@@ -125,7 +125,7 @@ impl TestOptions {
             Err(error) => panic!("the test `{name}` could not start: {error}"),
         };
         let watcher = Arc::new(Watcher::new(self.deadlock));
-        runtime.handle().scheduler().watch(Watch::Test(watcher.clone()), runtime::dump);
+        runtime.handle().scheduler().watch(Watch::Test(watcher.clone()), dump::report);
         let ended = watcher.root();
         let root = runtime.handle().spawn_root(self.filter(), site, move || {
             let _ended = ended;
@@ -141,7 +141,7 @@ impl TestOptions {
                 );
             }
             Fate::TimedOut => {
-                let list = runtime::dump(runtime.handle().scheduler());
+                let list = dump::of(runtime.handle().scheduler());
                 let clock = describe_clock(&runtime);
                 abandon(runtime);
                 let timeout = self.timeout;
@@ -162,7 +162,7 @@ impl TestOptions {
             let settled = watcher.wait_until_settled(deadline);
             let left = runtime.metrics().live();
             if left > 0 {
-                let list = runtime::dump(runtime.handle().scheduler());
+                let list = dump::of(runtime.handle().scheduler());
                 let still = if settled { "" } else { ", some of which never come to rest" };
                 abandon(runtime);
                 panic!(

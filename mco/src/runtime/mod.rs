@@ -4,7 +4,7 @@
 //! with what [`config`](crate::config()) says. A [`Runtime`] of its own is for tests, for a library
 //! that wants its own workers, and for ending everything at a certain point: dropping it does.
 
-mod dump;
+pub(crate) mod dump;
 mod metrics;
 
 use std::fmt;
@@ -14,7 +14,6 @@ use std::sync::Arc;
 
 use once_cell::sync::OnceCell;
 
-pub(crate) use dump::dump;
 pub use metrics::{Metrics, WorkerMetrics};
 
 use crate::clock::{self, VirtualClock};
@@ -299,6 +298,8 @@ impl Builder {
         const MAX_WORKERS: usize = 4096;
         // While there may be only one thread.
         clock::local_offset();
+        #[cfg(unix)]
+        dump::sigquit::install_if_asked();
         let invalid = |text: String| Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         let workers = self.workers.unwrap_or_else(|| config().get_workers());
         if workers == 0 || workers > MAX_WORKERS {

@@ -139,6 +139,7 @@ impl Local {
         reactor.enter();
         let home: Arc<dyn Home> = worker.clone();
         current::enter_home(&home);
+        worker.set_clock(Moment::real());
         let _ = worker.delay.set(DelayMeter::of_this_thread());
         let pool_capacity = scheduler.settings.pool_capacity / scheduler.settings.workers;
         let local = Local {
@@ -167,6 +168,7 @@ impl Local {
             current::leave_home();
             local.worker.alarms.close();
             local.worker.set_stopped();
+            local.worker.errands.close();
         });
     }
 
@@ -383,6 +385,8 @@ impl Local {
             return;
         }
         let now = Moment::real();
+        self.worker.set_clock(now);
+        self.run_errands();
         let interval = clock.interval.get();
         let took = now.since(clock.looked.replace(now));
         clock.interval.set(if took > CLOCK_INTERVAL {

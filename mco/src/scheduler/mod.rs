@@ -24,6 +24,7 @@
 pub(crate) mod alarms;
 pub(crate) mod blocking;
 mod delay;
+mod errands;
 mod idle;
 mod local;
 mod monitor;
@@ -46,18 +47,21 @@ use std::thread::{self, Thread};
 use crossbeam_deque::Injector;
 use parking_lot::Mutex;
 
+use crate::clock::Moment;
 use crate::clock::VirtualClock;
 use crate::fiber::Pool;
 use crate::reactor::Registrar;
 use crate::task::{self, Attributes, Reason, TaskRef};
 use crate::threads::Ours;
 use crate::wait::{Hold, Wait, Waiter, WaiterList};
+pub(crate) use errands::Errand;
 use idle::Idle;
 pub(crate) use local::yield_now;
 use local::{Local, retry};
 use monitor::Monitor;
 use quiet::Quiet;
 use standstill::Watching;
+pub(crate) use standstill::all;
 pub(crate) use worker::Counters;
 use worker::Worker;
 
@@ -292,14 +296,79 @@ impl Scheduler {
         self.spawned_outside.load(Ordering::Relaxed)
     }
 
-    /// The coroutines that have been suspended at least once, worker by worker.
-    pub(crate) fn coroutines(&self) -> Vec<TaskRef> {
-        self.workers.iter().flat_map(|worker| worker.registry.snapshot()).collect()
+    /// For one who may keep coroutines from going on: as long as what this returns lives, nobody takes
+    /// the runtime to be at rest.
+    pub(crate) fn stay_awake(&self) -> Awake<'_> {
+        self.quiet.rise();
+        Awake(self)
+    }
+
+    /// What "now" is there.
+    pub(crate) fn now(&self) -> Moment {
+        self.settings.virtual_clock.as_ref().map_or_else(Moment::real, |clock| clock.now())
+    }
+
+    /// The places for workers.
+    pub(crate) fn worker_places(&self) -> usize {
+        self.workers.len()
+    }
+
+    /// What a dump shows of one of them.
+    pub(crate) fn inspect_worker(&self, index: usize) -> WorkerState {
+        let worker = &self.workers[index];
+        // The coroutine that runs is read before those that are hosted, so that it is in one of them.
+        let current = worker.current();
+        let mut tasks = Vec::new();
+        worker.registry.visit(|task| tasks.push(task.clone()));
+        WorkerState { current, tasks }
+    }
+
+    /// The coroutine that a worker runs now, if any, and the number of its turn.
+    pub(crate) fn turn_of(&self, index: usize) -> (u64, Option<u64>) {
+        let worker = &self.workers[index];
+        (worker.turn(), worker.current().map(|(id, _)| id))
+    }
+
+    /// Asks a worker to run an errand soon: between two turns.
+    pub(crate) fn send(&self, index: usize, errands: impl IntoIterator<Item = Errand>) {
+        let worker = &self.workers[index];
+        worker.errands.add(errands);
+        worker.interrupt();
+    }
+
+    /// After errands of a worker are over that it has not come to.
+    pub(crate) fn recall(&self, index: usize) {
+        self.workers[index].errands.forget_old();
+    }
+
+    /// How many coroutines are queued that have not started, about.
+    pub(crate) fn fresh(&self) -> usize {
+        self.injector.len() + self.workers.iter().map(|worker| worker.fresh_len()).sum::<usize>()
     }
 
     pub(crate) fn settings(&self) -> &Settings {
         &self.settings
     }
+}
+
+/// See [`Scheduler::stay_awake`].
+pub(crate) struct Awake<'a>(&'a Scheduler);
+
+impl Drop for Awake<'_> {
+    fn drop(&mut self) {
+        if self.0.quiet.fall() {
+            // One of them has to look again.
+            self.0.workers[0].interrupt();
+        }
+    }
+}
+
+/// What [`Scheduler::inspect_worker`] finds.
+pub(crate) struct WorkerState {
+    /// The id and the spawn site of the coroutine that it runs.
+    pub(crate) current: Option<(u64, &'static Location<'static>)>,
+    /// Those that it hosts and that have been suspended at least once.
+    pub(crate) tasks: Vec<TaskRef>,
 }
 
 /// How many workers may be started in place of those that are held up.
@@ -329,5 +398,7 @@ pub(crate) fn attributes(
     stack_size: usize,
     spawned_at: &'static Location<'static>,
 ) -> Attributes {
-    Attributes { id: local::next_id(), name, stack_size: Pool::class_size(stack_size), spawned_at }
+    let parent = task::current::running().map_or(0, task::current::Running::id);
+    let stack_size = Pool::class_size(stack_size);
+    Attributes { id: local::next_id(), name, stack_size, spawned_at, parent }
 }

@@ -105,7 +105,7 @@ impl Turn {
 
 impl Watch {
     fn new(scheduler: Arc<Scheduler>) -> Watch {
-        let now = Moment::now();
+        let now = Moment::real();
         let turn = Turn::new(0, now);
         let turns = vec![turn; scheduler.workers.len()];
         Watch { scheduler, turns, named: HashSet::new(), blames: 0, minute: now }
@@ -143,8 +143,11 @@ impl Watch {
         let scheduler = self.scheduler.clone();
         // Then nobody is to run what waits but the worker itself, in its own order.
         let seeded = scheduler.settings.seed.is_some();
-        let now = Moment::now();
+        let now = Moment::real();
         for (index, worker) in scheduler.workers.iter().enumerate().filter(|w| w.1.is_running()) {
+            if !worker.is_asleep() {
+                worker.set_clock(now);
+            }
             let turn = &mut self.turns[index];
             if worker.turn() != turn.number || worker.current().is_none() {
                 *turn = Turn::new(worker.turn(), now);
@@ -206,7 +209,7 @@ impl Watch {
         if !self.named.insert(id) {
             return;
         }
-        let now = Moment::now();
+        let now = Moment::real();
         if now.since(self.minute) >= Duration::from_secs(60) {
             (self.minute, self.blames) = (now, 0);
         }

@@ -154,6 +154,11 @@ pub(super) fn enter(scheduler: &Arc<Scheduler>) {
     all.push(Arc::downgrade(scheduler));
 }
 
+/// The schedulers of the process, the oldest first.
+pub(crate) fn all() -> Vec<Arc<Scheduler>> {
+    ALL.lock().iter().filter_map(Weak::upgrade).collect()
+}
+
 impl Scheduler {
     /// Watches for deadlocks from here on, and has them described by `report`. To be called once.
     pub(crate) fn watch(&self, whose: Watch, report: fn(&Scheduler) -> String) {
@@ -268,12 +273,11 @@ impl Scheduler {
 
     /// The other runtimes that may have to do with this one.
     fn related(&self) -> Vec<Arc<Scheduler>> {
-        let all: Vec<_> = ALL.lock().iter().filter_map(Weak::upgrade).collect();
         let unrelated = |other: &Scheduler| {
             let (own, its) = (self.settings.world, other.settings.world);
             std::ptr::eq(self, other) || its != 0 && its != own
         };
-        all.into_iter().filter(|other| !unrelated(other)).collect()
+        all().into_iter().filter(|other| !unrelated(other)).collect()
     }
 }
 

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use super::Settings;
 use super::alarms::Alarms;
 use super::delay::DelayMeter;
+use super::errands::Errands;
 use super::idle::Sleep;
 use super::local::Local;
 use crate::clock::Moment;
@@ -41,6 +42,9 @@ pub(super) struct Worker {
     /// How long the worker's thread has waited for a processor, if the system tells.
     pub(super) delay: OnceLock<DelayMeter>,
     pub(super) counts: CachePadded<Counts>,
+    /// What the clock said when this worker, or the monitor while it is in a long turn, looked last.
+    pub(super) clock: AtomicU64,
+    pub(super) errands: Errands,
     /// What it has left behind when it last fell asleep.
     last_will: LastWill,
 }
@@ -111,6 +115,8 @@ impl Worker {
                 stolen: AtomicU64::new(0),
                 stacks: AtomicUsize::new(0),
             }),
+            clock: AtomicU64::new(0),
+            errands: Errands::new(),
             last_will: LastWill { timer: AtomicU64::new(NEVER), held: AtomicUsize::new(0) },
         }
     }
@@ -173,6 +179,11 @@ impl Worker {
         if let Some(registrar) = self.registrar.get() {
             registrar.wake();
         }
+    }
+
+    /// Notes what time it is, for those who need not know exactly.
+    pub(super) fn set_clock(&self, now: Moment) {
+        self.clock.store(now.as_nanos(), Ordering::Relaxed);
     }
 
     /// Hands a fresh coroutine over to this worker.
@@ -254,6 +265,11 @@ impl Worker {
         self.rescue(|task| task.discard_fresh(None));
     }
 
+    /// How many fresh coroutines are queued here, as far as others see it.
+    pub(super) fn fresh_len(&self) -> usize {
+        self.stealer.len() + usize::from(!self.newest.is_empty())
+    }
+
     /// Whether somebody could steal from here.
     pub(super) fn has_fresh(&self) -> bool {
         !self.stealer.is_empty()
@@ -272,6 +288,10 @@ impl Home for Worker {
 
     fn look_out(&self, has_happened: &mut dyn FnMut() -> bool) {
         Local::with(|local| local.look_out(has_happened));
+    }
+
+    fn coarse_clock(&self) -> &AtomicU64 {
+        &self.clock
     }
 
     fn schedule_from_elsewhere(&self, task: TaskRef) {

@@ -6,7 +6,10 @@ use std::cell::Cell;
 use std::panic::Location;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::awaited::Awaiting;
+use super::capture;
 use super::header::{Header, Owned, Pause};
 use super::record::Reason;
 use super::{Home, TaskRef, cancel};
@@ -28,13 +31,19 @@ thread_local! {
     static PREEMPTION: Cell<usize> = const { Cell::new(0) };
     /// Where the home of this thread lies, if it is a worker's; to be compared only.
     static HOME: Cell<*const ()> = const { Cell::new(ptr::null()) };
+    /// The coarse clock of the home of this thread.
+    static CLOCK: Cell<*const AtomicU64> = const { Cell::new(&raw const NO_CLOCK) };
     /// See [`woke_elsewhere`].
     static WOKE_ELSEWHERE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Makes this the thread of `home`.
+/// The clock of threads that are no home's.
+static NO_CLOCK: AtomicU64 = AtomicU64::new(0);
+
+/// Makes this the thread of `home`, which the caller keeps until [`leave_home`].
 pub(crate) fn enter_home(home: &Arc<dyn Home>) {
     HOME.set(Arc::as_ptr(home).cast());
+    CLOCK.set(home.coarse_clock());
 }
 
 /// Whether this is the thread of `home`.
@@ -46,6 +55,14 @@ pub(super) fn is_home(home: &Arc<dyn Home>) -> bool {
 /// At the end of the home's thread.
 pub(crate) fn leave_home() {
     HOME.set(ptr::null());
+    CLOCK.set(&raw const NO_CLOCK);
+}
+
+/// What the coarse clock of this thread's home says.
+#[inline]
+fn coarse_now() -> u64 {
+    // SAFETY: a constant, or of the home, which is kept as long as this is its thread.
+    unsafe { (*CLOCK.get()).load(Ordering::Relaxed) }
 }
 
 /// Notes that this thread has made a coroutine of another one go on.
@@ -110,9 +127,10 @@ impl Running {
         self,
         reason: Reason,
         site: &'static Location<'static>,
+        awaiting: &Awaiting<'_>,
     ) -> Option<cancel::Resumed> {
         let header = self.header();
-        header.record.set(reason, site);
+        header.record.set(reason, site, coarse_now(), awaiting);
         let resumed = header.state.park().then(|| self.switch(Pause::Parked));
         header.record.clear();
         resumed
@@ -153,7 +171,30 @@ impl Running {
         // SAFETY: `self` is the coroutine that runs on this thread, so this is its fiber; the
         // runtime never nests another stack inside it.
         unsafe { self.suspender.suspend() }
+        if capture::is_asked_for() {
+            self.capture();
+        }
         cancel::resumed(self)
+    }
+
+    /// Has been resumed for its backtrace alone: leaves it, and suspends again, until it is resumed
+    /// to go on.
+    #[cold]
+    #[inline(never)]
+    fn capture(self) {
+        while capture::is_asked_for() {
+            // SAFETY: as in `switch`.
+            unsafe {
+                capture::answer(self.suspender.bounds());
+                self.suspender.suspend();
+            }
+        }
+    }
+
+    /// Its number.
+    #[inline]
+    pub(crate) fn id(self) -> u64 {
+        self.header().attributes.id
     }
 }
 
@@ -229,6 +270,21 @@ pub(super) unsafe fn run(task: &TaskRef) -> Pause {
     RUNNING.set(None);
     // SAFETY: as above.
     unsafe { header.with_owned(|owned| owned.pause) }
+}
+
+/// Resumes a coroutine for its backtrace alone. See [`capture`].
+///
+/// # Safety
+///
+/// The caller must be its home worker, outside any coroutine, hold a reference to it, and the
+/// coroutine be suspended in [`Running::switch`].
+pub(super) unsafe fn resume_to_capture(task: &TaskRef) {
+    let header = task.header();
+    // SAFETY: as in `run`.
+    let fiber = unsafe { header.fiber() }.as_mut().expect("a suspended coroutine has a stack");
+    RUNNING.set(Some(Running { header: task.as_raw(), suspender: fiber.suspender() }));
+    fiber.resume();
+    RUNNING.set(None);
 }
 
 /// Tells the signal handler about the coroutine that runs on this thread, if `address` lies in

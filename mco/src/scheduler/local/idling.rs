@@ -42,6 +42,7 @@ impl Local {
         if self.worker.blocked.load(Ordering::Relaxed) {
             self.unblock();
         }
+        self.run_errands();
         if self.scheduler.is_shut_down() {
             self.cancel_all();
             if self.has_ended() {
@@ -245,6 +246,7 @@ impl Local {
             self.expect(true);
         }
         self.clock.looked.set(now);
+        self.worker.set_clock(now);
         self.clock.polled.set(now);
         self.expire(Moment::now_given(now));
         if !spare && idle.retract(self.worker.index) {
@@ -281,6 +283,7 @@ impl Local {
         };
         self.ready.borrow().is_empty()
             && self.worker.inbox.is_empty()
+            && !self.worker.errands.are_waiting()
             && self.worker.newest.is_empty()
             && (self.is_spare() || scheduler.idle.is_announced(self.worker.index))
             && (self.is_unneeded() || !anything_to_steal())
