@@ -313,3 +313,28 @@ fn a_runtime_within_is_as_usual() {
     assert_eq!(sum, 4950);
     assert!(coroutine::is_coroutine());
 }
+
+/// How often a receiver was told of a value before its sender had said that it was on its way.
+static EARLY: Plain<usize> = Plain::new(0);
+
+#[mco::test(seeds = 100)]
+fn a_coroutine_is_interrupted_after_it_has_sent() {
+    static RUNS: AtomicUsize = AtomicUsize::new(0);
+    let announced = AtomicBool::new(false);
+    let (sender, receiver) = channel::unbounded();
+    join!(
+        {
+            sender.send(()).unwrap();
+            announced.store(true, Ordering::SeqCst);
+        },
+        {
+            receiver.recv().unwrap();
+            if !announced.load(Ordering::SeqCst) {
+                *EARLY.lock() += 1;
+            }
+        }
+    );
+    if RUNS.fetch_add(1, Ordering::SeqCst) == 99 {
+        assert!((1..100).contains(&*EARLY.lock()), "{} times", EARLY.lock());
+    }
+}

@@ -512,6 +512,13 @@ pub fn join(input: TokenStream) -> TokenStream {
 /// | `crate` | the path of mco: see [the crate's documentation](crate) | `::mco` |
 ///
 /// A value may be any expression: `workers = WORKERS * 2`.
+///
+/// # Deadlocks
+///
+/// When every coroutine is blocked, and no timer, socket, blocking job or other thread is left that could wake one, the
+/// process prints what each of them waits for, and ends with the status 2. This is found only where the process has no
+/// threads besides mco's, since any of them may be about to wake somebody, and only on Linux and Apple's systems, which
+/// tell.
 #[proc_macro_attribute]
 pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
     entry::main(args.into(), item.into()).into()

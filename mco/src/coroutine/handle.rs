@@ -8,7 +8,7 @@ use std::panic::Location;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use crate::task::{Reason, TaskRef, current, spend_budget};
+use crate::task::{Reason, TaskRef, current, let_others_go_on, spend_budget};
 use crate::wait::{Entered, Wait, Waiter};
 
 /// A coroutine, whatever its result is: to name it, to wake it, to cancel it.
@@ -73,6 +73,7 @@ impl Coroutine {
     /// Makes its [`park`](super::park) return, the one that it is in or the next one.
     pub fn unpark(&self) {
         self.0.unpark();
+        let_others_go_on();
     }
 
     /// Asks it to stop: its next blocking operation, or the one that it is in, unwinds with

@@ -178,6 +178,26 @@ pub(crate) fn spend_budget() {
     }
 }
 
+/// After an operation that may have made others go on, and does not wait itself. Only where chance decides
+/// does it let them go first. Never unwinds.
+#[inline(always)]
+pub(crate) fn let_others_go_on() {
+    #[cold]
+    fn step_aside() {
+        if let Some(running) = running()
+            && PREEMPTION.get() != 0
+            && steps_aside()
+            && !std::thread::panicking()
+        {
+            running.step_aside();
+        }
+    }
+
+    if BUDGET_LEFT.get() == 0 {
+        step_aside();
+    }
+}
+
 /// Without budget: whether to let the others run first.
 fn steps_aside() -> bool {
     match PREEMPTION.get() {

@@ -38,7 +38,7 @@ use std::ptr::NonNull;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Once};
 
-pub(crate) use current::spend_budget;
+pub(crate) use current::{let_others_go_on, spend_budget};
 use header::{AWAITED, DETACHED, FINISHED};
 pub(crate) use header::{Attributes, Output, Pause, TaskRef};
 pub(crate) use inbox::{Inbox, Slot};
