@@ -9,7 +9,7 @@ use mco::coroutine;
 use mco::net::tls::{ReadHalf, TlsConnector, TlsStream, WriteHalf};
 use mco::std::time::timeout;
 use mco_tests::everywhere::{assert_times_out_everywhere, everywhere};
-use mco_tests::peer::{Kind, with_both_kinds};
+use mco_tests::peer::{Kind, blocked_child, with_both_kinds};
 use mco_tests::sockets::{self, pattern};
 use mco_tests::{HUNG, runtime, with_runtimes, within};
 use rustls::version::TLS13;
@@ -274,27 +274,53 @@ fn a_write_that_times_out_has_lost_nothing() {
     });
 }
 
-/// What a write that timed out has left goes out with the next read, too.
+/// The peer answers only when it has everything.
+fn answer_to(mut server: TlsStream, text: &[u8]) {
+    let mut received = vec![0; text.len()];
+    server.read_exact(&mut received).unwrap();
+    assert!(received == text);
+    server.write_all(b"answer").unwrap();
+}
+
 #[test]
 fn a_read_sends_what_a_write_has_left() {
     everywhere(|| {
-        let (mut client, mut server) = pair();
+        let (mut client, server) = pair();
         let text = pattern(64 << 20);
         client.set_write_timeout(Some(Duration::from_millis(10))).unwrap();
         let taken = write_until(ErrorKind::TimedOut, &mut client, &text);
-        let answers = coroutine::spawn(move || {
-            let mut received = vec![0; taken];
-            // One byte, so that the reader comes along when there is room.
-            server.read_exact(&mut received[..taken / 2]).unwrap();
-            server.write_all(b"x").unwrap();
-            server.read_exact(&mut received[taken / 2..]).unwrap();
-            server.write_all(b"y").unwrap();
-            received
-        });
-        let mut answer = [0; 2];
+        let answers = coroutine::spawn(move || answer_to(server, &text[..taken]));
+        let mut answer = [0; 6];
         client.read_exact(&mut answer).unwrap();
-        assert_eq!(&answer, b"xy");
-        assert!(answers.join().unwrap() == text[..taken]);
+        assert_eq!(&answer, b"answer");
+        answers.join().unwrap();
+    });
+}
+
+/// Even if it has begun before.
+#[test]
+fn a_read_that_waits_sends_what_a_write_leaves() {
+    within(HUNG, || {
+        runtime(1).run(|| {
+            let (mut client, mut server) = pair();
+            // Of the session tickets, which come first, it shall not wake up.
+            server.write_all(b"x").unwrap();
+            client.read_exact(&mut [0]).unwrap();
+            let (mut reader, mut writer) = client.split();
+            let reads = blocked_child(move || {
+                let mut answer = [0; 6];
+                reader.read_exact(&mut answer).unwrap();
+                answer
+            });
+            let text = pattern(64 << 20);
+            writer.get_ref().set_write_timeout(Some(Duration::from_millis(10))).unwrap();
+            let mut taken = 0;
+            while let Ok(count) = writer.write(&text[taken..]) {
+                taken += count;
+            }
+            answer_to(server, &text[..taken]);
+            assert_eq!(&reads.join().unwrap(), b"answer");
+        });
     });
 }
 

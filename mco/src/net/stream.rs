@@ -221,6 +221,27 @@ impl TcpStream {
         })
     }
 
+    /// Waits until there may be something, once `try_read` has said that there is nothing; or also until
+    /// there may be room to write.
+    #[track_caller]
+    pub(super) fn wait_readable(
+        &self,
+        deadline: Option<Moment>,
+        or_writable: bool,
+    ) -> io::Result<()> {
+        let wait = Wait::new(Reason::Read).until(deadline);
+        if or_writable {
+            self.socket.block_either(&wait)
+        } else {
+            self.socket.block(Side::Read, &wait)
+        }
+    }
+
+    /// Ends a wait of a coroutine's in `wait_readable`.
+    pub(super) fn interrupt_reader(&self) {
+        self.socket.source().pretend_event();
+    }
+
     /// Waits until there may be room again, once `try_write` has said that there is none.
     #[track_caller]
     pub(super) fn wait_writable(&self, deadline: Option<Moment>) -> io::Result<()> {

@@ -212,16 +212,34 @@ impl<S: Io> Evented<S> {
     ///
     /// `TimedOut` at the deadline, or what the system says.
     pub(crate) fn block(&self, side: Side, wait: &Wait) -> io::Result<()> {
-        let ready = if current::running().is_none() {
-            wait.before().unwind_if_cancelled();
-            let ready = self.with(|io| thread::wait(io, side, wait.limit()))?;
-            // A deadline of the caller's: the next look at it unwinds, unless it must not.
-            ready || !wait.has_timed_out()
-        } else {
-            self.register()?;
-            self.source.side(side).wait(wait)
+        let ready = match current::running() {
+            None => self.block_thread(&[side], wait)?,
+            Some(_) => {
+                self.register()?;
+                self.source.side(side).wait(wait)
+            }
         };
         if ready { Ok(()) } else { Err(timed_out(side)) }
+    }
+
+    /// As [`block`](Evented::block), until either side may be ready. It is a read that times out.
+    #[cfg(feature = "tls")]
+    pub(crate) fn block_either(&self, wait: &Wait) -> io::Result<()> {
+        let ready = match current::running() {
+            None => self.block_thread(&[Side::Read, Side::Write], wait)?,
+            Some(_) => {
+                self.register()?;
+                self.source.wait_either(wait)
+            }
+        };
+        if ready { Ok(()) } else { Err(timed_out(Side::Read)) }
+    }
+
+    fn block_thread(&self, sides: &[Side], wait: &Wait) -> io::Result<bool> {
+        wait.before().unwind_if_cancelled();
+        let ready = self.with(|io| thread::wait(io, sides, wait.limit()))?;
+        // A deadline of the caller's: the next look at it unwinds, unless it must not.
+        Ok(ready || !wait.has_timed_out())
     }
 
     /// Does `op` without waiting, for one that may hold a lock: it costs no budget, and so neither
@@ -353,7 +371,7 @@ impl<S: Io> Evented<S> {
     }
 
     /// What [`wait_event`](Evented::wait_event) can be woken by.
-    #[cfg(unix)]
+    #[cfg(any(unix, feature = "tls"))]
     pub(crate) fn source(&self) -> &Arc<Source> {
         &self.source
     }

@@ -107,12 +107,16 @@
 // written all the same, since the records cannot be taken back; the next write then waits for them first,
 // and is what times out.
 //
-// Reading can produce something to write: an alert, or the refusal to negotiate anew. (The answer to a key
-// update waits in rustls for the next write anyway.) A reader must not wait for room in the socket: the
-// peer's reader might be doing the same. So it queues, sends what goes without waiting, and sets `unsent`;
-// whoever comes next, reader or writer, tries again. rustls bounds how much of it there may be.
+// What is in the queue and has nobody who waits to send it, says `unsent`: what such a writer has left, and
+// what reading produces, an alert or the refusal to negotiate anew. (The answer to a key update waits in
+// rustls for the next write anyway; rustls bounds how much of the rest there may be.) A reader must not
+// wait for room alone: the peer's reader might be doing the same. So it sends what goes without waiting,
+// and if there is more, waits for either direction of the socket: the peer may not answer before it has the
+// rest. A writer that leaves something interrupts a reader that waits already; `unsent` is set before, and
+// the reader looks at it after its attempt to read, so it sees one or the other. Only a plain thread that is
+// in the system's `poll` by then is not interrupted, and what was left waits for the next operation.
 //
-// A user's own limits and the system calls: a request that comes in one piece is one read, its answer one
+// A request that comes in one piece is one read, its answer one
 // write, as over TCP. A read takes as much as the buffer holds, 4 KiB at first and up to 32 KiB while it is
 // filled each time; rustls keeps the one record that is not complete. The buffer is empty whenever the
 // socket is read.

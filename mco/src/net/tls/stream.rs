@@ -14,6 +14,7 @@ use rustls::{Connection, HandshakeKind, ProtocolVersion, SupportedCipherSuite};
 use super::buffer::Buffer;
 use super::error::{Peer, TlsError};
 use super::session::{Failure, Session, discard_received, push};
+use crate::clock::Moment;
 use crate::net::TcpStream;
 use crate::std::sync::{Mutex, MutexGuard};
 
@@ -391,12 +392,9 @@ impl TlsStream {
                     Err(Failure::Truncated) => return Err(self.truncated()),
                     Err(Failure::Tls(error)) => return Err(self.failed(error)),
                 }
-            } else if shared.unsent.load(Ordering::Relaxed) {
-                let mut session = self.session()?;
-                let _ = self.push(&mut session);
             }
             let until = || *deadline.get_or_init(|| shared.stream.read_deadline());
-            match shared.stream.read_until(reading.buffer.room(), until) {
+            match self.receive_bytes(reading.buffer.room(), until) {
                 Ok(_) | Err(_) if self.is_deaf() => return Ok(0),
                 Ok(0) => {
                     reading.pending = true;
@@ -408,6 +406,30 @@ impl TlsStream {
                 }
                 Err(error) => return Err(error),
             }
+        }
+    }
+
+    /// Reads from the socket, and waits for it; and sends meanwhile what nobody else does.
+    #[track_caller]
+    fn receive_bytes(
+        &self,
+        room: &mut [u8],
+        deadline: impl Fn() -> Option<Moment>,
+    ) -> io::Result<usize> {
+        let shared = &*self.shared;
+        loop {
+            match shared.stream.try_read(room) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    if shared.stream.is_nonblocking() {
+                        return Err(error);
+                    }
+                }
+                done => return done,
+            }
+            // After the attempt: whoever leaves something from here on interrupts the wait.
+            let unsent = shared.unsent.load(Ordering::Relaxed)
+                && matches!(self.push(&mut *self.session()?), Ok(false));
+            shared.stream.wait_readable(deadline(), unsent)?;
         }
     }
 
@@ -442,6 +464,16 @@ impl TlsStream {
         &self,
         produce: impl FnOnce(&mut Session) -> io::Result<R>,
     ) -> io::Result<(R, io::Result<()>)> {
+        /// Has the reader see to what is left, however the caller ends.
+        struct Leaving<'a>(&'a Shared);
+        impl Drop for Leaving<'_> {
+            fn drop(&mut self) {
+                if self.0.unsent.load(Ordering::Relaxed) {
+                    self.0.stream.interrupt_reader();
+                }
+            }
+        }
+        let _leaving = Leaving(&self.shared);
         let mut produce = Some(produce);
         let mut produced = None;
         let mut deadline = None;
