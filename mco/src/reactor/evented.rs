@@ -199,18 +199,84 @@ impl<S: Io> Evented<S> {
             if let Some(timeout) = timeout.take() {
                 wait = wait.until(timeout());
             }
-            let ready = if in_thread {
-                wait.before().unwind_if_cancelled();
-                let ready = self.with(|io| thread::wait(io, side, wait.limit()))?;
-                // A deadline of the caller's: the next look at it unwinds, unless it must not.
-                ready || !wait.has_timed_out()
-            } else {
+            if !in_thread {
                 direction.clear(glance);
+            }
+            self.block(side, &wait)?;
+        }
+    }
+
+    /// Waits until `side` may be ready again, once an attempt has said that it is not.
+    ///
+    /// # Errors
+    ///
+    /// `TimedOut` at the deadline, or what the system says.
+    pub(crate) fn block(&self, side: Side, wait: &Wait) -> io::Result<()> {
+        let ready = match current::running() {
+            None => self.block_thread(&[side], wait)?,
+            Some(_) => {
                 self.register()?;
-                direction.wait(&wait)
-            };
-            if !ready {
-                return Err(timed_out(side));
+                self.source.side(side).wait(wait)
+            }
+        };
+        if ready { Ok(()) } else { Err(timed_out(side)) }
+    }
+
+    /// As [`block`](Evented::block), until either side may be ready. It is a read that times out.
+    #[cfg(feature = "tls")]
+    pub(crate) fn block_either(&self, wait: &Wait) -> io::Result<()> {
+        let ready = match current::running() {
+            None => self.block_thread(&[Side::Read, Side::Write], wait)?,
+            Some(_) => {
+                self.register()?;
+                self.source.wait_either(wait)
+            }
+        };
+        if ready { Ok(()) } else { Err(timed_out(Side::Read)) }
+    }
+
+    fn block_thread(&self, sides: &[Side], wait: &Wait) -> io::Result<bool> {
+        wait.before().unwind_if_cancelled();
+        let ready = self.with(|io| thread::wait(io, sides, wait.limit()))?;
+        // A deadline of the caller's: the next look at it unwinds, unless it must not.
+        Ok(ready || !wait.has_timed_out())
+    }
+
+    /// Does `op` without waiting, for one that may hold a lock: it costs no budget, and so neither
+    /// suspends nor unwinds.
+    ///
+    /// # Errors
+    ///
+    /// What `op` fails with; `WouldBlock` if `side` is not ready, and then [`block`](Evented::block)
+    /// waits for it.
+    #[cfg(feature = "tls")]
+    pub(crate) fn try_now<R>(
+        &self,
+        side: Side,
+        mut op: impl FnMut(&S) -> io::Result<Attempt<R>>,
+    ) -> io::Result<R> {
+        let direction = self.source.side(side);
+        loop {
+            let glance = direction.glance();
+            // A thread does not rely on what is remembered, as in `retry`.
+            if !glance.is_ready() && current::running().is_some() && self.is_registered() {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            match self.with(&mut op) {
+                Ok(Attempt::More(result)) => return Ok(result),
+                Ok(Attempt::Drained(result)) => {
+                    if self.is_registered() {
+                        direction.clear_if_open(glance);
+                    }
+                    return Ok(result);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    if error.kind() == io::ErrorKind::WouldBlock {
+                        direction.clear(glance);
+                    }
+                    return Err(error);
+                }
             }
         }
     }
@@ -305,7 +371,7 @@ impl<S: Io> Evented<S> {
     }
 
     /// What [`wait_event`](Evented::wait_event) can be woken by.
-    #[cfg(unix)]
+    #[cfg(any(unix, feature = "tls"))]
     pub(crate) fn source(&self) -> &Arc<Source> {
         &self.source
     }

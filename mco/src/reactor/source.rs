@@ -108,8 +108,29 @@ impl Source {
         }
     }
 
+    /// Waits until either side is ready: `true`, or until the deadline: `false`.
+    #[cfg(feature = "tls")]
+    pub(super) fn wait_either(&self, wait: &Wait) -> bool {
+        let waiter = Waiter::current();
+        let _entered = Entered::new(waiter.clone(), |waiter| {
+            self.sides.iter().for_each(|side| side.leave(waiter));
+        });
+        let _hold = Hold::new();
+        loop {
+            // An event after this wakes the waiter; one before it is seen by the glances.
+            self.sides.iter().for_each(|side| side.waiters.lock().add(waiter.clone()));
+            let ready = || self.sides.iter().any(|side| side.glance().is_ready());
+            if ready() {
+                return true;
+            }
+            if wait.park() == Wake::TimedOut {
+                return ready();
+            }
+        }
+    }
+
     /// As if there had been an event.
-    #[cfg(unix)]
+    #[cfg(any(unix, feature = "tls"))]
     pub(crate) fn pretend_event(&self) {
         self.side(Side::Read).set_ready(false);
     }
