@@ -580,7 +580,7 @@ fn a_writer_is_the_holder_of_its_lock() {
             debug::coroutines().iter().filter(|info| info.is_stuck).count() == 2
         });
         let text = debug::dump().to_string();
-        assert!(deadlocks_in(&text).contains("waits for a lock to read at"), "{text}");
+        assert!(deadlocks_in(&text).contains("waits for a read lock at"), "{text}");
         reader.cancel();
         reader.join().unwrap_err();
         writer.join().unwrap();
