@@ -77,13 +77,14 @@
 //! | [`std::time`](mod@std::time) | timers, tickers, timeouts, dates |
 //! | [`net`], [`os`], `io` | TCP, UDP, Unix sockets, any other descriptor |
 //! | [`blocking()`] | what blocks its thread, on a thread of its own |
-//! | [`block_on()`] | futures |
+//! | [`block_on()`], [`bridge`] | futures; hyper, axum and other async crates |
 //! | [`runtime`] | a number of workers of its own, metrics |
 //! | [`cqueue`] | whichever of several coroutines comes first |
 //! | [`mod@std`] | the rest, in the manner of `std` |
 
 mod block_on;
 mod blocking;
+pub mod bridge;
 mod clock;
 mod config;
 pub mod coroutine;

@@ -17,6 +17,7 @@ mod thread;
 use std::cell::RefCell;
 use std::io;
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::Duration;
 
 use mio::{Events, Interest, Poll, Token};
@@ -27,6 +28,8 @@ use slab::Slab;
 pub(crate) use evented::run_now_and_then;
 pub(crate) use evented::{Attempt, Evented, Io};
 pub(crate) use source::{Side, Source};
+
+use crate::task::wake_task;
 
 /// The token of the waker; sources have the index of their place in the slab.
 const WAKER: Token = Token(usize::MAX);
@@ -41,6 +44,8 @@ pub(crate) struct Reactor {
     poll: Poll,
     events: Events,
     registrar: Arc<Registrar>,
+    /// Of futures for which there was an event. Empty between two polls.
+    tasks: Vec<Waker>,
 }
 
 /// The half that others use too: enters sources, removes them, and interrupts a poll.
@@ -69,7 +74,9 @@ impl Reactor {
         };
         let registrar =
             Registrar { open: RwLock::new(Some(open)), sources: Mutex::new(Slab::new()) };
-        Ok(Reactor { poll, events: Events::with_capacity(1024), registrar: Arc::new(registrar) })
+        let registrar = Arc::new(registrar);
+        let events = Events::with_capacity(1024);
+        Ok(Reactor { poll, events, registrar, tasks: Vec::new() })
     }
 
     pub(crate) fn registrar(&self) -> &Arc<Registrar> {
@@ -107,8 +114,13 @@ impl Reactor {
         let sources = self.registrar.sources.lock();
         for event in &self.events {
             if let Some(source) = sources.get(event.token().0) {
-                source.dispatch(event);
+                source.dispatch(event, &mut self.tasks);
             }
+        }
+        drop(sources);
+        // Without the lock: a waker may drop a socket.
+        for waker in self.tasks.drain(..) {
+            wake_task(&waker);
         }
     }
 }

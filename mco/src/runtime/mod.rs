@@ -17,6 +17,9 @@ use once_cell::sync::OnceCell;
 pub(crate) use dump::dump;
 pub use metrics::{Metrics, WorkerMetrics};
 
+#[cfg(feature = "hyper")]
+pub use crate::bridge::{Executor, Timer};
+
 use crate::clock;
 use crate::config::config;
 use crate::coroutine::{self, Coroutine, JoinHandle};

@@ -126,7 +126,6 @@ impl Local {
     /// The life of a worker's thread.
     pub(super) fn run(scheduler: Arc<Scheduler>, worker: Arc<Worker>, seat: Seat) {
         let Seat { fresh, reactor } = seat;
-        let _ = worker.registrar.set(reactor.registrar().clone());
         reactor.enter();
         let home: Arc<dyn Home> = worker.clone();
         current::enter_home(&home);

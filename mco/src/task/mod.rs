@@ -38,14 +38,14 @@ use std::ptr::NonNull;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Once};
 
-pub(crate) use current::spend_budget;
+pub(crate) use current::{has_budget, spend_budget};
 use header::{AWAITED, DETACHED, FINISHED};
 pub(crate) use header::{Attributes, Output, Pause, TaskRef};
 pub(crate) use inbox::{Inbox, Slot};
 pub use local::LocalKey;
 pub(crate) use record::{AtomicSite, Reason};
 pub(crate) use registry::Registry;
-pub(crate) use waiter::{Blocked, ThreadParker, Waiter, WaiterList, Wakeup};
+pub(crate) use waiter::{Blocked, ThreadParker, Waiter, WaiterList, Wakeup, wake_task};
 
 use crate::fiber::{Fiber, overflow};
 
@@ -171,12 +171,15 @@ impl TaskRef {
         if self.header().completion.fetch_or(AWAITED, Ordering::Acquire) & FINISHED != 0 {
             return false;
         }
-        joiners.add(waiter);
+        let replaced = joiners.add(waiter);
+        drop(joiners);
+        drop(replaced);
         true
     }
 
     pub(crate) fn remove_joiner(&self, waiter: &Waiter) {
-        self.header().joiners.lock().remove(waiter);
+        // Dropped without the lock.
+        let _removed = self.header().joiners.lock().remove(waiter);
     }
 
     /// The result, for the holder of the handle, which is used up by it.
