@@ -7,6 +7,7 @@
 mod inbox;
 mod locking;
 mod permits;
+mod readiness;
 mod searching;
 mod sleeping;
 mod wait;

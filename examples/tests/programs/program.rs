@@ -36,10 +36,7 @@ pub(crate) fn limited(limits: &str, program: &str) -> Command {
 
 /// Runs a program to its end.
 pub(crate) fn run(command: &mut Command) -> Ended {
-    let mut program = Program::start(command);
-    let (stdout, stderr) = (program.stdout.rest(), program.stderr.rest());
-    let status = program.child.wait().unwrap().code();
-    Ended { status, stdout, stderr }
+    Program::start(command).end()
 }
 
 impl Program {
@@ -49,6 +46,25 @@ impl Program {
         let stdout = Lines::of(child.stdout.take().unwrap());
         let stderr = Lines::of(child.stderr.take().unwrap());
         Program { child, stdout, stderr }
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a signal to it, by the name that `kill` knows.
+    #[cfg(unix)]
+    pub(crate) fn signal(&self, name: &str) {
+        let killed =
+            Command::new("kill").args([format!("-{name}"), self.id().to_string()]).status();
+        assert!(killed.unwrap().success(), "kill -{name} {}", self.id());
+    }
+
+    /// Waits for its end. What has been read of its output is missing.
+    pub(crate) fn end(mut self) -> Ended {
+        let (stdout, stderr) = (self.stdout.rest(), self.stderr.rest());
+        let status = self.child.wait().unwrap().code();
+        Ended { status, stdout, stderr }
     }
 
     pub(crate) fn is_running(&mut self) -> bool {
@@ -65,7 +81,7 @@ impl Drop for Program {
 }
 
 impl Lines {
-    fn of(pipe: impl Read + Send + 'static) -> Lines {
+    pub(crate) fn of(pipe: impl Read + Send + 'static) -> Lines {
         let (sender, lines) = mpsc::channel();
         thread::spawn(move || {
             for line in BufReader::new(pipe).lines() {
@@ -79,12 +95,19 @@ impl Lines {
 
     /// Waits for a line that contains `text`, and passes over others.
     pub(crate) fn wait_for(&self, text: &str) -> String {
+        self.wait_for_one_of(&[text])
+    }
+
+    /// Waits for a line that contains one of the texts, and passes over others.
+    pub(crate) fn wait_for_one_of(&self, texts: &[&str]) -> String {
         let mut passed = Vec::new();
         loop {
             match self.0.recv_timeout(PATIENCE) {
-                Ok(line) if line.contains(text) => return line,
+                Ok(line) if texts.iter().any(|text| line.contains(text)) => return line,
                 Ok(line) => passed.push(line),
-                Err(error) => panic!("no line with `{text}`: {error}; there were {passed:#?}"),
+                Err(error) => {
+                    panic!("no line with any of {texts:?}: {error}; there were {passed:#?}")
+                }
             }
         }
     }
