@@ -21,8 +21,8 @@
 //!
 //! Each connection is a coroutine that blocks on hyper's future for it:
 //!
-#![cfg_attr(all(feature = "hyper", feature = "tokio-io"), doc = "```")]
-#![cfg_attr(not(all(feature = "hyper", feature = "tokio-io")), doc = "```ignore")]
+#![cfg_attr(feature = "hyper", doc = "```")]
+#![cfg_attr(not(feature = "hyper"), doc = "```ignore")]
 //! use std::io::{Read, Write};
 //! use hyper::service::service_fn;
 //! use hyper::{Response, server::conn::http1};

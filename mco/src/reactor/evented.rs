@@ -228,7 +228,7 @@ impl<S: Io> Evented<S> {
     /// Does `op`, or, where it would have to wait, has the task of `context` woken when `side` may be
     /// ready. `elsewhere` as in [`enter`](Evented::enter).
     ///
-    /// Never switches, and never unwinds a coroutine that is cancelled: see [`has_budget`].
+    /// Never switches, and never unwinds a coroutine that is cancelled: see [`has_budget`](crate::task::has_budget).
     ///
     /// # Errors
     ///
