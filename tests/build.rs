@@ -17,6 +17,10 @@ fn main() {
         )
         .write("idle.rs");
 
+    Source::read("scheduler/quiet.rs")
+        .replace("use super::atomic::", "use loom::sync::atomic::")
+        .write("quiet.rs");
+
     // To look more often finds nothing new, and takes long.
     let lock = Source::read("wait/lock.rs").replace("LOOKS: u32 = 6", "LOOKS: u32 = 1");
     let lock =

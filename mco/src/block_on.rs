@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-use crate::task::{Reason, current};
-use crate::wait::{Wait, Waiter};
+use crate::task::{Polling, Reason, current};
+use crate::wait::{Hold, Wait, Waiter};
 
 /// Runs a future to its end and returns its output. A coroutine that calls this is parked while the
 /// future waits, a thread is blocked.
@@ -34,6 +34,7 @@ pub fn block_on<F: IntoFuture>(future: F) -> F::Output {
     let signal = Arc::new(Signal { woken: AtomicBool::new(false), waiter: Waiter::current() });
     let waker = Waker::from(signal.clone());
     let mut context = Context::from_waker(&waker);
+    let polling = Polling::begin();
     loop {
         if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
             return output;
@@ -42,6 +43,8 @@ pub fn block_on<F: IntoFuture>(future: F) -> F::Output {
             // It could go on at once, and maybe for ever.
             let_others_run(&wait);
         } else {
+            // Neither a deadlock nor time that passes by itself.
+            let _hold = polling.waits_outside().then(Hold::new);
             wait.wait_for(|| signal.take());
         }
     }

@@ -103,6 +103,7 @@ mod scheduler;
 mod select;
 pub mod std;
 mod task;
+mod threads;
 mod timer;
 mod wait;
 

@@ -4,4 +4,5 @@ mod executor;
 mod flavour;
 mod sleep;
 mod streams;
+mod virtual_time;
 mod wakers;

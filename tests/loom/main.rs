@@ -8,6 +8,7 @@ mod inbox;
 mod locking;
 mod permits;
 mod readiness;
+mod resting;
 mod searching;
 mod sleeping;
 mod wait;
@@ -28,6 +29,11 @@ mod idle {
     include!(concat!(env!("OUT_DIR"), "/idle.rs"));
 }
 
+/// `mco/src/scheduler/quiet.rs`, prepared by `build.rs`.
+mod quiet {
+    include!(concat!(env!("OUT_DIR"), "/quiet.rs"));
+}
+
 /// `mco/src/std/sync/semaphore.rs`, prepared by `build.rs`.
 #[allow(dead_code, unreachable_pub, missing_docs, reason = "the models use most of it")]
 mod semaphore {
@@ -43,6 +49,8 @@ mod task {
     }
 
     pub(crate) fn spend_budget() {}
+
+    pub(crate) fn let_others_go_on() {}
 }
 
 mod clock {

@@ -1,8 +1,6 @@
 //! How a future waits for a socket: `Direction` of `mco/src/reactor/source.rs`, those who poll, which may
 //! be in several threads one after the other, and the reactor that reports events.
 
-use std::task::Waker as StdWaker;
-
 use loom::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use loom::sync::{Arc, Condvar, Mutex as LoomMutex};
 use loom::thread;
@@ -63,6 +61,9 @@ impl Waiter {
     }
 }
 
+/// What is left to be woken later. Here everything is woken at once.
+struct TaskWaiter;
+
 /// One task at most.
 #[derive(Default)]
 struct WaiterList(Option<Waiter>);
@@ -84,7 +85,7 @@ impl WaiterList {
         self.0.iter().for_each(Waiter::wake);
     }
 
-    fn wake_all_but_task(self, _: &mut Vec<StdWaker>) {
+    fn wake_all_but_task(self, _: &mut Vec<TaskWaiter>) {
         // Only later than in the product.
         self.wake_all();
     }
@@ -101,6 +102,15 @@ enum Wake {
 impl Wait {
     fn park(&self) -> Wake {
         Wake::TimedOut
+    }
+}
+
+/// Nobody looks whether it waits.
+struct Hold;
+
+impl Hold {
+    fn new() -> Hold {
+        Hold
     }
 }
 
@@ -123,11 +133,11 @@ impl Glance {
 
 macro_rules! direction {
     ($module:ident, $file:literal) => {
-        #[allow(dead_code, reason = "the models use most of it")]
+        #[allow(dead_code, clippy::drop_non_drop, reason = "the models use most of it")]
         mod $module {
             use super::{
-                AtomicU64, CLOSED, Entered, Glance, Mutex, ONE_EVENT, Ordering, READY,
-                StdWaker as Waker, Wait, Waiter, WaiterList, Wake,
+                AtomicU64, CLOSED, Entered, Glance, Hold, Mutex, ONE_EVENT, Ordering, READY,
+                TaskWaiter, Wait, Waiter, WaiterList, Wake,
             };
 
             pub(super) struct Direction {

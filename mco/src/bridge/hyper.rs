@@ -150,9 +150,10 @@ impl Timer {
     }
 }
 
-/// When hyper's `deadline` is by our clock.
+/// When hyper's `deadline` is by our clock, which it has asked for the time.
 fn moment(deadline: Instant) -> Moment {
-    Moment::after(deadline.saturating_duration_since(Instant::now()))
+    let now = Moment::now();
+    now + deadline.saturating_duration_since(now.to_std())
 }
 
 impl ::hyper::rt::Timer for Timer {
@@ -162,6 +163,11 @@ impl ::hyper::rt::Timer for Timer {
 
     fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn ::hyper::rt::Sleep>> {
         Box::pin(Sleep::until(moment(deadline)))
+    }
+
+    /// By the runtime's clock, which in a test may be a virtual one.
+    fn now(&self) -> Instant {
+        Moment::now().to_std()
     }
 
     /// Keeps what has been allocated for `sleep`.

@@ -7,7 +7,7 @@ use std::thread;
 
 use super::JoinHandle;
 use super::handle::assert_not_self;
-use crate::task::has_budget;
+use crate::task::{TaskWaiter, has_budget};
 use crate::wait::Waiter;
 
 /// The end of a coroutine as a future: what `.await` makes of a [`JoinHandle`].
@@ -54,7 +54,7 @@ impl<T> Future for JoinFuture<T> {
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
-        if !task.is_finished() && task.add_joiner(Waiter::Task(context.waker().clone())) {
+        if !task.is_finished() && task.add_joiner(Waiter::Task(TaskWaiter::new(context.waker()))) {
             return Poll::Pending;
         }
         let output = handle.take_output();
@@ -67,7 +67,7 @@ impl<T> Drop for JoinFuture<T> {
     fn drop(&mut self) {
         if let Some(handle) = &self.handle {
             // Any task stands for the one that polled last.
-            handle.coroutine().task().remove_joiner(&Waiter::Task(Waker::noop().clone()));
+            handle.coroutine().task().remove_joiner(&Waiter::Task(TaskWaiter::new(Waker::noop())));
         }
     }
 }

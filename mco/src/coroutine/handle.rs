@@ -8,8 +8,7 @@ use std::panic::Location;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use crate::clock::Moment;
-use crate::task::{Reason, TaskRef, current, spend_budget};
+use crate::task::{Reason, TaskRef, current, let_others_go_on, spend_budget};
 use crate::wait::{Entered, Wait, Waiter};
 
 /// A coroutine, whatever its result is: to name it, to wake it, to cancel it.
@@ -74,6 +73,7 @@ impl Coroutine {
     /// Makes its [`park`](super::park) return, the one that it is in or the next one.
     pub fn unpark(&self) {
         self.0.unpark();
+        let_others_go_on();
     }
 
     /// Asks it to stop: its next blocking operation, or the one that it is in, unwinds with
@@ -201,12 +201,6 @@ impl<T> JoinHandle<T> {
     #[track_caller]
     pub fn wait(&self) {
         wait_for_end(&self.coroutine.0, Wait::new(Reason::Join));
-    }
-
-    /// As `wait`, until the deadline: `false`.
-    #[track_caller]
-    pub(crate) fn wait_until(&self, deadline: Moment) -> bool {
-        wait_for_end(&self.coroutine.0, Wait::new(Reason::Join).until(Some(deadline)))
     }
 
     /// Whether the coroutine has ended, so that `join` would not wait.

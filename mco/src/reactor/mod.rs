@@ -17,7 +17,6 @@ mod thread;
 use std::cell::RefCell;
 use std::io;
 use std::sync::Arc;
-use std::task::Waker;
 use std::time::Duration;
 
 use mio::{Events, Interest, Poll, Token};
@@ -29,7 +28,7 @@ pub(crate) use evented::run_now_and_then;
 pub(crate) use evented::{Attempt, Evented, Io};
 pub(crate) use source::{Side, Source};
 
-use crate::task::wake_task;
+use crate::task::TaskWaiter;
 
 /// The token of the waker; sources have the index of their place in the slab.
 const WAKER: Token = Token(usize::MAX);
@@ -45,7 +44,7 @@ pub(crate) struct Reactor {
     events: Events,
     registrar: Arc<Registrar>,
     /// Of futures for which there was an event. Empty between two polls.
-    tasks: Vec<Waker>,
+    tasks: Vec<TaskWaiter>,
 }
 
 /// The half that others use too: enters sources, removes them, and interrupts a poll.
@@ -119,9 +118,7 @@ impl Reactor {
         }
         drop(sources);
         // Without the lock: a waker may drop a socket.
-        for waker in self.tasks.drain(..) {
-            wake_task(&waker);
-        }
+        self.tasks.drain(..).for_each(|task| task.wake());
     }
 }
 

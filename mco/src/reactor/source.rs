@@ -29,12 +29,12 @@
 //! before it is pending.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::Waker;
 
 use mio::event::Event;
 use parking_lot::Mutex;
 
-use crate::wait::{Entered, Wait, Waiter, WaiterList, Wake};
+use crate::task::TaskWaiter;
+use crate::wait::{Entered, Hold, Wait, Waiter, WaiterList, Wake};
 
 const READY: u64 = 1;
 /// No further edge need come for what is there: the peer has shut this direction, or has sent urgent
@@ -111,6 +111,7 @@ impl Source {
         let _entered = Entered::new(waiter.clone(), |waiter| {
             self.sides.iter().for_each(|side| side.leave(waiter));
         });
+        let _hold = Hold::new();
         loop {
             // An event after this wakes the waiter; one before it is seen by the look.
             for side in &self.sides {
@@ -131,7 +132,7 @@ impl Source {
 
     /// Notes an event and wakes those who wait for it; a task is left in `tasks`, for the caller to wake
     /// when it holds no lock.
-    pub(super) fn dispatch(&self, event: &Event, tasks: &mut Vec<Waker>) {
+    pub(super) fn dispatch(&self, event: &Event, tasks: &mut Vec<TaskWaiter>) {
         // An error is reported by the operation that meets it, in either direction.
         let lasting = event.is_read_closed() || event.is_error() || event.is_priority();
         if event.is_readable() || lasting {
@@ -181,7 +182,7 @@ impl Direction {
     }
 
     /// As `set_ready`; a task is left in `tasks`.
-    fn dispatch(&self, closed: bool, tasks: &mut Vec<Waker>) {
+    fn dispatch(&self, closed: bool, tasks: &mut Vec<TaskWaiter>) {
         self.note(closed);
         let waiters = std::mem::take(&mut *self.waiters.lock());
         waiters.wake_all_but_task(tasks);
@@ -221,6 +222,7 @@ impl Direction {
     pub(super) fn wait(&self, wait: &Wait) -> bool {
         let waiter = Waiter::current();
         let entered = Entered::new(waiter.clone(), |waiter| self.leave(waiter));
+        let _hold = Hold::new();
         let ready = loop {
             // An event after this wakes the waiter; one before it is seen by the glance.
             self.waiters.lock().add(waiter.clone());

@@ -51,8 +51,9 @@ pub(super) struct Alarms {
 const NONE: u64 = u64::MAX;
 
 impl Alarms {
-    pub(super) fn new() -> Alarms {
-        let wheel = Wheel::new(Moment::now().as_nanos());
+    /// `now` by the runtime's clock, if it is not the system's.
+    pub(super) fn new(now: Option<Moment>) -> Alarms {
+        let wheel = Wheel::new(now.unwrap_or_else(Moment::real).as_nanos());
         Alarms { wheel: Mutex::new(Some(wheel)), earliest: AtomicU64::new(NONE) }
     }
 
@@ -61,6 +62,15 @@ impl Alarms {
         // Relaxed: see the module for how it is ordered with the sleep.
         let earliest = self.earliest.load(Ordering::Relaxed);
         (earliest != NONE).then(|| Moment::from_nanos(earliest))
+    }
+
+    /// By the worker: forgets the times of alarms that have been removed.
+    pub(super) fn settle(&self) {
+        if self.earliest.load(Ordering::Relaxed) != NONE
+            && let Some(wheel) = &*self.wheel.lock()
+        {
+            self.earliest.store(wheel.next_deadline().unwrap_or(NONE), Ordering::Relaxed);
+        }
     }
 
     /// Returns whether it is earlier than all others; `Err`: the worker has ended.

@@ -27,26 +27,37 @@ mod delay;
 mod idle;
 mod local;
 mod monitor;
+mod quiet;
+pub(crate) mod standstill;
 mod worker;
+
+/// The atomics of [`quiet`], apart so that its model can supply loom's.
+mod atomic {
+    pub(super) use std::sync::atomic::{AtomicU64, Ordering, fence};
+}
 
 use std::cell::Cell;
 use std::io;
 use std::panic::Location;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::{self, Thread};
 
 use crossbeam_deque::Injector;
 use parking_lot::Mutex;
 
+use crate::clock::VirtualClock;
 use crate::fiber::Pool;
 use crate::reactor::Registrar;
 use crate::task::{self, Attributes, Reason, TaskRef};
-use crate::wait::{Wait, Waiter, WaiterList};
+use crate::threads::Ours;
+use crate::wait::{Hold, Wait, Waiter, WaiterList};
 use idle::Idle;
 pub(crate) use local::yield_now;
 use local::{Local, retry};
 use monitor::Monitor;
+use quiet::Quiet;
+use standstill::Watching;
 pub(crate) use worker::Counters;
 use worker::Worker;
 
@@ -59,6 +70,13 @@ pub(crate) struct Settings {
     pub(crate) stack_size: Option<usize>,
     /// The most idle stacks that are kept, by all workers together.
     pub(crate) pool_capacity: usize,
+    /// The clock, if it is not the system's.
+    pub(crate) virtual_clock: Option<Arc<VirtualClock>>,
+    /// What decides the order in which coroutines run, if it is to be the same each time. Then there is
+    /// one worker.
+    pub(crate) seed: Option<u64>,
+    /// Which runtimes have to do with each other; see [`standstill`]. 0: it may be any.
+    pub(crate) world: u64,
 }
 
 /// The workers of one runtime and what they share.
@@ -70,6 +88,9 @@ pub(crate) struct Scheduler {
     injector: Injector<TaskRef>,
     idle: Idle,
     monitor: Monitor,
+    quiet: Quiet,
+    /// Who wants to know of a deadlock, and what describes it.
+    watch: OnceLock<Watching>,
     /// Set once; from then on nothing starts, and everything that has started is cancelled.
     shutdown: AtomicBool,
     /// How many workers are held up now, as the monitor sees it.
@@ -97,10 +118,12 @@ impl Scheduler {
         let regular = settings.workers;
         let places = regular + spares(regular);
         let scheduler = Arc::new(Scheduler {
-            workers: (0..places).map(|index| Arc::new(Worker::new(index))).collect(),
+            workers: (0..places).map(|index| Arc::new(Worker::new(index, &settings))).collect(),
             injector: Injector::new(),
             idle: Idle::new(regular, places),
             monitor: Monitor::new(),
+            quiet: Quiet::new(),
+            watch: OnceLock::new(),
             shutdown: AtomicBool::new(false),
             blocked: AtomicUsize::new(0),
             spawned_outside: AtomicU64::new(0),
@@ -117,6 +140,7 @@ impl Scheduler {
             scheduler.stop();
             return Err(error);
         }
+        standstill::enter(&scheduler);
         Ok(scheduler)
     }
 
@@ -128,7 +152,11 @@ impl Scheduler {
         let kind = if index < self.settings.workers { "worker" } else { "spare" };
         let name = format!("{}-{kind}-{index}", self.settings.name);
         let run = move || Local::run(scheduler, worker, seat);
-        self.start_thread(name, run).inspect_err(|_| self.workers[index].set_stopped())?;
+        self.quiet.rise();
+        self.start_thread(name, run).inspect_err(|_| {
+            self.quiet.fall();
+            self.workers[index].set_stopped();
+        })?;
         Ok(())
     }
 
@@ -140,6 +168,7 @@ impl Scheduler {
         let scheduler = self.clone();
         self.alive.fetch_add(1, Ordering::Relaxed);
         let started = thread::Builder::new().name(name).spawn(move || {
+            let _ours = Ours::new();
             run();
             scheduler.thread_ended();
         });
@@ -160,6 +189,7 @@ impl Scheduler {
     /// Waits until all threads have come to their end, as a coroutine of another runtime does.
     fn wait_for_threads(&self) {
         let wait = Wait::new(Reason::Runtime);
+        let _hold = Hold::new();
         self.stopping.lock().add(Waiter::current());
         while self.alive.load(Ordering::Acquire) > 0 {
             wait.park_through();
@@ -291,6 +321,17 @@ fn spares(regular: usize) -> usize {
 /// Calls `f` with the scheduler of the worker that this thread is.
 pub(crate) fn with_current<R>(f: impl FnOnce(&Arc<Scheduler>) -> R) -> Option<R> {
     Local::with(|local| f(local.scheduler()))
+}
+
+/// The world of the worker that this thread is; 0 elsewhere. See [`standstill`].
+pub(crate) fn current_world() -> u64 {
+    Local::with(|local| local.scheduler().settings.world).unwrap_or(0)
+}
+
+/// A world that no runtime is of yet.
+pub(crate) fn new_world() -> u64 {
+    static WORLDS: AtomicU64 = AtomicU64::new(1);
+    WORLDS.fetch_add(1, Ordering::Relaxed)
 }
 
 /// What a spawn knows of a new coroutine, completed with an id.

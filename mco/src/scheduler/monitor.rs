@@ -141,6 +141,8 @@ impl Watch {
 
     fn look(&mut self) {
         let scheduler = self.scheduler.clone();
+        // Then nobody is to run what waits but the worker itself, in its own order.
+        let seeded = scheduler.settings.seed.is_some();
         let now = Moment::now();
         for (index, worker) in scheduler.workers.iter().enumerate().filter(|w| w.1.is_running()) {
             let turn = &mut self.turns[index];
@@ -152,8 +154,13 @@ impl Watch {
             if turn.looks == 1 {
                 turn.delay = worker.delay();
             }
-            if turn.looks >= 2 {
+            if turn.looks >= 2 && !seeded {
+                // What it carries over is seen by nobody meanwhile.
+                scheduler.quiet.rise();
                 worker.rescue(|task| scheduler.inject(task));
+                if scheduler.quiet.fall() {
+                    worker.interrupt();
+                }
             }
             if turn.looks < BLOCKED_LOOKS {
                 continue;
@@ -161,7 +168,7 @@ impl Watch {
             // What it would have done with a processor of its own.
             let delay = worker.delay().saturating_sub(turn.delay);
             let held = now.since(turn.since).saturating_sub(delay);
-            if held >= BLOCKED_AFTER && worker.set_blocked() {
+            if held >= BLOCKED_AFTER && !seeded && worker.set_blocked() {
                 scheduler.blocked.fetch_add(1, Ordering::Relaxed);
             }
             if held >= BLAME_AFTER && turn.looks >= 2 * BLOCKED_LOOKS && !turn.blamed {

@@ -11,6 +11,7 @@ use super::header::{Header, Owned, Pause};
 use super::record::Reason;
 use super::{Home, TaskRef, cancel};
 use crate::fiber::{Suspender, overflow};
+use crate::random;
 
 /// How many operations of the runtime a coroutine may complete without blocking before it lets
 /// the others run.
@@ -21,6 +22,10 @@ thread_local! {
     /// changes its thread, so reading one costs an instruction, and the signal handler may do it.
     static RUNNING: Cell<Option<Running>> = const { Cell::new(None) };
     static BUDGET_LEFT: Cell<u32> = const { Cell::new(BUDGET) };
+    /// What a run begins with: [`BUDGET`], or 0 if each operation is to ask [`steps_aside`].
+    static BUDGET_AT_FIRST: Cell<u32> = const { Cell::new(BUDGET) };
+    /// Of so many operations one lets the others run first, if that is left to chance; else 0.
+    static PREEMPTION: Cell<usize> = const { Cell::new(0) };
     /// Where the home of this thread lies, if it is a worker's; to be compared only.
     static HOME: Cell<*const ()> = const { Cell::new(ptr::null()) };
     /// See [`woke_elsewhere`].
@@ -158,7 +163,9 @@ impl Running {
 pub(crate) fn spend_budget() {
     #[cold]
     fn step_aside() {
-        if let Some(running) = running() {
+        if let Some(running) = running()
+            && steps_aside()
+        {
             running.yield_now();
         }
     }
@@ -180,9 +187,46 @@ pub(crate) fn has_budget() -> bool {
         BUDGET_LEFT.set(left - 1);
         return true;
     }
-    // Once: who polls without regard to this would else get nowhere.
-    BUDGET_LEFT.set(BUDGET);
-    running().is_none()
+    if PREEMPTION.get() == 0 {
+        // Once: who polls without regard to this would else get nowhere.
+        BUDGET_LEFT.set(BUDGET);
+    }
+    running().is_none() || !steps_aside()
+}
+
+/// After an operation that may have made others go on, and does not wait itself. Only where chance decides
+/// does it let them go first. Never unwinds.
+#[inline(always)]
+pub(crate) fn let_others_go_on() {
+    #[cold]
+    fn step_aside() {
+        if let Some(running) = running()
+            && PREEMPTION.get() != 0
+            && steps_aside()
+            && !std::thread::panicking()
+        {
+            running.step_aside();
+        }
+    }
+
+    if BUDGET_LEFT.get() == 0 {
+        step_aside();
+    }
+}
+
+/// Without budget: whether to let the others run first.
+fn steps_aside() -> bool {
+    match PREEMPTION.get() {
+        0 => true,
+        one_in => random::below(one_in) == 0,
+    }
+}
+
+/// From here on, one of so many operations of the coroutines on this thread lets the others run first,
+/// which one is left to chance.
+pub(crate) fn preempt(one_in: usize) {
+    PREEMPTION.set(one_in);
+    BUDGET_AT_FIRST.set(0);
 }
 
 /// Runs a coroutine that has been started, until it suspends or ends.
@@ -196,7 +240,7 @@ pub(super) unsafe fn run(task: &TaskRef) -> Pause {
     let fiber = unsafe { header.fiber() }.as_mut().expect("a started coroutine has a stack");
     header.state.begin();
     RUNNING.set(Some(Running { header: task.as_raw(), suspender: fiber.suspender() }));
-    BUDGET_LEFT.set(BUDGET);
+    BUDGET_LEFT.set(BUDGET_AT_FIRST.get());
     fiber.resume();
     RUNNING.set(None);
     // SAFETY: as above.

@@ -24,6 +24,7 @@ mod record;
 mod registry;
 mod state;
 mod waiter;
+mod waiting_task;
 
 /// The atomics of the protocol modules, apart so that the models in `tests/loom` can include those
 /// modules and supply loom's.
@@ -38,14 +39,17 @@ use std::ptr::NonNull;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Once};
 
-pub(crate) use current::{has_budget, spend_budget};
+pub(crate) use current::{has_budget, let_others_go_on, spend_budget};
 use header::{AWAITED, DETACHED, FINISHED};
 pub(crate) use header::{Attributes, Output, Pause, TaskRef};
 pub(crate) use inbox::{Inbox, Slot};
 pub use local::LocalKey;
 pub(crate) use record::{AtomicSite, Reason};
 pub(crate) use registry::Registry;
-pub(crate) use waiter::{Blocked, ThreadParker, Waiter, WaiterList, Wakeup, wake_task};
+pub(crate) use waiter::{Blocked, ThreadParker, Waiter, WaiterList, Wakeup};
+#[cfg(feature = "hyper")]
+pub(crate) use waiting_task::wake_task;
+pub(crate) use waiting_task::{Polling, TaskWaiter};
 
 use crate::fiber::{Fiber, overflow};
 

@@ -4,25 +4,24 @@
 #![allow(unsafe_code)]
 
 use std::mem;
-use std::panic::{self, AssertUnwindSafe};
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::task::Waker;
 
 use parking_lot::{Condvar, Mutex};
 
 use super::header::Header;
+use super::waiting_task::TaskWaiter;
 use super::{TaskRef, current};
 use crate::clock::Moment;
 
 /// A blocked coroutine or thread, or the task of a future, to be woken once or more.
 ///
-/// To clone, to drop and to wake that of a task runs code of others: not under a lock.
+/// To drop and to wake that of a task runs code of others: not under a lock.
 #[derive(Clone)]
 pub(crate) enum Waiter {
     Coroutine(TaskRef),
     Thread(Arc<ThreadParker>),
-    Task(Waker),
+    Task(TaskWaiter),
 }
 
 impl Waiter {
@@ -39,7 +38,7 @@ impl Waiter {
         match self {
             Waiter::Coroutine(task) => task.wake(),
             Waiter::Thread(parker) => parker.unpark(),
-            Waiter::Task(waker) => wake_task(waker),
+            Waiter::Task(task) => task.wake(),
         }
     }
 
@@ -53,12 +52,6 @@ impl Waiter {
             _ => false,
         }
     }
-}
-
-/// Wakes the task of a future. If its waker panics, the panic hook has said so, and the caller, which is
-/// often a worker between two runs, goes on.
-pub(crate) fn wake_task(waker: &Waker) {
-    let _ = panic::catch_unwind(AssertUnwindSafe(|| waker.wake_by_ref()));
 }
 
 /// The coroutine or thread that is blocked at a place in its own frame. Unlike a [`Waiter`] it does
@@ -236,9 +229,9 @@ impl WaiterList {
     }
 
     /// As `wake_all`, where there is still another lock: a task is left in `tasks`, to be woken after it.
-    pub(crate) fn wake_all_but_task(self, tasks: &mut Vec<Waker>) {
+    pub(crate) fn wake_all_but_task(self, tasks: &mut Vec<TaskWaiter>) {
         let mut wake = |waiter| match waiter {
-            Waiter::Task(waker) => tasks.push(waker),
+            Waiter::Task(task) => tasks.push(task),
             waiter => waiter.wake(),
         };
         match self {

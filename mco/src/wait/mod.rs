@@ -8,6 +8,7 @@
 //! condition decides and not the wake. A coroutine that is cancelled unwinds out of `park`, so
 //! what was entered is taken back by a guard's `Drop`.
 
+mod hold;
 mod lock;
 mod queue;
 mod spin;
@@ -40,6 +41,7 @@ use crate::task::cancel::Due;
 use crate::task::current::Running;
 use crate::task::{Reason, ThreadParker, cancel, current, deadline, spend_budget};
 
+pub(crate) use self::hold::Hold;
 pub(crate) use self::lock::RawLock;
 pub(crate) use self::queue::{Outcome, Place, Queue, Token, Wakeups};
 pub(crate) use self::spin::{Spin, SpinGuard};

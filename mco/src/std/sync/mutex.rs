@@ -123,8 +123,8 @@ impl<T: ?Sized> Mutex<T> {
     ///
     /// # Errors
     ///
-    /// [`WouldBlock`](TryLockError::WouldBlock) if it is not, or
-    /// [`Poisoned`](TryLockError::Poisoned) with the guard.
+    /// [`WouldBlock`](::std::sync::TryLockError::WouldBlock) if it is not, or
+    /// [`Poisoned`](::std::sync::TryLockError::Poisoned) with the guard.
     ///
     /// # Panics
     ///

@@ -203,8 +203,8 @@ impl<T: ?Sized> RwLock<T> {
     ///
     /// # Errors
     ///
-    /// [`WouldBlock`](TryLockError::WouldBlock) if one is, or
-    /// [`Poisoned`](TryLockError::Poisoned) with the guard.
+    /// [`WouldBlock`](::std::sync::TryLockError::WouldBlock) if one is, or
+    /// [`Poisoned`](::std::sync::TryLockError::Poisoned) with the guard.
     ///
     /// # Examples
     ///
@@ -283,8 +283,8 @@ impl<T: ?Sized> RwLock<T> {
     ///
     /// # Errors
     ///
-    /// [`WouldBlock`](TryLockError::WouldBlock) if somebody is, or
-    /// [`Poisoned`](TryLockError::Poisoned) with the guard.
+    /// [`WouldBlock`](::std::sync::TryLockError::WouldBlock) if somebody is, or
+    /// [`Poisoned`](::std::sync::TryLockError::Poisoned) with the guard.
     ///
     /// # Examples
     ///

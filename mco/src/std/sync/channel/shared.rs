@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use super::{RecvTimeoutError, SendTimeoutError, TryRecvError, TrySendError};
 use crate::clock::Moment;
-use crate::task::spend_budget;
+use crate::task::{let_others_go_on, spend_budget};
 use crate::wait::{Outcome, Place, Queue, Spin, SpinGuard, Token, Wait, Wakeup};
 
 /// What the two ends share.
@@ -157,6 +157,7 @@ impl<T> Channel<T> {
             Ok(wakeup) => {
                 drop(state);
                 wakeup.wake();
+                let_others_go_on();
                 Ok(())
             }
             Err(TrySendError::Disconnected(value)) => Err(SendTimeoutError::Disconnected(value)),
