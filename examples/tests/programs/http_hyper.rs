@@ -58,13 +58,15 @@ fn a_long_body_comes_back() {
 fn curl_speaks_http_1_and_http_2() {
     let (_server, address) = start(60);
     let url = format!("http://{address}/");
-    let both = [&*url, &url, "--write-out", "%{num_connects} "];
     for (version, option) in [("HTTP/1.1", "--http1.1"), ("HTTP/2.0", "--http2-prior-knowledge")] {
-        let Some(text) = curl(&[&[option][..], &both].concat()) else { return };
-        assert_eq!(text, format!("hello over {version}\n1 hello over {version}\n0 \n"));
+        let Some(text) = curl(&[option, &url]) else { return };
+        assert_eq!(text, format!("hello over {version}\n"));
         let echo = format!("http://{address}/echo");
         assert_eq!(curl(&[option, "--data", "to and fro", &echo]).unwrap(), "to and fro\n");
     }
+    // One connection for both. With HTTP/2 h2load sees to it: curl 7.88 fails at that with any server.
+    let text = curl(&["--http1.1", &url, &url, "--write-out", "%{num_connects} "]).unwrap();
+    assert_eq!(text, "hello over HTTP/1.1\n1 hello over HTTP/1.1\n0 \n");
 }
 
 #[test]
@@ -72,6 +74,7 @@ fn wrk_and_h2load_find_no_error() {
     let (mut server, address) = start(60);
     wrk(&format!("http://{address}/"));
     h2load(20_000, &["-c", "8", "-m", "32", &format!("http://{address}/")]);
+    h2load(1_000, &["-c", "1", "-m", "1", &format!("http://{address}/")]);
     // HTTP/1, too.
     h2load(5_000, &["--h1", "-c", "8", &format!("http://{address}/")]);
     assert!(server.is_running());
