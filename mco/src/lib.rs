@@ -76,6 +76,7 @@
 //! | [`std::sync`](mod@std::sync) | channels, locks, semaphores, and the rest of std's `sync` |
 //! | [`std::time`](mod@std::time) | timers, tickers, timeouts, dates |
 //! | [`net`], [`os`], `io` | TCP, UDP, Unix sockets, any other descriptor |
+//! | `net::tls` | TLS by rustls, with the feature `tls` |
 //! | [`blocking()`] | what blocks its thread, on a thread of its own |
 //! | [`block_on()`], [`bridge`] | futures; hyper, axum and other async crates |
 //! | [`runtime`] | a number of workers of its own, metrics |

@@ -29,7 +29,7 @@ use crate::text_of;
 const CHILD: &str = "MCO_TESTS_CHILD";
 
 /// When a child counts as hung, unless [`Child::limit`] says otherwise.
-const LIMIT: Duration = Duration::from_secs(120);
+pub const LIMIT: Duration = Duration::from_secs(120);
 
 /// How a child ended, and what it said.
 #[derive(Debug)]

@@ -68,7 +68,7 @@ impl Server {
             command.arg(format!("unix_socket_directories={}", folder.0.display()));
             let program = Program::start(&mut as_user(&command));
             let lines = ["database system is ready to accept connections", "FATAL"];
-            let line = program.stderr.wait_for_one_of(&lines);
+            let line = program.stderr.wait_for_any(&lines);
             if !line.contains("FATAL") {
                 return Some(Server { program: Some(program), folder, port });
             }

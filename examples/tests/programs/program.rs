@@ -39,6 +39,15 @@ pub(crate) fn run(command: &mut Command) -> Ended {
     Program::start(command).end()
 }
 
+/// Whether a program is installed; if not, says that the calling test is skipped.
+pub(crate) fn has(program: &str) -> bool {
+    let found = Command::new(program).arg("--version").stdin(Stdio::null()).output().is_ok();
+    if !found {
+        eprintln!("skipped: `{program}` is not installed");
+    }
+    found
+}
+
 impl Program {
     pub(crate) fn start(command: &mut Command) -> Program {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -52,19 +61,25 @@ impl Program {
         self.child.id()
     }
 
-    /// Sends a signal to it, by the name that `kill` knows.
-    #[cfg(unix)]
-    pub(crate) fn signal(&self, name: &str) {
-        let killed =
-            Command::new("kill").args([format!("-{name}"), self.id().to_string()]).status();
-        assert!(killed.unwrap().success(), "kill -{name} {}", self.id());
-    }
-
-    /// Waits for its end. What has been read of its output is missing.
+    /// Waits for its end; what it says until then has not been read yet.
     pub(crate) fn end(mut self) -> Ended {
         let (stdout, stderr) = (self.stdout.rest(), self.stderr.rest());
         let status = self.child.wait().unwrap().code();
         Ended { status, stdout, stderr }
+    }
+
+    /// How many descriptors it has open; `None` where the system does not tell.
+    #[cfg(unix)]
+    pub(crate) fn descriptors(&self) -> Option<usize> {
+        Some(std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).ok()?.count())
+    }
+
+    /// Sends it a signal, by its name without `SIG`.
+    #[cfg(unix)]
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &pid]).status().unwrap();
+        assert!(sent.success(), "{name} cannot be sent");
     }
 
     pub(crate) fn is_running(&mut self) -> bool {
@@ -95,19 +110,17 @@ impl Lines {
 
     /// Waits for a line that contains `text`, and passes over others.
     pub(crate) fn wait_for(&self, text: &str) -> String {
-        self.wait_for_one_of(&[text])
+        self.wait_for_any(&[text])
     }
 
-    /// Waits for a line that contains one of the texts, and passes over others.
-    pub(crate) fn wait_for_one_of(&self, texts: &[&str]) -> String {
+    /// Waits for a line that contains one of `texts`, and passes over others.
+    pub(crate) fn wait_for_any(&self, texts: &[&str]) -> String {
         let mut passed = Vec::new();
         loop {
             match self.0.recv_timeout(PATIENCE) {
                 Ok(line) if texts.iter().any(|text| line.contains(text)) => return line,
                 Ok(line) => passed.push(line),
-                Err(error) => {
-                    panic!("no line with any of {texts:?}: {error}; there were {passed:#?}")
-                }
+                Err(error) => panic!("no line with {texts:?}: {error}; there were {passed:#?}"),
             }
         }
     }
@@ -121,5 +134,15 @@ impl Lines {
                 Err(mpsc::RecvTimeoutError::Timeout) => panic!("it hangs, having said:\n{text}"),
             }
         }
+    }
+}
+
+/// Waits until `condition` holds.
+#[track_caller]
+pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = std::time::Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < PATIENCE, "this did not come about: {what}");
+        thread::sleep(Duration::from_millis(5));
     }
 }

@@ -188,18 +188,66 @@ impl<S: Io> Evented<S> {
             if let Some(timeout) = timeout.take() {
                 wait = wait.until(timeout());
             }
-            let ready = if in_thread {
-                wait.before().unwind_if_cancelled();
-                let ready = self.with(|io| thread::wait(io, side, wait.limit()))?;
-                // A deadline of the caller's: the next look at it unwinds, unless it must not.
-                ready || !wait.has_timed_out()
-            } else {
+            if !in_thread {
                 direction.clear(glance);
-                self.register()?;
-                direction.wait(&wait)
-            };
-            if !ready {
-                return Err(timed_out(side));
+            }
+            self.block(side, &wait)?;
+        }
+    }
+
+    /// Waits until `side` may be ready again, once an attempt has said that it is not.
+    ///
+    /// # Errors
+    ///
+    /// `TimedOut` at the deadline, or what the system says.
+    pub(crate) fn block(&self, side: Side, wait: &Wait) -> io::Result<()> {
+        let ready = if current::running().is_none() {
+            wait.before().unwind_if_cancelled();
+            let ready = self.with(|io| thread::wait(io, side, wait.limit()))?;
+            // A deadline of the caller's: the next look at it unwinds, unless it must not.
+            ready || !wait.has_timed_out()
+        } else {
+            self.register()?;
+            self.source.side(side).wait(wait)
+        };
+        if ready { Ok(()) } else { Err(timed_out(side)) }
+    }
+
+    /// Does `op` without waiting, for one that may hold a lock: it costs no budget, and so neither
+    /// suspends nor unwinds.
+    ///
+    /// # Errors
+    ///
+    /// What `op` fails with; `WouldBlock` if `side` is not ready, and then [`block`](Evented::block)
+    /// waits for it.
+    #[cfg(feature = "tls")]
+    pub(crate) fn try_now<R>(
+        &self,
+        side: Side,
+        mut op: impl FnMut(&S) -> io::Result<Attempt<R>>,
+    ) -> io::Result<R> {
+        let direction = self.source.side(side);
+        loop {
+            let glance = direction.glance();
+            // A thread does not rely on what is remembered, as in `retry`.
+            if !glance.is_ready() && current::running().is_some() && self.is_registered() {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            match self.with(&mut op) {
+                Ok(Attempt::More(result)) => return Ok(result),
+                Ok(Attempt::Drained(result)) => {
+                    if self.is_registered() {
+                        direction.clear_if_open(glance);
+                    }
+                    return Ok(result);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    if error.kind() == io::ErrorKind::WouldBlock {
+                        direction.clear(glance);
+                    }
+                    return Err(error);
+                }
             }
         }
     }

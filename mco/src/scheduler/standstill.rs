@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
+use super::quiet::Glance;
 use super::{Scheduler, blocking};
 use crate::clock::Moment;
 use crate::threads;
@@ -178,7 +179,7 @@ impl Scheduler {
         }
         match (clock, still) {
             // The last moments stand for never.
-            (Some(clock), AtRest { next: Some(next), held: 0 }) if next < FOREVER => {
+            (Some(clock), AtRest { next: Some(next), held: 0, .. }) if next < FOREVER => {
                 clock.advance(next.max(clock.now()));
                 let due = |worker: &usize| self.workers[*worker].due().is_some_and(|at| at <= next);
                 for other in (0..self.workers.len()).filter(|w| *w != of_caller).filter(due) {
@@ -186,7 +187,7 @@ impl Scheduler {
                 }
                 if due(&of_caller) { Standstill::GoOn } else { Standstill::Sleep }
             }
-            (_, AtRest { next: None, held: 0 }) => match watch {
+            (_, AtRest { next: None, held: 0, .. }) => match watch {
                 Some(watch) => self.suspect_deadlock(watch, last_look),
                 None => Standstill::Sleep,
             },
@@ -201,12 +202,15 @@ impl Scheduler {
         let nothing_queued = self.injector.is_empty() && !workers().any(|w| w.has_any());
         let next = workers().filter_map(|w| w.due()).min();
         let held = workers().map(|w| w.held()).sum();
-        (nothing_queued && self.quiet.holds(glance)).then_some(AtRest { next, held })
+        (nothing_queued && self.quiet.holds(glance)).then_some(AtRest { glance, next, held })
     }
 
-    /// Whether its coroutines, if there are any, can only be woken from outside.
-    fn is_stuck(&self) -> bool {
-        self.at_rest().is_some_and(|rest| rest == AtRest { next: None, held: 0 })
+    /// If its coroutines, as far as there are any, can only be woken from outside: since when.
+    fn stuck(&self) -> Option<Glance> {
+        match self.at_rest()? {
+            AtRest { glance, next: None, held: 0 } => Some(glance),
+            _ => None,
+        }
     }
 
     /// How far the virtual clock has come, and how many waits hold it.
@@ -238,17 +242,28 @@ impl Scheduler {
     }
 
     /// Whether no thread, job or other runtime is left that could wake a coroutine of this one.
+    ///
+    /// Each of them may just have done so, and come to rest after it. So all are looked at one after the
+    /// other, and then again: if no worker of any runtime has risen in between, they have all been at rest at
+    /// one moment.
     fn nobody_else_can_wake(&self, watch: &Watch) -> bool {
+        let related = self.related();
+        let stuck = || -> Option<Vec<Glance>> {
+            let others = related.iter().map(|other| other.stuck());
+            others.chain([self.stuck()]).collect()
+        };
+        let first = stuck();
+        first.is_some() && self.no_thread_can_wake(watch) && stuck() == first
+    }
+
+    fn no_thread_can_wake(&self, watch: &Watch) -> bool {
         // Under the test harness the main thread waits for the tests, or runs this one.
         let others = match watch {
             Watch::Test(_) => u64::from(!threads::has_main()),
             Watch::Main => 0,
         };
         let pool = blocking::counters();
-        pool.threads == pool.idle
-            && pool.queued == 0
-            && threads::are_all_ours(others) == Some(true)
-            && self.related().iter().all(|other| other.is_stuck())
+        pool.threads == pool.idle && pool.queued == 0 && threads::are_all_ours(others) == Some(true)
     }
 
     /// The other runtimes that may have to do with this one.
@@ -263,8 +278,9 @@ impl Scheduler {
 }
 
 /// What can still happen when all workers sleep.
-#[derive(PartialEq, Eq)]
 struct AtRest {
+    /// Until somebody rises.
+    glance: Glance,
     /// When the next timer is due.
     next: Option<Moment>,
     /// How many waits are for what happens outside.
