@@ -3,8 +3,7 @@
 //! It shows the features `hyper` of mco: a coroutine per connection that blocks on hyper's future for it
 //! ([`serve`]), `mco::runtime::Executor`, which gives each HTTP/2 request a coroutine of its own, and
 //! `mco::runtime::Timer`, by which a client that dawdles is cut off. What answers a request may block:
-//! `/wait` just sleeps. On SIGTERM, SIGINT (which is Ctrl-C) or, on systems without them, at the end of
-//! the standard input, it answers what it has been asked, and ends.
+//! `/wait` just sleeps. On SIGTERM, or SIGINT, which is Ctrl-C, it answers what it has been asked, and ends.
 //!
 //! Run it, here on the default address and with the default limit of 10 s for a request's head, and ask it
 //! from another terminal:
@@ -49,6 +48,7 @@ use mco::runtime::{Executor, Timer};
 use mco::std::sync::{SyncFlag, WaitGroup};
 use mco::std::time::timeout;
 use mco::{block_on, coroutine, go, select};
+use mco_examples::stop;
 
 /// How long connections have to end after a signal.
 const GRACE: Duration = Duration::from_secs(10);
@@ -75,7 +75,7 @@ fn main() -> ExitCode {
 
 /// Serves until the program is to stop, and then to the end of the last connection.
 fn run(address: &str, limit: Duration) -> io::Result<()> {
-    let stop = mco_examples::stop::on_signals()?;
+    let stop = stop::on_signals()?;
     let listener = TcpListener::bind(address)?;
     println!("listening on {}", listener.local_addr()?);
 

@@ -8,11 +8,13 @@ mod echo_swarm;
 #[cfg(unix)]
 mod http;
 mod http_axum;
+#[cfg(unix)]
 mod http_hyper;
 #[cfg(unix)]
 mod http_tools;
 #[cfg(unix)]
 mod https;
+#[cfg(unix)]
 mod postgres;
 mod program;
 #[cfg(unix)]
