@@ -259,7 +259,8 @@ fn a_backtrace_names_the_users_functions_and_nothing_of_mco() {
             let rest = text.split("`traced`").nth(1).unwrap_or_else(|| panic!("{text}"));
             let section = rest.split("\n\n").next().unwrap();
             let function = section.find("a_function_of_the_users").expect(section);
-            let closure = section.find("a_backtrace_names_the_users").expect(section);
+            // Where functions are inlined, line tables say no more than this of a closure.
+            let closure = section.rfind("closure").expect(section);
             assert!(function < closure, "the innermost comes first:\n{section}");
             assert!(section.contains("at ") && section.contains("debug.rs:"), "{section}");
             for own in ["mco::", "generator::", "backtrace::", "core::", "std::panic"] {
@@ -471,6 +472,7 @@ fn dining_philosophers_are_a_circle_of_all() {
             let spawn = |seat| Builder::new().name(format!("philosopher {seat}")).spawn(dine(seat));
             (0..SEATS).map(spawn).collect()
         });
+        eventually("they are stuck", || stuck("philosopher") == SEATS);
         // One who waits for a philosopher is stuck too.
         let host = blocked(runtime, "host", {
             let first = forks.clone();
@@ -578,7 +580,7 @@ fn a_writer_is_the_holder_of_its_lock() {
             debug::coroutines().iter().filter(|info| info.is_stuck).count() == 2
         });
         let text = debug::dump().to_string();
-        assert!(deadlocks_in(&text).contains("waits for a lock to read at"), "{text}");
+        assert!(deadlocks_in(&text).contains("waits for a read lock at"), "{text}");
         reader.cancel();
         reader.join().unwrap_err();
         writer.join().unwrap();

@@ -10,6 +10,7 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::panic::Location;
+use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 
@@ -204,13 +205,18 @@ impl Awaited for TaskRef {
 }
 
 /// What lies in the frame of one that is parked.
-pub(crate) struct Awaiting<'a> {
-    pub(crate) what: Option<&'a dyn Awaited>,
+#[derive(Clone, Copy)]
+pub(crate) struct Awaiting {
+    /// It stays where it is as long as somebody parks with this.
+    pub(crate) what: Option<NonNull<dyn Awaited>>,
     /// Where it lies, if that is all that is known.
     pub(crate) address: usize,
     /// It ends by itself then.
     pub(crate) until: Option<Moment>,
 }
+
+// SAFETY: what it points to is `Sync`, so it may be used on any thread.
+unsafe impl Send for Awaiting {}
 
 /// The wait of a parked coroutine, as it was while it was held.
 #[derive(Clone, Debug)]
@@ -237,7 +243,8 @@ impl TaskRef {
         // SAFETY: it is parked, and held. So the frame from which it parked is there, with what it
         // borrows, and what was written there is visible.
         let awaiting = unsafe { record.awaiting() }?;
-        let what = awaiting.what;
+        // SAFETY: as above: it is borrowed by the frame.
+        let what = awaiting.what.map(|what| unsafe { what.as_ref() });
         let inspection = Inspection {
             reason: record.reason(),
             site: record.site(),

@@ -127,7 +127,7 @@ impl Running {
         self,
         reason: Reason,
         site: &'static Location<'static>,
-        awaiting: &Awaiting<'_>,
+        awaiting: &Awaiting,
     ) -> Option<cancel::Resumed> {
         let header = self.header();
         header.record.set(reason, site, coarse_now(), awaiting);

@@ -154,7 +154,7 @@ pub(super) struct WaitRecord {
     site: AtomicSite,
     /// The worker's coarse clock when the wait began.
     since: AtomicU64,
-    /// In the frame from which it parks. Null when it does not.
+    /// In the frame from which it parks. Dangles when it does not.
     awaiting: AtomicPtr<()>,
 }
 
@@ -169,14 +169,14 @@ impl WaitRecord {
         }
     }
 
-    /// By the coroutine, before it parks. `awaiting` must stay until `clear`.
+    /// By the coroutine, before it parks. `awaiting` must stay as long as it is parked.
     #[inline]
     pub(super) fn set(
         &self,
         reason: Reason,
         site: &'static Location<'static>,
         since: u64,
-        awaiting: &Awaiting<'_>,
+        awaiting: &Awaiting,
     ) {
         self.reason.store(reason as u8, Ordering::Relaxed);
         // Nobody else writes.
@@ -190,7 +190,6 @@ impl WaitRecord {
     #[inline]
     pub(super) fn clear(&self) {
         self.reason.store(Reason::None as u8, Ordering::Relaxed);
-        self.awaiting.store(ptr::null_mut(), Ordering::Relaxed);
     }
 
     pub(super) fn reason(&self) -> Reason {
@@ -215,9 +214,8 @@ impl WaitRecord {
     /// # Safety
     ///
     /// The coroutine must be parked, and be kept so as long as the answer is used.
-    pub(super) unsafe fn awaiting(&self) -> Option<&Awaiting<'_>> {
-        // SAFETY: the frame is there, by the caller's promise; and what it borrows may be shared
-        // between threads, since `Awaited` is `Sync`.
-        unsafe { self.awaiting.load(Ordering::Relaxed).cast::<Awaiting<'_>>().as_ref() }
+    pub(super) unsafe fn awaiting(&self) -> Option<&Awaiting> {
+        // SAFETY: the frame is there, by the caller's promise.
+        unsafe { self.awaiting.load(Ordering::Relaxed).cast::<Awaiting>().as_ref() }
     }
 }

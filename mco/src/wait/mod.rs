@@ -57,17 +57,11 @@ pub(crate) use crate::task::{Waiter, WaiterList, Wakeup};
 pub(crate) struct Wait {
     reason: Reason,
     site: &'static Location<'static>,
-    deadline: Option<Moment>,
     /// It may take long, and there is no hurry at its end.
     patient: bool,
-    /// What it waits for, for those who look on, if it is more than an address.
-    what: Option<NonNull<dyn Awaited>>,
-    /// Where that lies, or 0.
-    address: usize,
+    /// What it waits for, for those who look on, and its own deadline.
+    awaiting: Awaiting,
 }
-
-// SAFETY: what it points to is `Sync`, so it may be used on any thread.
-unsafe impl Send for Wait {}
 
 /// How a park ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +80,8 @@ impl Wait {
 
     /// As `new`, for one that was called from there.
     pub(crate) fn new_at(reason: Reason, site: &'static Location<'static>) -> Wait {
-        Wait { reason, site, deadline: None, patient: false, what: None, address: 0 }
+        let awaiting = Awaiting { what: None, address: 0, until: None };
+        Wait { reason, site, patient: false, awaiting }
     }
 
     /// For this. Whoever looks on while the caller is parked may ask it.
@@ -101,23 +96,24 @@ impl Wait {
         let what = unsafe {
             mem::transmute::<NonNull<dyn Awaited + 'a>, NonNull<dyn Awaited>>(what.into())
         };
-        Wait { what: Some(what), ..self }
+        Wait { awaiting: Awaiting { what: Some(what), ..self.awaiting }, ..self }
     }
 
     /// For something at this address.
     #[inline]
     pub(crate) fn at<T: ?Sized>(self, what: &T) -> Wait {
-        Wait { address: ptr::from_ref(what).addr(), ..self }
+        let address = ptr::from_ref(what).addr();
+        Wait { awaiting: Awaiting { address, ..self.awaiting }, ..self }
     }
 
     pub(crate) fn until(self, deadline: Option<Moment>) -> Wait {
-        Wait { deadline, ..self }
+        Wait { awaiting: Awaiting { until: deadline, ..self.awaiting }, ..self }
     }
 
     /// As `until`, unless the deadline is sooner anyway.
     #[cfg(unix)]
     pub(crate) fn no_later_than(self, at: Moment) -> Wait {
-        let deadline = self.deadline.map_or(at, |own| own.min(at));
+        let deadline = self.awaiting.until.map_or(at, |own| own.min(at));
         self.until(Some(deadline))
     }
 
@@ -129,12 +125,12 @@ impl Wait {
     /// Until when to wait, for one that waits elsewhere: for the wait's own deadline, or for the
     /// nearest of the caller's.
     pub(crate) fn limit(&self) -> Option<Moment> {
-        [self.deadline, deadline::ahead(Moment::now())].into_iter().flatten().min()
+        [self.awaiting.until, deadline::ahead(Moment::now())].into_iter().flatten().min()
     }
 
     /// Whether the wait's own deadline has passed.
     pub(crate) fn has_timed_out(&self) -> bool {
-        self.deadline.is_some_and(|deadline| deadline <= Moment::now())
+        self.awaiting.until.is_some_and(|deadline| deadline <= Moment::now())
     }
 
     /// Waits. Unwinds, before or after, if the caller is cancelled or out of time.
@@ -175,7 +171,7 @@ impl Wait {
     /// Waits until woken, until the own deadline, or until `nearest`.
     #[inline(always)]
     fn park_until(&self, nearest: Option<Moment>) -> Parked {
-        let until = match (self.deadline, nearest) {
+        let until = match (self.awaiting.until, nearest) {
             (Some(own), Some(nearest)) => Some(own.min(nearest)),
             (own, nearest) => own.or(nearest),
         };
@@ -186,7 +182,7 @@ impl Wait {
             }
             None => (ThreadParker::current().park(until), cancel::is_due_here()),
         };
-        if woken || self.deadline != until {
+        if woken || self.awaiting.until != until {
             return Parked { wake: Wake::Notified, due };
         }
         // The own deadline comes first.
@@ -201,16 +197,14 @@ impl Wait {
         running: Running,
         until: Option<Moment>,
     ) -> (bool, Option<cancel::Resumed>) {
-        // SAFETY: it stays during this call, by the promise of whoever has named it.
-        let what = self.what.map(|what| unsafe { what.as_ref() });
-        let awaiting = Awaiting { what, address: self.address, until };
         match until {
-            None => (true, running.park(self.reason, self.site, &awaiting)),
+            None => (true, running.park(self.reason, self.site, &self.awaiting)),
             Some(deadline) if deadline <= Moment::now() => {
                 // Still a switch: a loop of such waits must not starve the others.
                 (false, Some(running.step_aside()))
             }
             Some(deadline) => {
+                let awaiting = Awaiting { until, ..self.awaiting };
                 let timer = timers::start(deadline, running.task());
                 let resumed = running.park(self.reason, self.site, &awaiting);
                 (timers::stop(timer), resumed)
@@ -295,7 +289,6 @@ impl<S, T> Place<'_, S, T> {
         {
             return Some(outcome);
         }
-        let wait = &wait.at(self.lock());
         loop {
             if parked.is_cancelled() || parked.wake == Wake::TimedOut {
                 let outcome = self.leave();

@@ -66,7 +66,7 @@ impl Barrier {
         place.as_ref().enter(&mut waiting);
         drop(waiting);
         // Unless it unwinds it has been served.
-        place.wait(&Wait::new(Reason::Barrier));
+        place.wait(&Wait::new(Reason::Barrier).at(self));
         BarrierWaitResult { leader: false }
     }
 }

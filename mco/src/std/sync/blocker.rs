@@ -87,7 +87,7 @@ impl Blocker {
         let place = pin!(Place::new(&self.state, State::waiting, None));
         place.as_ref().enter(&mut state);
         drop(state);
-        let wait = Wait::new(Reason::Blocker).until(timeout.map(Moment::after));
+        let wait = Wait::new(Reason::Blocker).at(self).until(timeout.map(Moment::after));
         place.wait(&wait).map(drop).ok_or(ParkError::Timeout)
     }
 

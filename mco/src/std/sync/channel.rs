@@ -26,7 +26,7 @@ mod iter;
 mod shared;
 
 use std::fmt;
-use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::panic::{Location, RefUnwindSafe, UnwindSafe};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -36,8 +36,7 @@ pub use std::sync::mpsc::{RecvError, RecvTimeoutError, SendError, TryRecvError, 
 use self::handle::{Handle, RECEIVER, SENDER};
 pub use self::iter::{IntoIter, Iter, TryIter};
 pub(crate) use self::shared::{Channel, Observer, State};
-use crate::task::{Reason, spend_budget};
-use crate::wait::Wait;
+use crate::task::spend_budget;
 
 /// A channel with no bound: sending never waits.
 ///
@@ -156,7 +155,7 @@ impl<T> Sender<T> {
     #[inline]
     #[track_caller]
     pub fn send(&self, value: T) -> Result<(), SendError<T>> {
-        self.0.send(value, &Wait::new(Reason::Send), None).map_err(|error| match error {
+        self.0.send(value, Location::caller(), None).map_err(|error| match error {
             SendTimeoutError::Disconnected(value) | SendTimeoutError::Timeout(value) => {
                 SendError(value)
             }
@@ -186,7 +185,7 @@ impl<T> Sender<T> {
     /// Unwinds if the calling coroutine is cancelled while it waits; the value is dropped.
     #[track_caller]
     pub fn send_timeout(&self, value: T, timeout: Duration) -> Result<(), SendTimeoutError<T>> {
-        self.0.send(value, &Wait::new(Reason::Send), Some(timeout))
+        self.0.send(value, Location::caller(), Some(timeout))
     }
 }
 
@@ -215,7 +214,7 @@ impl<T> Receiver<T> {
     #[inline]
     #[track_caller]
     pub fn recv(&self) -> Result<T, RecvError> {
-        self.0.recv(&Wait::new(Reason::Receive), None).map_err(|_| RecvError)
+        self.0.recv(Location::caller(), None).map_err(|_| RecvError)
     }
 
     /// Takes the next value if there is one.
@@ -241,7 +240,7 @@ impl<T> Receiver<T> {
     /// Unwinds if the calling coroutine is cancelled while it waits.
     #[track_caller]
     pub fn recv_timeout(&self, timeout: Duration) -> Result<T, RecvTimeoutError> {
-        self.0.recv(&Wait::new(Reason::Receive), Some(timeout))
+        self.0.recv(Location::caller(), Some(timeout))
     }
 
     /// The values until the channel is closed, each waited for.

@@ -230,7 +230,7 @@ impl Condvar {
         let place = pin!(Place::new(&self.waiting, |queue| queue, None));
         place.as_ref().enter(&mut self.waiting.lock());
         drop(guard);
-        let outcome = place.wait(&wait.until(deadline));
+        let outcome = place.wait(&wait.at(self).until(deadline));
         // One that was notified and unwinds before it has the lock has not seen what it was notified
         // of.
         let pass_on = outcome.map(|_| defer::Guard::new(|| self.notify_one()));

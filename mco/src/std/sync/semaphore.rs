@@ -130,7 +130,7 @@ impl Semaphore {
         let place = pin!(Place::new(&self.state, State::waiters, None));
         place.as_ref().enter(&mut state);
         drop(state);
-        place.wait(wait).is_some()
+        place.wait(&wait.at(self)).is_some()
     }
 
     /// Takes a permit if there is one.

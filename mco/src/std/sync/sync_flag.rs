@@ -135,7 +135,7 @@ impl SyncFlag {
         let place = pin!(Place::new(&self.state, State::waiters, None));
         place.as_ref().enter(&mut state);
         drop(state);
-        place.wait(wait).is_some()
+        place.wait(&wait.at(self)).is_some()
     }
 }
 

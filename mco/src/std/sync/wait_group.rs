@@ -98,7 +98,7 @@ impl WaitGroup {
         place.as_ref().enter(&mut state);
         drop(state);
         // Unless it unwinds it has been served.
-        place.wait(&Wait::new(Reason::WaitGroup));
+        place.wait(&Wait::new(Reason::WaitGroup).at(&*self.group));
     }
 
     /// Leaves the group, once: the handle's drop does nothing more.

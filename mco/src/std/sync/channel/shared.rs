@@ -14,6 +14,7 @@
 #![allow(unsafe_code)]
 
 use std::collections::VecDeque;
+use std::panic::Location;
 use std::pin::pin;
 use std::sync::Weak;
 use std::time::Duration;
@@ -21,8 +22,11 @@ use std::time::Duration;
 use super::{RecvTimeoutError, SendTimeoutError, TryRecvError, TrySendError};
 use crate::clock::Moment;
 use crate::task::awaited::End;
-use crate::task::{let_others_go_on, spend_budget};
+use crate::task::{Reason, let_others_go_on, spend_budget};
 use crate::wait::{Outcome, Place, Queue, Spin, SpinGuard, Token, Wait, Wakeup};
+
+/// Where an operation was called from.
+type Site = &'static Location<'static>;
 
 /// What the two ends share.
 pub(crate) struct Channel<T> {
@@ -150,7 +154,7 @@ impl<T> Channel<T> {
     pub(super) fn send(
         &self,
         value: T,
-        wait: &Wait,
+        site: Site,
         timeout: Option<Duration>,
     ) -> Result<(), SendTimeoutError<T>> {
         spend_budget();
@@ -163,7 +167,7 @@ impl<T> Channel<T> {
                 Ok(())
             }
             Err(TrySendError::Disconnected(value)) => Err(SendTimeoutError::Disconnected(value)),
-            Err(TrySendError::Full(value)) => self.wait_to_send(value, state, wait, timeout),
+            Err(TrySendError::Full(value)) => self.wait_to_send(value, state, site, timeout),
         }
     }
 
@@ -172,13 +176,14 @@ impl<T> Channel<T> {
         &self,
         value: T,
         mut state: SpinGuard<'_, State<T>>,
-        wait: &Wait,
+        site: Site,
         timeout: Option<Duration>,
     ) -> Result<(), SendTimeoutError<T>> {
-        // Where there is a buffer, room for one more is worth little; with all of it filled again.
-        let wait = wait.patient(state.capacity != Some(0));
+        let wait = Wait::new_at(Reason::Send, site);
         // SAFETY: `self` is borrowed during the call, in which the wait is used.
         let wait = unsafe { wait.of(&self.receivers) };
+        // Where there is a buffer, room for one more is worth little; with all of it filled again.
+        let wait = wait.patient(state.capacity != Some(0));
         let place = pin!(Place::new(&self.state, State::senders, Some(value)));
         place.as_ref().enter(&mut state);
         drop(state);
@@ -194,7 +199,7 @@ impl<T> Channel<T> {
     #[inline]
     pub(super) fn recv(
         &self,
-        wait: &Wait,
+        site: Site,
         timeout: Option<Duration>,
     ) -> Result<T, RecvTimeoutError> {
         spend_budget();
@@ -206,7 +211,7 @@ impl<T> Channel<T> {
                 Ok(value)
             }
             Err(TryRecvError::Disconnected) => Err(RecvTimeoutError::Disconnected),
-            Err(TryRecvError::Empty) => self.wait_to_recv(state, wait, timeout),
+            Err(TryRecvError::Empty) => self.wait_to_recv(state, site, timeout),
         }
     }
 
@@ -214,14 +219,14 @@ impl<T> Channel<T> {
     fn wait_to_recv(
         &self,
         mut state: SpinGuard<'_, State<T>>,
-        wait: &Wait,
+        site: Site,
         timeout: Option<Duration>,
     ) -> Result<T, RecvTimeoutError> {
         let place = pin!(Place::new(&self.state, State::receivers, None));
         place.as_ref().enter(&mut state);
         drop(state);
         // SAFETY: as in `wait_to_send`.
-        let wait = unsafe { wait.of(&self.senders) };
+        let wait = unsafe { Wait::new_at(Reason::Receive, site).of(&self.senders) };
         let outcome = match timeout {
             None => place.wait(&wait),
             Some(timeout) => place.wait(&wait.until(Some(Moment::after(timeout)))),
