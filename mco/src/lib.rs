@@ -78,7 +78,7 @@
 //! | [`net`], [`os`], `io` | TCP, UDP, Unix sockets, any other descriptor |
 //! | `net::tls` | TLS by rustls, with the feature `tls` |
 //! | [`blocking()`] | what blocks its thread, on a thread of its own |
-//! | [`block_on()`] | futures |
+//! | [`block_on()`], [`bridge`] | futures; hyper, axum and other async crates |
 //! | [`runtime`] | a number of workers of its own, metrics |
 //! | [`debug`] | what every coroutine is doing, and who waits for whom |
 //! | [`cqueue`] | whichever of several coroutines comes first |
@@ -86,6 +86,7 @@
 
 mod block_on;
 mod blocking;
+pub mod bridge;
 mod clock;
 mod config;
 pub mod coroutine;

@@ -7,6 +7,7 @@
 mod inbox;
 mod locking;
 mod permits;
+mod readiness;
 mod resting;
 mod searching;
 mod sleeping;

@@ -57,6 +57,10 @@ impl Program {
         Program { child, stdout, stderr }
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits for its end; what it says until then has not been read yet.
     pub(crate) fn end(mut self) -> Ended {
         let (stdout, stderr) = (self.stdout.rest(), self.stderr.rest());
@@ -92,7 +96,7 @@ impl Drop for Program {
 }
 
 impl Lines {
-    fn of(pipe: impl Read + Send + 'static) -> Lines {
+    pub(crate) fn of(pipe: impl Read + Send + 'static) -> Lines {
         let (sender, lines) = mpsc::channel();
         thread::spawn(move || {
             for line in BufReader::new(pipe).lines() {

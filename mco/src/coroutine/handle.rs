@@ -108,6 +108,16 @@ impl fmt::Debug for Coroutine {
     }
 }
 
+/// Panics if `task` is the calling coroutine, which would wait for its own end.
+#[track_caller]
+pub(super) fn assert_not_self(task: &TaskRef) {
+    if let Some(me) = current::running()
+        && me.task().id() == task.id()
+    {
+        panic!("{task} joins itself, which would never end; join it from elsewhere");
+    }
+}
+
 /// Waits until `task` has ended: `true`, or until the wait's deadline: `false`.
 ///
 /// # Panics
@@ -115,11 +125,7 @@ impl fmt::Debug for Coroutine {
 /// If it is the calling coroutine.
 #[track_caller]
 pub(super) fn wait_for_end(task: &TaskRef, wait: Wait) -> bool {
-    if let Some(me) = current::running()
-        && me.task().id() == task.id()
-    {
-        panic!("{task} joins itself, which would never end; join it from elsewhere");
-    }
+    assert_not_self(task);
     if task.is_finished() {
         spend_budget();
         return true;

@@ -265,6 +265,9 @@ impl TcpStream {
 // knows.
 stream_io!(TcpStream, Attempt::of_bytes);
 
+#[cfg(feature = "_bridge")]
+crate::bridge::socket_stream!(TcpStream, sys::TcpStream, Attempt::of_bytes);
+
 impl fmt::Debug for TcpStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.socket.fmt(f)

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use parking_lot::RwLock;
 
-use super::source::Source;
+use super::source::{Direction, Glance, Source};
 use super::{Registrar, Side, thread};
 #[cfg(unix)]
 use crate::clock;
@@ -179,21 +179,10 @@ impl<S: Io> Evented<S> {
         loop {
             let glance = direction.glance();
             if glance.is_ready() || in_thread || impatient() {
-                match self.with(&mut op) {
-                    Ok(Attempt::More(result)) => return Ok(result),
-                    Ok(Attempt::Drained(result)) => {
-                        if self.is_registered() {
-                            direction.clear_if_open(glance);
-                        }
-                        return Ok(result);
-                    }
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        if impatient() {
-                            return Err(error);
-                        }
-                    }
-                    Err(error) => return Err(error),
+                match self.once(direction, glance, &mut op) {
+                    Ok(done) => return done,
+                    Err(would_block) if impatient() => return Err(would_block),
+                    Err(_) => {}
                 }
             }
             if let Some(timeout) = timeout.take() {
@@ -277,6 +266,68 @@ impl<S: Io> Evented<S> {
                     }
                     return Err(error);
                 }
+            }
+        }
+    }
+
+    /// Does `op` once, and clears the readiness that `glance` saw if it did less than it was asked for.
+    /// `Err`: it would block.
+    #[inline]
+    fn once<R>(
+        &self,
+        direction: &Direction,
+        glance: Glance,
+        op: &mut impl FnMut(&S) -> io::Result<Attempt<R>>,
+    ) -> Result<io::Result<R>, io::Error> {
+        loop {
+            return match self.with(&mut *op) {
+                Ok(Attempt::More(result)) => Ok(Ok(result)),
+                Ok(Attempt::Drained(result)) => {
+                    if self.is_registered() {
+                        direction.clear_if_open(glance);
+                    }
+                    Ok(Ok(result))
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(error),
+                Err(error) => Ok(Err(error)),
+            };
+        }
+    }
+
+    /// Does `op`, or, where it would have to wait, has the task of `context` woken when `side` may be
+    /// ready. `elsewhere` as in [`enter`](Evented::enter).
+    ///
+    /// Never switches, and never unwinds a coroutine that is cancelled: see [`has_budget`](crate::task::has_budget).
+    ///
+    /// # Errors
+    ///
+    /// What `op` fails with, but for `WouldBlock`.
+    #[cfg(feature = "_bridge")]
+    pub(crate) fn poll<R>(
+        &self,
+        side: Side,
+        context: &std::task::Context<'_>,
+        elsewhere: impl Fn() -> io::Result<Arc<Registrar>>,
+        mut op: impl FnMut(&S) -> io::Result<Attempt<R>>,
+    ) -> std::task::Poll<io::Result<R>> {
+        use std::task::Poll;
+        if !crate::task::has_budget() {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let direction = self.source.side(side);
+        loop {
+            let glance = direction.glance();
+            if glance.is_ready() {
+                if let Ok(done) = self.once(direction, glance, &mut op) {
+                    return Poll::Ready(done);
+                }
+                direction.clear(glance);
+            }
+            let task = crate::task::TaskWaiter::for_outside(context.waker());
+            if self.enter(side, &Waiter::Task(task), &elsewhere)? {
+                return Poll::Pending;
             }
         }
     }

@@ -16,6 +16,9 @@ use once_cell::sync::OnceCell;
 
 pub use metrics::{Metrics, WorkerMetrics};
 
+#[cfg(feature = "hyper")]
+pub use crate::bridge::{Executor, Timer};
+
 use crate::clock::{self, VirtualClock};
 use crate::config::config;
 use crate::coroutine::{self, Coroutine, JoinHandle};

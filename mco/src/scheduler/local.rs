@@ -132,7 +132,6 @@ impl Local {
         if let Some(clock) = &scheduler.settings.virtual_clock {
             clock.enter();
         }
-        let _ = worker.registrar.set(reactor.registrar().clone());
         if let Some(seed) = scheduler.settings.seed {
             chance::begin(seed);
         }

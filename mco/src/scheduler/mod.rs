@@ -151,6 +151,8 @@ impl Scheduler {
     fn start_worker(self: &Arc<Self>, index: usize) -> io::Result<()> {
         let (scheduler, worker) = (self.clone(), self.workers[index].clone());
         let seat = worker.take_seat()?;
+        // Before the thread begins: others may register sockets there at once.
+        let _ = worker.registrar.set(seat.reactor.registrar().clone());
         let kind = if index < self.settings.workers { "worker" } else { "spare" };
         let name = format!("{}-{kind}-{index}", self.settings.name);
         let run = move || Local::run(scheduler, worker, seat);
@@ -278,10 +280,19 @@ impl Scheduler {
         }
     }
 
-    /// The reactor of some worker, for a socket on which a thread waits among other things. `None`:
-    /// none has begun yet.
-    pub(crate) fn registrar(&self) -> Option<Arc<Registrar>> {
-        self.regular().iter().find_map(|worker| worker.registrar.get().cloned())
+    /// The reactor of some worker, for a socket on which a thread waits among other things.
+    pub(crate) fn registrar(&self) -> Arc<Registrar> {
+        let registrar = self.any_worker().registrar.get().cloned();
+        registrar.expect("the regular workers have been started")
+    }
+
+    /// One of the workers, each in turn, but none that is held up if there is another.
+    fn any_worker(&self) -> Arc<Worker> {
+        static TURN: AtomicUsize = AtomicUsize::new(0);
+        let workers = self.regular();
+        let first = TURN.fetch_add(1, Ordering::Relaxed) % workers.len();
+        let mut order = workers[first..].iter().chain(&workers[..first]);
+        order.find(|worker| !worker.is_blocked()).unwrap_or(&workers[first]).clone()
     }
 
     /// What the workers have counted, the spare ones last, if they have ever run.

@@ -219,6 +219,22 @@ pub(crate) fn spend_budget() {
     }
 }
 
+/// As `spend_budget`, for the poll of a future, where a coroutine must not switch: its callers may hold
+/// locks that others on this thread take. `false`: the others' turn has come, so the future is to wake its
+/// task and to be pending. [`block_on`](crate::block_on()) then steps aside.
+pub(crate) fn has_budget() -> bool {
+    let left = BUDGET_LEFT.get();
+    if left > 0 {
+        BUDGET_LEFT.set(left - 1);
+        return true;
+    }
+    if PREEMPTION.get() == 0 {
+        // Once: who polls without regard to this would else get nowhere.
+        BUDGET_LEFT.set(BUDGET);
+    }
+    running().is_none() || !steps_aside()
+}
+
 /// After an operation that may have made others go on, and does not wait itself. Only where chance decides
 /// does it let them go first. Never unwinds.
 #[inline(always)]

@@ -85,6 +85,8 @@ pub(super) struct Owned {
     pub(super) registered: Option<NonZeroU32>,
     /// What is known of its unwinding.
     pub(super) unwinding: Unwinding,
+    /// Of the innermost `block_on` that it is in: how many tasks wait outside.
+    pub(super) polling: Option<Arc<AtomicUsize>>,
     /// The closure has returned or unwound; what is left are destructors.
     pub(super) ended: bool,
 }

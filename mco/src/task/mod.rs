@@ -26,6 +26,7 @@ mod record;
 mod registry;
 mod state;
 mod waiter;
+mod waiting_task;
 
 /// The atomics of the protocol modules, apart so that the models in `tests/loom` can include those
 /// modules and supply loom's.
@@ -45,7 +46,7 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Once};
 
-pub(crate) use current::{let_others_go_on, spend_budget};
+pub(crate) use current::{has_budget, let_others_go_on, spend_budget};
 use header::{AWAITED, DETACHED, FINISHED};
 pub(crate) use header::{Attributes, Output, Pause, TaskRef};
 pub(crate) use inbox::{Inbox, Slot};
@@ -54,6 +55,9 @@ pub(crate) use record::AtomicSite;
 pub use record::Reason;
 pub(crate) use registry::Registry;
 pub(crate) use waiter::{Blocked, ThreadParker, Waiter, WaiterList, Wakeup};
+#[cfg(feature = "hyper")]
+pub(crate) use waiting_task::wake_task;
+pub(crate) use waiting_task::{Polling, TaskWaiter};
 
 use crate::fiber::{Fiber, overflow};
 
@@ -183,12 +187,15 @@ impl TaskRef {
         if self.header().completion.fetch_or(AWAITED, Ordering::Acquire) & FINISHED != 0 {
             return false;
         }
-        joiners.add(waiter);
+        let replaced = joiners.add(waiter);
+        drop(joiners);
+        drop(replaced);
         true
     }
 
     pub(crate) fn remove_joiner(&self, waiter: &Waiter) {
-        self.header().joiners.lock().remove(waiter);
+        // Dropped without the lock.
+        let _removed = self.header().joiners.lock().remove(waiter);
     }
 
     /// The result, for the holder of the handle, which is used up by it.
