@@ -7,18 +7,26 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::os::fd::{AsRawFd, FromRawFd};
 use std::sync::mpsc;
+use std::thread;
 
 use mco::coroutine::{self, Builder};
 use mco::debug::State;
 use mco::runtime::Runtime;
 use mco_tests::child::Child;
-use mco_tests::{child, eventually};
+use mco_tests::{HUNG, child, eventually};
 
 /// Sends the signal to this process.
 fn quit() {
     // SAFETY: `kill` has no preconditions.
     let done = unsafe { libc::kill(libc::getpid(), libc::SIGQUIT) };
     assert_eq!(done, 0, "{}", std::io::Error::last_os_error());
+}
+
+/// The same, where it is to end the process: soon, since another thread may be the one to take it.
+fn quit_and_end() -> ! {
+    quit();
+    thread::sleep(HUNG);
+    unreachable!("it goes on");
 }
 
 /// What this process, a child, prints on standard error from now on, which others see no more.
@@ -132,8 +140,7 @@ fn it_works_while_all_workers_are_stuck() {
 fn without_being_asked_the_signal_ends_the_process() {
     let end = child::run(|| {
         let _runtime = with_one_that_waits();
-        quit();
-        unreachable!("it goes on");
+        quit_and_end();
     });
     end.assert_killed_by(libc::SIGQUIT);
 }
@@ -143,8 +150,7 @@ fn switched_off_again_it_ends_the_process() {
     let end = child::run(|| {
         mco::config().set_dump_on_sigquit(true).set_dump_on_sigquit(false);
         assert!(!mco::config().get_dump_on_sigquit());
-        quit();
-        unreachable!("it goes on");
+        quit_and_end();
     });
     end.assert_killed_by(libc::SIGQUIT);
 }

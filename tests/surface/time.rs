@@ -33,3 +33,11 @@ fn clocks() -> Result<(), mco::std::errors::Error> {
 }
 
 fn older_paths(time: mco::std::time::time::Time, ticker: mco::std::time::tick::Ticker) {}
+
+fn debugging() {
+    let d: mco::debug::Dump = mco::debug::dump();
+    println!("{d}");
+    for c in mco::debug::coroutines() {
+        println!("{} {:?} {:?} {:?}", c.id, c.name, c.state, c.spawned_at);
+    }
+}
