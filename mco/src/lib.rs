@@ -103,6 +103,7 @@ mod select;
 pub mod std;
 mod task;
 mod timer;
+mod trace;
 mod wait;
 
 pub use block_on::block_on;

@@ -10,6 +10,7 @@ use crate::clock::Moment;
 use crate::config::config;
 use crate::coroutine::Cancelled;
 use crate::runtime::{self, Runtime};
+use crate::trace;
 
 /// What `select!` expands to calls.
 pub mod select {
@@ -45,6 +46,7 @@ impl MainOptions {
 
 /// Runs the body of `main` as the first coroutine of the global runtime. As in a program of
 /// threads, the process ends with it, whatever the others are doing.
+#[track_caller]
 pub fn main<R: Termination>(
     options: MainOptions,
     body: impl FnOnce() -> R + Send + 'static,
@@ -62,6 +64,7 @@ pub fn main<R: Termination>(
             return ExitCode::FAILURE;
         }
     };
+    let _written = trace::UntilReturn;
     // The result is reported inside, since it need not be `Send`.
     match runtime.spawn(|| body().report()).join() {
         Ok(code) => code,
@@ -105,6 +108,7 @@ impl TestOptions {
 /// # Panics
 ///
 /// With the body's panic; or at the timeout, with a list of the coroutines and what they wait for.
+#[track_caller]
 pub fn test<R: Termination>(
     options: TestOptions,
     body: impl FnOnce() -> R + Send + 'static,

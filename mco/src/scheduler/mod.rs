@@ -42,6 +42,7 @@ use parking_lot::Mutex;
 use crate::fiber::Pool;
 use crate::reactor::Registrar;
 use crate::task::{self, Attributes, Reason, TaskRef};
+use crate::trace;
 use crate::wait::{Wait, Waiter, WaiterList};
 use idle::Idle;
 pub(crate) use local::yield_now;
@@ -64,6 +65,7 @@ pub(crate) struct Settings {
 /// The workers of one runtime and what they share.
 pub(crate) struct Scheduler {
     settings: Settings,
+    traced: trace::Runtime,
     /// The regular ones first, then the places for spare ones.
     workers: Box<[Arc<Worker>]>,
     /// Fresh coroutines from outside, for any worker.
@@ -108,6 +110,7 @@ impl Scheduler {
             alive: AtomicUsize::new(0),
             stopping: Mutex::new(WaiterList::new()),
             threads: Mutex::new(Vec::new()),
+            traced: trace::start(&settings.name, task::reason_text),
             settings,
         });
         let started = (0..regular)
@@ -170,6 +173,7 @@ impl Scheduler {
             task.discard_fresh(None);
             return;
         }
+        trace::spawn(task.id(), task.name());
         let task = Cell::new(Some(task));
         Local::with(|local| {
             if std::ptr::eq(&raw const **local.scheduler(), self) {
@@ -242,6 +246,7 @@ impl Scheduler {
                 worker.alarms.close();
             }
         }
+        trace::flush();
     }
 
     /// The reactor of some worker, for a socket on which a thread waits among other things. `None`:

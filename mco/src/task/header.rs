@@ -26,7 +26,7 @@ use std::thread;
 
 use parking_lot::Mutex;
 
-use super::cancel::Unwinding;
+use super::cancel::{Cancelled, Unwinding};
 use super::local::Locals;
 use super::record::WaitRecord;
 use super::state::State;
@@ -85,6 +85,8 @@ pub(super) struct Owned {
     pub(super) unwinding: Unwinding,
     /// The closure has returned or unwound; what is left are destructors.
     pub(super) ended: bool,
+    /// How the closure has ended, when it has.
+    pub(super) outcome: Ended,
 }
 
 /// Why a run of a coroutine has ended.
@@ -96,6 +98,15 @@ pub(crate) enum Pause {
     Parked,
     /// Wants to go on after the others.
     Yielded,
+}
+
+/// How the closure of a coroutine has ended.
+#[derive(Clone, Copy, Default)]
+pub(super) enum Ended {
+    #[default]
+    Returned,
+    Panicked,
+    Cancelled,
 }
 
 // SAFETY: the fields that are not `Sync` by themselves are touched as the table in the module says:
@@ -159,6 +170,12 @@ impl<F: FnOnce() -> T, T> TaskCell<F, T> {
         let stage = mem::replace(unsafe { Self::stage(header) }, Stage::Empty);
         let Stage::Fresh(f) = stage else { return };
         let output = catch_unwind(AssertUnwindSafe(f));
+        if let Err(payload) = &output {
+            let cancelled = payload.is::<Cancelled>();
+            let outcome = if cancelled { Ended::Cancelled } else { Ended::Panicked };
+            // SAFETY: this is the coroutine's own thread.
+            unsafe { header.as_ref().with_owned(|owned| owned.outcome = outcome) }
+        }
         // SAFETY: as above.
         *unsafe { Self::stage(header) } = Stage::Finished(output);
     }

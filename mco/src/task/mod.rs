@@ -39,15 +39,16 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Once};
 
 pub(crate) use current::spend_budget;
-use header::{AWAITED, DETACHED, FINISHED};
+use header::{AWAITED, DETACHED, Ended, FINISHED};
 pub(crate) use header::{Attributes, Output, Pause, TaskRef};
 pub(crate) use inbox::{Inbox, Slot};
 pub use local::LocalKey;
-pub(crate) use record::{AtomicSite, Reason};
+pub(crate) use record::{AtomicSite, Reason, reason_text};
 pub(crate) use registry::Registry;
 pub(crate) use waiter::{Blocked, ThreadParker, Waiter, WaiterList, Wakeup};
 
 use crate::fiber::{Fiber, overflow};
+use crate::trace;
 
 /// Where a started coroutine lives: its worker, as far as this layer needs to know it.
 pub(crate) trait Home: Send + Sync {
@@ -137,7 +138,9 @@ impl TaskRef {
     /// Queues a coroutine that `notify` has returned.
     fn schedule(self) {
         let home = self.header().home.get().expect("it was parked at home");
-        if current::is_home(home) {
+        let here = current::is_home(home);
+        trace::wake(self.id(), here);
+        if here {
             let home: *const dyn Home = &**home;
             // SAFETY: this is the home's own thread, which holds a reference to it.
             unsafe { &*home }.schedule_here(self);
@@ -279,9 +282,28 @@ impl TaskRef {
     }
 
     /// Runs a started coroutine until it suspends or ends, and says which.
+    #[inline(always)]
     pub(crate) fn run(&self) -> Pause {
         // SAFETY: as the block above says of all its calls.
         unsafe { current::run(self) }
+    }
+
+    /// After `run`: why it has ended, for a trace.
+    #[inline]
+    pub(crate) fn why_paused(&self, pause: Pause) -> trace::End {
+        match pause {
+            Pause::Parked => {
+                let (reason, site) = self.blocked_in();
+                trace::End::Blocked(reason as u8, site)
+            }
+            Pause::Yielded => trace::End::Yielded,
+            // SAFETY: as the block above says of all its calls.
+            Pause::Finished => match unsafe { self.header().with_owned(|owned| owned.outcome) } {
+                Ended::Returned => trace::End::Returned,
+                Ended::Panicked => trace::End::Panicked,
+                Ended::Cancelled => trace::End::Cancelled,
+            },
+        }
     }
 
     /// After `Parked`: from here on the coroutine holds the reference on itself that the next

@@ -105,6 +105,11 @@ impl fmt::Display for Reason {
     }
 }
 
+/// What a reason is called, of which a trace has kept the code.
+pub(crate) fn reason_text(code: u8) -> String {
+    REASONS.get(usize::from(code)).map_or_else(String::new, Reason::to_string)
+}
+
 /// A place in the source that others may read at any time.
 pub(crate) struct AtomicSite(AtomicPtr<Location<'static>>);
 

@@ -8,6 +8,7 @@ use super::{Local, retry};
 use crate::clock::Moment;
 use crate::random;
 use crate::task::current;
+use crate::trace;
 
 /// How long a worker that hosts too many lets the others start their fresh coroutines themselves.
 const PATIENCE: Duration = Duration::from_millis(5);
@@ -37,6 +38,7 @@ enum Search {
 impl Local {
     /// Looks for work elsewhere, or sleeps until there is some. `false`: this worker has ended.
     pub(super) fn idle(&self) -> bool {
+        trace::looked(0);
         if self.worker.blocked.load(Ordering::Relaxed) {
             self.unblock();
         }
