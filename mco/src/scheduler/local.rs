@@ -131,7 +131,7 @@ impl Local {
         reactor.enter();
         let home: Arc<dyn Home> = worker.clone();
         current::enter_home(&home);
-        trace::enter(scheduler.traced, worker.index);
+        trace::enter(scheduler.traced, worker.index, worker.clone());
         let _ = worker.delay.set(DelayMeter::of_this_thread());
         let pool_capacity = scheduler.settings.pool_capacity / scheduler.settings.workers;
         let local = Local {
@@ -273,9 +273,9 @@ impl Local {
         counts.turn.store(self.turn.get(), Ordering::Relaxed);
         counts.current_site.set(task.spawned_at());
         counts.current_id.store(task.id(), Ordering::Relaxed);
-        let slice = trace::begin(task.id(), task.spawned_at());
+        let slice = trace::begin();
         let pause = task.run();
-        slice.end(|| task.why_paused(pause));
+        slice.end(task.id(), task.spawned_at(), || task.why_paused(pause));
         counts.current_id.store(0, Ordering::Relaxed);
         match pause {
             Pause::Parked => {

@@ -173,7 +173,7 @@ impl Scheduler {
             task.discard_fresh(None);
             return;
         }
-        trace::spawn(task.id(), task.name());
+        trace::spawn(task.id(), task.name(), || task::current::running().is_some());
         let task = Cell::new(Some(task));
         Local::with(|local| {
             if std::ptr::eq(&raw const **local.scheduler(), self) {

@@ -16,6 +16,7 @@ use super::idle::Sleep;
 use super::local::Local;
 use crate::reactor::{Reactor, Registrar};
 use crate::task::{AtomicSite, Home, Inbox, Registry, Slot, TaskRef, current};
+use crate::trace;
 
 /// The part of a worker that others see.
 pub(super) struct Worker {
@@ -216,6 +217,12 @@ impl Worker {
     /// Whether somebody could steal from here.
     pub(super) fn has_fresh(&self) -> bool {
         !self.stealer.is_empty()
+    }
+}
+
+impl trace::Watched for Worker {
+    fn running(&self) -> Option<(u64, &'static Location<'static>)> {
+        self.current()
     }
 }
 

@@ -139,7 +139,7 @@ impl TaskRef {
     fn schedule(self) {
         let home = self.header().home.get().expect("it was parked at home");
         let here = current::is_home(home);
-        trace::wake(self.id(), here);
+        trace::wake(self.id(), here, || current::running().is_some());
         if here {
             let home: *const dyn Home = &**home;
             // SAFETY: this is the home's own thread, which holds a reference to it.
@@ -289,19 +289,16 @@ impl TaskRef {
     }
 
     /// After `run`: why it has ended, for a trace.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn why_paused(&self, pause: Pause) -> trace::End {
         match pause {
-            Pause::Parked => {
-                let (reason, site) = self.blocked_in();
-                trace::End::Blocked(reason as u8, site)
-            }
-            Pause::Yielded => trace::End::Yielded,
+            Pause::Parked => self.header().record.as_end(),
+            Pause::Yielded => trace::End::YIELDED,
             // SAFETY: as the block above says of all its calls.
             Pause::Finished => match unsafe { self.header().with_owned(|owned| owned.outcome) } {
-                Ended::Returned => trace::End::Returned,
-                Ended::Panicked => trace::End::Panicked,
-                Ended::Cancelled => trace::End::Cancelled,
+                Ended::Returned => trace::End::RETURNED,
+                Ended::Panicked => trace::End::PANICKED,
+                Ended::Cancelled => trace::End::CANCELLED,
             },
         }
     }

@@ -7,6 +7,8 @@ use std::panic::Location;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
 
+use crate::trace;
+
 /// The kind of operation that a coroutine is blocked in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -151,6 +153,12 @@ impl WaitRecord {
 
     pub(super) fn reason(&self) -> Reason {
         REASONS[usize::from(self.reason.load(Ordering::Relaxed))]
+    }
+
+    /// Of a coroutine that is blocked, for a trace.
+    #[inline(always)]
+    pub(super) fn as_end(&self) -> trace::End {
+        trace::End::blocked(self.reason.load(Ordering::Relaxed), self.site.get())
     }
 
     /// Where the wait was called from, if the coroutine is blocked.

@@ -225,13 +225,13 @@ impl<W: Write> Events<'_, W> {
         }
         let why = match slice.why {
             None => "running when the trace was written".to_owned(),
-            Some(End::Yielded) => "yielded".to_owned(),
-            Some(End::Returned) => "finished".to_owned(),
-            Some(End::Panicked) => "panicked".to_owned(),
-            Some(End::Cancelled) => "cancelled".to_owned(),
-            Some(End::Blocked(reason, None)) => format!("blocked in {}", (part.reason)(reason)),
-            Some(End::Blocked(reason, Some(site))) => {
-                format!("blocked in {} at {site}", (part.reason)(reason))
+            Some(End::YIELDED) => "yielded".to_owned(),
+            Some(End::RETURNED) => "finished".to_owned(),
+            Some(End::PANICKED) => "panicked".to_owned(),
+            Some(End::CANCELLED) => "cancelled".to_owned(),
+            Some(End { code, site: None }) => format!("blocked in {}", (part.reason)(code)),
+            Some(End { code, site: Some(site) }) => {
+                format!("blocked in {} at {site}", (part.reason)(code))
             }
         };
         write!(self.out, ",\"then\":{}", Text(&why))?;

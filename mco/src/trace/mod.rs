@@ -7,9 +7,9 @@
 //! recorded: that question is all that tracing costs then.
 //!
 //! ```text
-//!   worker      begin(5)   wake(7)      spawn(9)        end: blocked in receive     begin(7) ..
-//!   its lane              (kept)       │WAKE 7│SPAWN_AT│SLICE: 5, its site, T2,   │
-//!                                      │      │9, T1   │blocked in receive at ..  │
+//!   worker      begin   wake(7)      spawn(9)        end: 5, blocked in receive  begin ..
+//!   its lane           (kept)       │WAKE 7│SPAWN_AT│SLICE: 5, its site, T2,   │
+//!                                   │      │9, T1   │blocked in receive at ..  │
 //! ```
 //!
 //! - **A stamp is what costs most**, some 8 ns of the 130 of a round trip between two coroutines with
@@ -57,19 +57,34 @@ mod atomic {
 
 use std::cell::Cell;
 use std::panic::Location;
+use std::sync::Arc;
 
 use lane::Lane;
 pub(crate) use recorder::{Runtime, begin as start, flush};
 
-/// Why a slice has ended.
+/// Why a slice has ended. Not an enumeration, since it is made at each switch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End {
-    /// The coroutine is blocked: for a reason of which only the layer above knows the meaning.
-    Blocked(u8, Option<&'static Location<'static>>),
-    Yielded,
-    Returned,
-    Panicked,
-    Cancelled,
+pub(crate) struct End {
+    code: u8,
+    site: Option<&'static Location<'static>>,
+}
+
+impl End {
+    pub(crate) const YIELDED: End = End { code: 252, site: None };
+    pub(crate) const RETURNED: End = End { code: 253, site: None };
+    pub(crate) const PANICKED: End = End { code: 254, site: None };
+    pub(crate) const CANCELLED: End = End { code: 255, site: None };
+
+    /// The coroutine is blocked: for a reason of which only the layer above knows the meaning, below the
+    /// codes of the others.
+    #[inline(always)]
+    pub(crate) fn blocked(reason: u8, site: Option<&'static Location<'static>>) -> End {
+        End { code: reason, site }
+    }
+
+    fn is_blocked(self) -> bool {
+        self.code < End::YIELDED.code
+    }
 }
 
 thread_local! {
@@ -78,48 +93,54 @@ thread_local! {
     static LANE: Cell<Option<&'static Lane>> = const { Cell::new(None) };
 }
 
+/// A worker, as others see it.
+pub(crate) trait Watched: Send + Sync {
+    /// The id of the coroutine that it runs, and where that one was spawned.
+    fn running(&self) -> Option<(u64, &'static Location<'static>)>;
+}
+
 /// A slice that has begun. The worker's thread alone has it.
 pub(crate) struct Slice(Option<&'static Lane>);
 
 /// By a worker that is about to run a coroutine.
 #[inline(always)]
-pub(crate) fn begin(id: u64, site: &'static Location<'static>) -> Slice {
+pub(crate) fn begin() -> Slice {
     let lane = LANE.get();
     if let Some(lane) = lane {
-        lane.begin(id, site);
+        lane.begin();
     }
     Slice(lane)
 }
 
 impl Slice {
-    /// The coroutine has switched away.
+    /// The coroutine with this id, spawned there, has switched away.
     #[inline(always)]
-    pub(crate) fn end(self, why: impl FnOnce() -> End) {
+    pub(crate) fn end(self, id: u64, site: &'static Location<'static>, why: impl FnOnce() -> End) {
         if let Some(lane) = self.0 {
-            lane.end(why());
+            lane.end(id, site, why());
         }
     }
 }
 
 /// By whoever is about to queue a coroutine that was blocked and can go on. `at_home`: on the thread
-/// on which it will.
+/// on which it will. `in_slice`: by a coroutine.
 #[inline(always)]
-pub(crate) fn wake(id: u64, at_home: bool) {
+pub(crate) fn wake(id: u64, at_home: bool, in_slice: impl FnOnce() -> bool) {
     match LANE.get() {
-        Some(lane) => lane.wake(id, at_home),
+        Some(lane) => lane.wake(id, at_home, in_slice()),
         // Of the threads at home, all have a lane, or none.
         None if !at_home => recorder::woken_by_thread(id),
         None => {}
     }
 }
 
-/// By whoever is about to queue a fresh coroutine.
+/// By whoever is about to queue a fresh coroutine. `in_slice`: by another one.
 #[inline]
-pub(crate) fn spawn(id: u64, name: Option<&str>) {
+pub(crate) fn spawn(id: u64, name: Option<&str>, in_slice: impl FnOnce() -> bool) {
     match LANE.get() {
         Some(lane) => {
             recorder::named(id, name);
-            lane.spawn(id);
+            lane.spawn(id, in_slice());
         }
         None => recorder::spawned_by_thread(id, name),
     }
@@ -154,8 +175,8 @@ impl Drop for UntilReturn {
 }
 
 /// By a worker's thread, when it begins: it records from now on, if anything is recorded.
-pub(crate) fn enter(runtime: Runtime, index: usize) {
-    LANE.set(recorder::enter(runtime, index));
+pub(crate) fn enter(runtime: Runtime, index: usize, worker: Arc<dyn Watched>) {
+    LANE.set(recorder::enter(runtime, index, worker));
 }
 
 /// By a worker's thread, at its end.

@@ -36,12 +36,6 @@ const KIND: u32 = 56;
 const CODE: u32 = 48;
 const VALUE: u64 = (1 << CODE) - 1;
 
-/// Above the codes of all reasons for being blocked.
-const YIELDED: u8 = 252;
-const RETURNED: u8 = 253;
-const PANICKED: u8 = 254;
-const CANCELLED: u8 = 255;
-
 /// A record's first word.
 #[inline(always)]
 pub(super) fn head(kind: u64, value: u64) -> u64 {
@@ -55,29 +49,10 @@ pub(super) fn site(site: &'static Location<'static>) -> u64 {
     ptr::from_ref(site).expose_provenance() as u64
 }
 
-/// The first word of a slice without its kind, and where it is blocked.
+/// The first word of a slice, and where it is blocked.
 #[inline(always)]
-pub(super) fn end(id: u64, why: End) -> (u64, u64) {
-    let (code, place) = match why {
-        End::Blocked(reason, place) => (reason, place.map_or(0, site)),
-        End::Yielded => (YIELDED, 0),
-        End::Returned => (RETURNED, 0),
-        End::Panicked => (PANICKED, 0),
-        End::Cancelled => (CANCELLED, 0),
-    };
-    (u64::from(code) << CODE | id, place)
-}
-
-/// A place in the source that was made a word by [`site`]; or 0.
-///
-/// # Safety
-///
-/// It must be one of these.
-pub(super) unsafe fn place(word: u64) -> Option<&'static Location<'static>> {
-    let place = ptr::with_exposed_provenance::<Location<'static>>(word as usize);
-    // SAFETY: null, or from a reference to something constant that lives for ever, by the caller's
-    // promise.
-    unsafe { place.as_ref() }
+pub(super) fn end(kind: u64, id: u64, why: End) -> (u64, u64) {
+    (head(kind, id) | u64::from(why.code) << CODE, why.site.map_or(0, site))
 }
 
 /// A record as the reader sees it. Times are stamps.
@@ -127,19 +102,17 @@ pub(super) unsafe fn take(words: &mut &[u64]) -> Option<Record> {
     let (kind, value) = (first >> KIND, first & VALUE);
     let mut rest = rest.iter().copied();
     let mut next = || rest.next().unwrap_or(0);
+    // SAFETY: null, or from a reference to something constant that lives for ever, by the caller's
+    // promise.
+    let place = |word: u64| unsafe {
+        ptr::with_exposed_provenance::<Location<'static>>(word as usize).as_ref()
+    };
     let record = match kind & !FIRST {
         SLICE | SLICE_AT => {
             let (spawned, end, blocked, woken) = (next(), next(), next(), next());
             let begin = (kind & !FIRST == SLICE_AT).then(&mut next);
-            // SAFETY: the caller's promise.
-            let (site, blocked) = unsafe { (place(spawned), place(blocked)) };
-            let why = match (first >> CODE) as u8 {
-                YIELDED => End::Yielded,
-                RETURNED => End::Returned,
-                PANICKED => End::Panicked,
-                CANCELLED => End::Cancelled,
-                reason => End::Blocked(reason, blocked),
-            };
+            let (site, blocked) = (place(spawned), place(blocked));
+            let why = End { code: (first >> CODE) as u8, site: blocked };
             let (first, woken) = (kind & FIRST != 0, Some(woken).filter(|id| *id != 0));
             Record::Slice { id: value, site, first, begin, end, why, woken }
         }

@@ -3,13 +3,14 @@
 use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::{env, fs, io, process, thread};
 
 use once_cell::sync::Lazy;
 use parking_lot::Mutex;
 
+use super::Watched;
 use super::exit;
 use super::json::{self, File};
 use super::lane::Lane;
@@ -75,6 +76,7 @@ struct Seats {
 #[derive(Clone)]
 pub(super) struct Seat {
     pub(super) lane: &'static Lane,
+    pub(super) worker: Arc<dyn Watched>,
     pub(super) runtime: u32,
     pub(super) thread: u32,
     /// The worker's number in its runtime.
@@ -142,7 +144,11 @@ fn current() -> Option<&'static Recorder> {
 }
 
 /// A lane for the calling thread, a worker's.
-pub(super) fn enter(runtime: Runtime, index: usize) -> Option<&'static Lane> {
+pub(super) fn enter(
+    runtime: Runtime,
+    index: usize,
+    worker: Arc<dyn Watched>,
+) -> Option<&'static Lane> {
     let recorder = current()?;
     let mut seats = recorder.seats.lock();
     let lane = match seats.free.pop() {
@@ -154,7 +160,7 @@ pub(super) fn enter(runtime: Runtime, index: usize) -> Option<&'static Lane> {
     };
     let name = thread::current().name().unwrap_or("a worker").to_owned();
     let thread = seats.next_id();
-    seats.taken.push(Seat { lane, runtime: runtime.0, thread, index, name });
+    seats.taken.push(Seat { lane, worker, runtime: runtime.0, thread, index, name });
     Some(lane)
 }
 
@@ -283,7 +289,7 @@ impl Recorder {
         }
         let now = stamp::now();
         let scale = self.clock.scale();
-        let tracks = seats.iter().map(|s| Track::read(s.lane, &scale, now)).collect();
+        let tracks = seats.iter().map(|s| Track::read(s, &scale, now)).collect();
         let (threads, by_threads, new, forgotten) = self.by_threads();
         let story = Story::new(tracks, &by_threads, &scale);
         let part = json::Part {

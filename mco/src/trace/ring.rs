@@ -26,15 +26,16 @@ pub(super) const CHUNK: usize = 4096;
 /// Instead of a record: the rest of the chunk is empty.
 pub(super) const PAD: u64 = 0;
 
+/// So many words ahead are fetched into the cache: a few records.
+const AHEAD: usize = 24;
+
 /// Words of the longest record.
 const LONGEST: u64 = 6;
 
-type Chunk = [AtomicU64; CHUNK];
-
 /// See the module.
 pub(super) struct Ring {
-    /// Written by the lane's thread alone.
-    chunks: Box<[Chunk]>,
+    /// A power of two, and a number of chunks. Written by the lane's thread alone.
+    words: Box<[AtomicU64]>,
     /// As above.
     head: AtomicU64,
 }
@@ -51,57 +52,60 @@ impl Ring {
     /// A ring of so many words, rounded up to a power of two of chunks. Its memory is taken as it is used.
     pub(super) fn new(words: usize) -> Ring {
         let chunks = words.div_ceil(CHUNK).max(2).next_power_of_two();
-        Ring { chunks: zeroed(chunks), head: AtomicU64::new(0) }
+        Ring { words: zeroed(chunks * CHUNK), head: AtomicU64::new(0) }
     }
 
-    fn len(&self) -> u64 {
-        (self.chunks.len() * CHUNK) as u64
-    }
-
-    /// The chunk of the word that is written when `head` is this.
+    /// The place of what is written when `head` is this.
     #[inline(always)]
-    fn chunk(&self, head: u64) -> &Chunk {
-        &self.chunks[(head as usize / CHUNK) & (self.chunks.len() - 1)]
+    fn place(&self, head: u64) -> usize {
+        head as usize & (self.words.len() - 1)
     }
 
     /// Adds a record. By the lane's thread.
     #[inline(always)]
     pub(super) fn write<const N: usize>(&self, record: [u64; N]) {
         const { assert!(N as u64 <= LONGEST) }
-        let head = self.head.load(Ordering::Relaxed);
-        let at = head as usize % CHUNK;
-        if at > CHUNK - N {
-            return self.write_to_next(record);
+        let mut head = self.head.load(Ordering::Relaxed);
+        if head as usize % CHUNK > CHUNK - N {
+            head = self.next_chunk();
         }
         // See the module.
         fence(Ordering::Release);
-        for (place, word) in self.chunk(head)[at..at + N].iter().zip(record) {
-            place.store(word, Ordering::Relaxed);
+        let place = self.place(head);
+        for (index, word) in record.into_iter().enumerate() {
+            // SAFETY: the place lies in the ring, and in the chunk of the place are `N` words more, as
+            // was just seen; the ring ends with a chunk.
+            unsafe { self.words.get_unchecked(place + index) }.store(word, Ordering::Relaxed);
         }
         // Release: who sees the new head sees the record.
         self.head.store(head + N as u64, Ordering::Release);
+        prefetch(self.words.as_ptr().wrapping_add(place + AHEAD));
     }
 
-    /// Fills the chunk up first.
+    /// Fills the chunk up; returns the head of the next.
     #[cold]
     #[inline(never)]
-    fn write_to_next<const N: usize>(&self, record: [u64; N]) {
+    fn next_chunk(&self) -> u64 {
         let head = self.head.load(Ordering::Relaxed);
-        fence(Ordering::Release);
-        self.chunk(head)[head as usize % CHUNK].store(PAD, Ordering::Relaxed);
-        self.head.store(head.next_multiple_of(CHUNK as u64), Ordering::Release);
-        self.write(record);
+        let next = head.next_multiple_of(CHUNK as u64);
+        if next > head {
+            fence(Ordering::Release);
+            self.words[self.place(head)].store(PAD, Ordering::Relaxed);
+            self.head.store(next, Ordering::Release);
+        }
+        next
     }
 
     /// The newest of what has been written. By anyone.
     pub(super) fn copy(&self) -> Copied {
         let head = self.head.load(Ordering::Acquire);
-        let oldest = head.saturating_sub(self.len());
-        let word = |at: u64| self.chunk(at)[at as usize % CHUNK].load(Ordering::Relaxed);
+        let len = self.words.len() as u64;
+        let oldest = head.saturating_sub(len);
+        let word = |at: u64| self.words[self.place(at)].load(Ordering::Relaxed);
         let mut words: Vec<u64> = (oldest..head).map(word).collect();
         fence(Ordering::Acquire);
         let now = self.head.load(Ordering::Relaxed);
-        let overwritten = (now + LONGEST).saturating_sub(self.len());
+        let overwritten = (now + LONGEST).saturating_sub(len);
         let intact = overwritten.next_multiple_of(CHUNK as u64).clamp(oldest, head);
         words.drain(..(intact - oldest) as usize);
         Copied { words, missing: intact }
@@ -130,9 +134,23 @@ impl Copied {
 }
 
 /// Zeros that take no memory before they are written.
-fn zeroed(chunks: usize) -> Box<[Chunk]> {
+fn zeroed(words: usize) -> Box<[AtomicU64]> {
     // SAFETY: an `AtomicU64` of zeros is one with the value 0.
-    unsafe { Box::<[Chunk]>::new_zeroed_slice(chunks).assume_init() }
+    unsafe { Box::<[AtomicU64]>::new_zeroed_slice(words).assume_init() }
+}
+
+/// Has the processor fetch what will be written soon. Otherwise the next locked operation would wait for
+/// it: there are some in each switch.
+#[inline(always)]
+fn prefetch(word: *const AtomicU64) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch is a hint, which no address makes fail.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(word.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = word;
 }
 
 #[cfg(test)]

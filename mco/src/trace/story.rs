@@ -14,9 +14,9 @@ use std::collections::HashMap;
 use std::panic::Location;
 
 use super::End;
-use super::lane::{Lane, Running};
+use super::lane::Running;
 use super::record::{self, Record};
-use super::recorder::ByThread;
+use super::recorder::{ByThread, Seat};
 use super::stamp::Scale;
 
 /// What makes a slice possible.
@@ -103,8 +103,8 @@ pub(super) struct Story {
 
 impl Track {
     /// Reads a lane. What runs in it ends `now`, as far as is known.
-    pub(super) fn read(lane: &Lane, scale: &Scale, now: u64) -> Track {
-        let (copied, running) = lane.copy();
+    pub(super) fn read(seat: &Seat, scale: &Scale, now: u64) -> Track {
+        let (copied, running) = seat.lane.copy(&*seat.worker);
         let mut reader = Reader::new(scale);
         reader.track.missing = copied.missing;
         reader.track.kept = copied.len();
@@ -116,7 +116,7 @@ impl Track {
             }
         }
         if let Some(Running { id, site, first, begin }) = running {
-            let slice = Slice::new(id, site, first);
+            let slice = Slice::new(id, Some(site), first);
             reader.slice(slice, begin, now.max(begin.unwrap_or(0)));
         }
         reader.track
@@ -239,8 +239,10 @@ impl Story {
                 let last = last_of.insert(slice.id, index).map(|last| &before[last]);
                 let (cause, not_before) = match last {
                     None if slice.first => (Cause::Spawn, 0),
-                    Some(Slice { why: Some(End::Blocked(..)), begin, .. }) => (Cause::Wake, *begin),
-                    Some(Slice { why: Some(End::Yielded), end, .. }) => {
+                    Some(Slice { why: Some(why), begin, .. }) if why.is_blocked() => {
+                        (Cause::Wake, *begin)
+                    }
+                    Some(Slice { why: Some(End::YIELDED), end, .. }) => {
                         slice.ready = Some(*end);
                         continue;
                     }
