@@ -17,12 +17,33 @@ fn main() {
         )
         .write("idle.rs");
 
+    Source::read("scheduler/quiet.rs")
+        .replace("use super::atomic::", "use loom::sync::atomic::")
+        .write("quiet.rs");
+
     // To look more often finds nothing new, and takes long.
     let lock = Source::read("wait/lock.rs").replace("LOOKS: u32 = 6", "LOOKS: u32 = 1");
     let lock =
         lock.replace("pub(crate) const fn new() -> RawLock", "pub(crate) fn new() -> RawLock");
     lock.replace("state & !CALLED | TURNS", "state").write("careless_lock.rs");
     lock.write("lock.rs");
+
+    let readiness = Source::read("reactor/source.rs");
+    let readiness = readiness
+        .part("impl Direction {", "\n}\n")
+        .replace("#[cfg(unix)]\n            forgotten: AtomicU64::new(READY),", "");
+    readiness.write("readiness.rs");
+    // One that looks first, and enters then.
+    readiness
+        .replace(
+            "let entry = waiter.clone();",
+            "let entry = waiter.clone();\nlet ready = self.glance().is_ready();",
+        )
+        .replace(
+            "        let ready = self.glance().is_ready();\n        if ready {",
+            "        if ready {",
+        )
+        .write("careless_readiness.rs");
 
     Source::read("std/sync/semaphore.rs")
         .replace("pub const fn new", "pub fn new")
@@ -56,7 +77,7 @@ impl Source {
         // Comments on the file itself have no place in the middle of another, nor have attributes.
         let in_place = |line: &&str| !line.starts_with("//!") && !line.starts_with("#![");
         let code: Vec<_> = text.lines().filter(in_place).collect();
-        Source { name, code: code.join("\n") }
+        Source { name, code: code.join("\n") + "\n" }
     }
 
     fn replace(&self, from: &str, to: &str) -> Source {

@@ -201,3 +201,143 @@ fn a_waker_that_outlives_its_wait_does_nothing() {
         waker.wake();
     });
 }
+
+// Waiting for coroutines.
+
+#[test]
+fn a_handle_is_awaited_for_its_result() {
+    everywhere(|| {
+        let slow = coroutine::spawn(|| {
+            coroutine::sleep(Duration::from_millis(2));
+            "slow"
+        });
+        let done = coroutine::spawn(|| 7);
+        done.wait();
+        assert_eq!(block_on(done).unwrap(), 7);
+        assert_eq!(block_on(async { slow.await.unwrap() }), "slow");
+    });
+}
+
+#[test]
+fn an_awaited_panic_or_cancel_is_the_payload() {
+    quiet::panics_on_purpose();
+    everywhere(|| {
+        let panics = coroutine::spawn(|| panic!("on purpose"));
+        let payload = block_on(panics.into_future()).map(|(): ()| ()).unwrap_err();
+        assert_eq!(text_of(&*payload), "on purpose");
+        let parks = coroutine::spawn(coroutine::park);
+        parks.cancel();
+        assert!(block_on(parks).unwrap_err().is::<Cancelled>());
+    });
+}
+
+#[test]
+fn many_handles_are_awaited_by_one_task() {
+    everywhere(|| {
+        let gates: Vec<_> = (0..100).map(|_| Gate::default()).collect();
+        let wait = |gate: &Gate| {
+            let gate = gate.clone();
+            coroutine::spawn(move || block_on(gate)).into_future()
+        };
+        let mut waiting: Vec<_> = gates.iter().map(wait).collect();
+        let opener = thread::spawn(move || gates.iter().rev().for_each(Gate::open));
+        block_on(future::poll_fn(|context| {
+            waiting.retain_mut(|handle| match Pin::new(handle).poll(context) {
+                Poll::Ready(result) => {
+                    result.unwrap();
+                    false
+                }
+                Poll::Pending => true,
+            });
+            if waiting.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+        }));
+        opener.join().unwrap();
+    });
+}
+
+#[test]
+fn the_task_that_polled_a_handle_last_is_woken() {
+    struct Count(AtomicUsize);
+    impl std::task::Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+    with_runtimes(|runtime| {
+        let gate = Gate::default();
+        let waits = gate.clone();
+        let mut handle = runtime.spawn(move || block_on(waits)).into_future();
+        let count = || Arc::new(Count(AtomicUsize::new(0)));
+        let (first, second) = (count(), count());
+        for count in [&first, &second] {
+            let waker = Waker::from(count.clone());
+            assert!(Pin::new(&mut handle).poll(&mut Context::from_waker(&waker)).is_pending());
+        }
+        assert_eq!(Arc::strong_count(&first), 1, "the one that is replaced is dropped");
+        gate.open();
+        eventually("it is woken", || second.0.load(Ordering::SeqCst) == 1);
+        assert_eq!(first.0.load(Ordering::SeqCst), 0);
+        block_on(handle).unwrap();
+
+        // One that is dropped takes its waker along, and lets the coroutine go on.
+        let (waits, done) = (Gate::default(), Gate::default());
+        let (gate, tells) = (waits.clone(), done.clone());
+        let mut handle = runtime
+            .spawn(move || {
+                block_on(waits);
+                tells.open();
+            })
+            .into_future();
+        let waker = Waker::from(first.clone());
+        assert!(Pin::new(&mut handle).poll(&mut Context::from_waker(&waker)).is_pending());
+        drop((handle, waker));
+        assert_eq!(Arc::strong_count(&first), 1);
+        gate.open();
+        block_on(done);
+    });
+}
+
+#[test]
+fn a_coroutine_that_awaits_itself_panics() {
+    with_runtimes(|runtime| {
+        let (sender, receiver) = mco::std::sync::channel::bounded(1);
+        let (tells, told) = std::sync::mpsc::channel();
+        let handle = runtime.spawn(move || {
+            let own: coroutine::JoinHandle<()> = receiver.recv().unwrap();
+            let awaits = panic::AssertUnwindSafe(|| drop(block_on(own)));
+            let payload = panic::catch_unwind(awaits).unwrap_err();
+            tells.send(text_of(&*payload).to_owned()).unwrap();
+        });
+        sender.send(handle).unwrap();
+        assert!(told.recv().unwrap().contains("joins itself"));
+    });
+}
+
+/// A future that wakes itself each time lets others run each time.
+#[test]
+fn a_task_that_wakes_itself_takes_turns() {
+    within(HUNG, || {
+        let runtime = mco_tests::runtime(1);
+        let turns = Arc::new(AtomicUsize::new(0));
+        let ended = Arc::new(AtomicBool::new(false));
+        let (counts, ends) = (turns.clone(), ended.clone());
+        let other = runtime.spawn(move || {
+            while !ends.load(Ordering::SeqCst) {
+                counts.fetch_add(1, Ordering::SeqCst);
+                coroutine::yield_now();
+            }
+        });
+        let seen = runtime.run(|| {
+            let before = turns.load(Ordering::SeqCst);
+            block_on(async {
+                for _ in 0..100 {
+                    yield_once().await;
+                }
+            });
+            turns.load(Ordering::SeqCst) - before
+        });
+        ended.store(true, Ordering::SeqCst);
+        other.join().unwrap();
+        assert!(seen >= 100, "the other had {seen} turns");
+    });
+}

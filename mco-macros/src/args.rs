@@ -44,9 +44,6 @@ pub(crate) const TEST: Schema = Schema {
     ],
 };
 
-/// Keys that are read and checked, but that the runtime cannot honour yet. To turn one on, take it out.
-const NOT_YET: &[&str] = &["virtual_time", "seed", "seeds", "deadlock", "leaks"];
-
 /// The arguments of one attribute.
 #[derive(Default)]
 pub(crate) struct Args {
@@ -95,23 +92,36 @@ impl Args {
             return Ok(());
         }
         let key = schema.key(&name)?;
-        let is_repeated = self.given.contains(&key.name);
-        if is_repeated {
+        if self.given.contains(&key.name) {
             faults.add(&name, duplicate(format_args!("key `{}`", key.name)));
+        } else if let Some(other) = self.excluded_by(key) {
+            let message = format!(
+                "`{name}` and `{other}` exclude each other: a seed decides the order of the coroutines \
+                 of one worker; leave one of them out"
+            );
+            faults.add(&name, message);
         }
         self.given.push(key.name);
         read_equals(input, &name, key.example)?;
         let Value { tokens, suffix } = key.check(input)?;
-        if NOT_YET.contains(&key.name) && !is_repeated {
-            let message =
-                format!("`{name}` is not available in this version of mco yet: leave the key out");
-            faults.add(&name, message);
-        }
         // The method stands where the key does: if the compiler dislikes the value, it shows the user's tokens.
         let span = Span::mixed_site().located_at(name.span());
         let method = Ident::new(&format!("{name}{suffix}"), span);
         self.options.extend(quote!(.#method(#tokens)));
         Ok(())
+    }
+}
+
+/// Pairs of keys that make no sense together.
+const EXCLUSIVE: &[(&str, &str)] = &[("workers", "seed"), ("workers", "seeds")];
+
+impl Args {
+    /// A key that was given before, and with which this one makes no sense.
+    fn excluded_by(&self, key: &Key) -> Option<&'static str> {
+        let other = |(a, b): &(&'static str, &'static str)| {
+            if *a == key.name { Some(*b) } else { (*b == key.name).then_some(*a) }
+        };
+        EXCLUSIVE.iter().filter_map(other).find(|other| self.given.contains(other))
     }
 }
 
@@ -124,12 +134,7 @@ impl ToTokens for Args {
 impl Schema {
     fn key(&self, name: &Ident) -> syn::Result<&'static Key> {
         let unknown = || {
-            let names = self
-                .keys
-                .iter()
-                .map(|key| key.name)
-                .filter(|name| !NOT_YET.contains(name))
-                .chain(["crate"]);
+            let names = self.keys.iter().map(|key| key.name).chain(["crate"]);
             let hint = meant(&name.to_string(), names.clone());
             let hint = hint.map(|hint| format!("did you mean `{hint}`? ")).unwrap_or_default();
             let message = format!(

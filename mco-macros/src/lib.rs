@@ -512,6 +512,13 @@ pub fn join(input: TokenStream) -> TokenStream {
 /// | `crate` | the path of mco: see [the crate's documentation](crate) | `::mco` |
 ///
 /// A value may be any expression: `workers = WORKERS * 2`.
+///
+/// # Deadlocks
+///
+/// When every coroutine is blocked, and no timer, socket, blocking job or other thread is left that could wake one, the
+/// process prints what each of them waits for, and ends with the status 2. This is found only where the process has no
+/// threads besides mco's, since any of them may be about to wake somebody, and only on Linux and Apple's systems, which
+/// tell.
 #[proc_macro_attribute]
 pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
     entry::main(args.into(), item.into()).into()
@@ -545,10 +552,59 @@ pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
 /// | --- | --- | --- |
 /// | `workers` | threads that run coroutines, a `usize` | `1` |
 /// | `timeout` | after which the test fails: `"5s"`, `"1.5s"`, `"500ms"`, `"2m"` | `"60s"` |
+/// | `virtual_time` | whether time passes only when nothing else happens, a `bool` | `false` |
+/// | `seeds` | run it so often, each time with another order of coroutines, a `usize` | none |
+/// | `seed` | the order of coroutines, or with `seeds` the first of them, a `u64` | none |
+/// | `deadlock` | whether a deadlock fails the test at once, a `bool` | `true` |
+/// | `leaks` | whether coroutines that outlive the test fail it, a `bool` | `false` |
 /// | `crate` | the path of mco: see [the crate's documentation](crate) | `::mco` |
 ///
-/// Reserved for later versions, and refused by this one: `virtual_time`, `deadlock` and `leaks` (each a `bool`),
-/// `seed` (a `u64`) and `seeds` (a `usize`).
+/// # Virtual time
+///
+/// With `virtual_time = true` the test's runtime has a clock of its own. It stands still as long as any coroutine can
+/// run, and when all of them are blocked it jumps to the next point in time for which one of them waits. So a test of
+/// a day takes milliseconds, and what it measures is exact:
+///
+/// ```
+/// # use std::time::Duration;
+/// use mco::std::time::{sleep, timeout, Instant};
+///
+/// #[mco::test(virtual_time = true)]
+/// fn gives_up_after_an_hour() {
+///     let start = Instant::now();
+///     let result = timeout(Duration::from_secs(3600), || sleep(Duration::from_secs(86_400)));
+///     assert!(result.is_err());
+///     assert_eq!(start.elapsed(), Duration::from_secs(3600));
+/// }
+/// ```
+///
+/// Everything in mco follows this clock: `sleep`, `timeout`, timers, tickers, and with them `Instant` and `Time`, which
+/// begins at midnight of 2000-01-01 in UTC. What belongs to `std`, and all threads that are not the runtime's own, follow
+/// the system's clock. A wait for a socket and a job of the blocking pool hold the clock: until they have ended, no time
+/// passes, not even for their own timeouts.
+///
+/// # Seeds
+///
+/// With `seeds = 100` the test runs a hundred times, in runtimes of one worker. The seed of each run decides which of
+/// the coroutines that could run does, which of the ready arms a `select!` takes, and at which operations of mco a
+/// coroutine lets the others go first. A run that fails prints its seed, and the command that repeats it:
+///
+/// ```text
+/// mco: the test `bank::tests::transfer` failed with the seed 17, number 18 of 100; to replay it: MCO_SEED=17 cargo test tests::transfer
+/// ```
+///
+/// The variable `MCO_SEED` replaces the seeds of all tests that have some. The same seed gives the same run as far as
+/// the test depends on nothing else: on the system's clock (add `virtual_time = true`), on sockets, on other threads, on
+/// the order of a `HashMap`. What goes on between two operations of mco is never interrupted, so a race of plain atomics is
+/// not found this way. The time limit is for all runs together.
+///
+/// # Deadlocks
+///
+/// When every coroutine is blocked, and no timer, socket, blocking job or other thread is left that could wake one, the
+/// test fails at once, and prints what each of them waits for. Other threads keep this from happening, since any of
+/// them may be about to wake somebody, except those of mco and of the test harness; so next to a test that is still
+/// running in a plain thread, a deadlock may be found only when that has ended. Systems other than Linux and Apple's do
+/// not tell which threads there are: there it is the time limit that ends such a test.
 ///
 /// # Tables
 ///

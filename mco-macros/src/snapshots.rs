@@ -173,9 +173,9 @@ fn tests() {
     test_to("test", "", "#[should_panic]\nfn works() { body(); }");
     test_to(
         "test_options",
-        "workers = 2, timeout = \"1.5s\"",
+        "workers = 2, timeout = \"1.5s\", virtual_time = true, leaks = true",
         "fn works() -> Result<(), Error> { body() }",
     );
     test_to("test_table", "", "#[rstest]\nfn works(#[case] mut number: u32) { number += 1; }");
-    test_to("test_error", "virtual_time = true, worker = 1", "fn works() { body(); }");
+    test_to("test_error", "workers = 2, seed = 7, worker = 1", "fn works() { body(); }");
 }

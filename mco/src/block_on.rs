@@ -5,14 +5,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-use crate::task::Reason;
-use crate::wait::{Wait, Waiter};
+use crate::task::{Polling, Reason, current};
+use crate::wait::{Hold, Wait, Waiter};
 
 /// Runs a future to its end and returns its output. A coroutine that calls this is parked while the
 /// future waits, a thread is blocked.
 ///
 /// The future is polled by the caller, so it need not be `Send`. What it waits for must wake it by
-/// itself: a channel, another coroutine; a socket of an async runtime needs that runtime's reactor.
+/// itself: a channel, a [`JoinHandle`](crate::coroutine::JoinHandle), a socket of mco's with one of the
+/// features of [`bridge`](crate::bridge). A socket of an async runtime needs that runtime's reactor.
+///
+/// A future that is woken while it is polled lets the other coroutines of the worker run before it is
+/// polled again. A cancel, or a deadline that has passed, takes effect between two polls.
 ///
 /// # Panics
 ///
@@ -30,11 +34,27 @@ pub fn block_on<F: IntoFuture>(future: F) -> F::Output {
     let signal = Arc::new(Signal { woken: AtomicBool::new(false), waiter: Waiter::current() });
     let waker = Waker::from(signal.clone());
     let mut context = Context::from_waker(&waker);
+    let polling = Polling::begin();
     loop {
         if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
             return output;
         }
-        wait.wait_for(|| signal.woken.swap(false, Ordering::Acquire));
+        if signal.take() {
+            // It could go on at once, and maybe for ever.
+            let_others_run(&wait);
+        } else {
+            // Neither a deadlock nor time that passes by itself.
+            let _hold = polling.waits_outside().then(Hold::new);
+            wait.wait_for(|| signal.take());
+        }
+    }
+}
+
+/// Unwinds, before or after, if the caller is cancelled or out of time.
+fn let_others_run(wait: &Wait) {
+    match current::running() {
+        Some(running) => running.yield_now(),
+        None => wait.before().unwind_if_cancelled(),
     }
 }
 
@@ -43,6 +63,12 @@ struct Signal {
     /// Set by a wake, taken by the wait. Its Release publishes what the waker did before.
     woken: AtomicBool,
     waiter: Waiter,
+}
+
+impl Signal {
+    fn take(&self) -> bool {
+        self.woken.swap(false, Ordering::Acquire)
+    }
 }
 
 impl Wake for Signal {

@@ -1,9 +1,18 @@
 //! Points in time as the runtime counts them.
+//!
+//! There is one clock for the process, which follows the system's. A runtime may have a *virtual* clock
+//! of its own instead, which stands still until the scheduler sets it forward: its workers enter it, and
+//! from then on it is what "now" is on their threads. Other threads see the system's, also those of the
+//! blocking pool that work for such a runtime.
 
+use std::cell::OnceCell;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use once_cell::sync::Lazy;
-use time::UtcOffset;
+use time::{OffsetDateTime, UtcOffset};
 
 /// Where [`Moment`]s count from.
 static EPOCH: Lazy<Instant> = Lazy::new(Instant::now);
@@ -19,13 +28,92 @@ pub(crate) fn local_offset() -> UtcOffset {
     *OFFSET
 }
 
+thread_local! {
+    /// The clock of the runtime whose worker this thread is, if it is virtual. Set once, by the worker
+    /// before it does anything else.
+    static VIRTUAL: OnceCell<Arc<VirtualClock>> = const { OnceCell::new() };
+}
+
+/// A clock that stands still until it is set forward.
+pub(crate) struct VirtualClock {
+    /// When it was made, by the clock of the process, from which it counts on: what a thread measures
+    /// from or to a point in time of the runtime's is wrong, but not absurd.
+    start: Moment,
+    /// What it shows now. Written by the one worker that finds all others asleep, too.
+    now: AtomicU64,
+}
+
+impl VirtualClock {
+    pub(crate) fn new() -> VirtualClock {
+        let start = Moment::real();
+        VirtualClock { start, now: AtomicU64::new(start.0) }
+    }
+
+    /// Makes this the clock of the calling thread, for good.
+    pub(crate) fn enter(self: &Arc<Self>) {
+        let _ = VIRTUAL.with(|clock| clock.set(self.clone()));
+    }
+
+    pub(crate) fn now(&self) -> Moment {
+        // Acquire and Release: whoever sees the new time sees what led to it.
+        Moment(self.now.load(Ordering::Acquire))
+    }
+
+    /// Sets it forward.
+    pub(crate) fn advance(&self, to: Moment) {
+        debug_assert!(to >= self.now());
+        self.now.store(to.0, Ordering::Release);
+    }
+
+    /// How far it has been set forward.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.now().since(self.start)
+    }
+}
+
+impl fmt::Debug for VirtualClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("VirtualClock").field(&self.elapsed()).finish()
+    }
+}
+
+/// Calls `f` with the virtual clock of this thread, if it has one.
+fn with_virtual<R>(f: impl FnOnce(&VirtualClock) -> R) -> Option<R> {
+    // A thread that is ending has none any more.
+    VIRTUAL.try_with(|clock| clock.get().map(|clock| f(clock))).ok().flatten()
+}
+
+/// Whether this thread has a virtual clock.
+#[cfg(unix)]
+pub(crate) fn is_virtual() -> bool {
+    with_virtual(|_| ()).is_some()
+}
+
+/// The calendar's time. A virtual clock begins with the year 2000, so that each run sees the same.
+pub(crate) fn calendar() -> OffsetDateTime {
+    const YEAR_2000: time::Duration = time::Duration::days(30 * 365 + 7);
+    with_virtual(|clock| OffsetDateTime::UNIX_EPOCH + YEAR_2000 + clock.elapsed())
+        .unwrap_or_else(OffsetDateTime::now_utc)
+}
+
 /// A point in time, in nanoseconds since an epoch of this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Moment(u64);
 
 impl Moment {
+    /// By the clock of the runtime, if this is a thread of its workers, or that of the process.
     pub(crate) fn now() -> Moment {
+        with_virtual(VirtualClock::now).unwrap_or_else(Moment::real)
+    }
+
+    /// By the clock of the process: for what the machine does, and not the user's program.
+    pub(crate) fn real() -> Moment {
         Moment(nanos(EPOCH.elapsed()))
+    }
+
+    /// As `now`, for one who has just asked for the `real` time.
+    pub(crate) fn now_given(real: Moment) -> Moment {
+        with_virtual(VirtualClock::now).unwrap_or(real)
     }
 
     /// The moment `duration` after now, or as far away as can be represented.
@@ -33,7 +121,7 @@ impl Moment {
         Moment::now() + duration
     }
 
-    pub(crate) fn from_nanos(nanos: u64) -> Moment {
+    pub(crate) const fn from_nanos(nanos: u64) -> Moment {
         Moment(nanos)
     }
 

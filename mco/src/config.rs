@@ -103,6 +103,42 @@ impl Config {
     pub fn get_pool_capacity(&self) -> usize {
         self.pool_capacity.load(Ordering::Relaxed)
     }
+
+    /// Sets whether the signal `SIGQUIT` (Ctrl-\\ in a terminal) has the process print a
+    /// [`dump`](crate::debug::dump()) of all its coroutines on standard error and go on, instead of
+    /// ending it. Default: whether `MCO_DUMP=1` is in the environment when the first runtime starts.
+    /// Takes effect at once; it takes the place of another handler of that signal. On other systems
+    /// than Unix there is no such signal, and nothing happens.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// mco::config().set_dump_on_sigquit(true);
+    /// # #[cfg(unix)]
+    /// assert!(mco::config().get_dump_on_sigquit());
+    /// ```
+    pub fn set_dump_on_sigquit(&self, on: bool) -> &Self {
+        #[cfg(unix)]
+        crate::runtime::dump::sigquit::switch(on);
+        #[cfg(not(unix))]
+        let _ = on;
+        self
+    }
+
+    /// [`set_dump_on_sigquit`](Config::set_dump_on_sigquit) under a shorter name.
+    pub fn dump_on_sigquit(&self, on: bool) -> &Self {
+        self.set_dump_on_sigquit(on)
+    }
+
+    /// Whether `SIGQUIT` has the process print a dump.
+    #[must_use]
+    pub fn get_dump_on_sigquit(&self) -> bool {
+        #[cfg(unix)]
+        return crate::runtime::dump::sigquit::is_on();
+        #[cfg(not(unix))]
+        return false;
+    }
+
     /// Sets how many threads the blocking pool has at most; see [`blocking`](crate::blocking()).
     /// Default: 512, since they exist only while they are used. Can be changed at any time.
     ///

@@ -9,6 +9,7 @@
 //! All of them work in plain threads too.
 
 mod builder;
+mod future;
 mod handle;
 mod scope;
 
@@ -16,6 +17,7 @@ use std::fmt;
 use std::time::Duration;
 
 pub use builder::{Builder, IntoBuilder, Spawn};
+pub use future::JoinFuture;
 pub use handle::{Coroutine, CoroutineId, JoinHandle};
 pub(crate) use scope::scope_to_the_end;
 pub use scope::{Scope, ScopedJoinHandle, scope};

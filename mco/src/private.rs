@@ -1,15 +1,17 @@
 //! What the expansions of the macros call. Not for use by hand: it changes without notice.
 
 pub mod join;
+mod test;
 
+use std::panic::{self, Location};
 use std::process::{ExitCode, Termination};
-use std::time::Duration;
-use std::{mem, panic};
 
-use crate::clock::Moment;
+pub use self::test::{TestOptions, test};
 use crate::config::config;
 use crate::coroutine::Cancelled;
-use crate::runtime::{self, Runtime};
+use crate::runtime;
+use crate::scheduler::standstill::Watch;
+use crate::threads::Ours;
 use crate::trace;
 
 /// What `select!` expands to calls.
@@ -65,70 +67,16 @@ pub fn main<R: Termination>(
         }
     };
     let _written = trace::UntilReturn;
+    // This thread only waits, so it wakes nobody.
+    let _ours = Ours::new();
+    runtime.handle().scheduler().watch(Watch::Main, runtime::dump::report);
     // The result is reported inside, since it need not be `Send`.
-    match runtime.spawn(|| body().report()).join() {
+    let site = Location::caller();
+    match runtime.handle().spawn_root("main", site, || body().report()).join() {
         Ok(code) => code,
         Err(payload) if payload.is::<Cancelled>() => {
             eprintln!("mco: the main coroutine was cancelled");
             ExitCode::FAILURE
-        }
-        Err(payload) => panic::resume_unwind(payload),
-    }
-}
-
-/// The arguments of `#[mco::test]`.
-#[derive(Debug)]
-pub struct TestOptions {
-    name: &'static str,
-    workers: usize,
-    timeout: Duration,
-}
-
-impl TestOptions {
-    #[must_use]
-    pub fn new(name: &'static str) -> TestOptions {
-        TestOptions { name, workers: 1, timeout: Duration::from_secs(60) }
-    }
-
-    #[must_use]
-    pub fn workers(mut self, workers: usize) -> TestOptions {
-        self.workers = workers;
-        self
-    }
-
-    #[must_use]
-    pub fn timeout_ms(mut self, millis: u64) -> TestOptions {
-        self.timeout = Duration::from_millis(millis);
-        self
-    }
-}
-
-/// Runs a test's body as the root coroutine of a runtime of its own, which ends with it.
-///
-/// # Panics
-///
-/// With the body's panic; or at the timeout, with a list of the coroutines and what they wait for.
-#[track_caller]
-pub fn test<R: Termination>(
-    options: TestOptions,
-    body: impl FnOnce() -> R + Send + 'static,
-) -> ExitCode {
-    let TestOptions { name, workers, timeout } = options;
-    let runtime = match Runtime::builder().workers(workers).name("test").build() {
-        Ok(runtime) => runtime,
-        Err(error) => panic!("the test `{name}` could not start: {error}"),
-    };
-    let root = runtime.spawn(|| body().report());
-    if !root.wait_until(Moment::after(timeout)) {
-        let list = runtime::dump(runtime.handle().scheduler());
-        // Its drop would wait for what does not end.
-        mem::forget(runtime);
-        panic!("the test `{name}` did not end within {timeout:?}; its coroutines:\n{list}");
-    }
-    match root.join() {
-        Ok(code) => code,
-        Err(payload) if payload.is::<Cancelled>() => {
-            panic!("the root coroutine of the test `{name}` was cancelled")
         }
         Err(payload) => panic::resume_unwind(payload),
     }

@@ -8,6 +8,15 @@ thread_local! {
     static STATE: Cell<u64> = Cell::new(RandomState::new().hash_one(0) | 1);
 }
 
+/// Has this thread draw the numbers that follow from `seed`, from here on.
+pub(crate) fn seed(seed: u64) {
+    // Seeds are small and alike, so their bits are spread (splitmix64). 0 would stay 0.
+    let mut x = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    STATE.set((x ^ (x >> 31)) | 1);
+}
+
 /// A number below `end`, which must not be 0.
 pub(crate) fn below(end: usize) -> usize {
     let mut x = STATE.get();

@@ -28,7 +28,7 @@ impl Inbox {
     }
 
     pub(super) fn drain(&self) -> u64 {
-        if self.is_empty() { 0 } else { self.0.swap(0, Ordering::Acquire) }
+        if self.is_empty() { 0 } else { self.0.swap(0, Ordering::AcqRel) }
     }
 }
 

@@ -7,6 +7,8 @@
 mod inbox;
 mod locking;
 mod permits;
+mod readiness;
+mod resting;
 mod searching;
 mod sleeping;
 mod wait;
@@ -16,6 +18,10 @@ mod waking;
 /// `mco/src/task/state.rs` takes its atomics from beside itself.
 mod atomic {
     pub(super) use loom::sync::atomic::{AtomicU8, Ordering};
+
+    pub(super) fn relax(_: u32) {
+        loom::thread::yield_now();
+    }
 }
 
 #[path = "../../mco/src/task/state.rs"]
@@ -25,6 +31,11 @@ mod state;
 #[allow(dead_code, reason = "the models use most of it")]
 mod idle {
     include!(concat!(env!("OUT_DIR"), "/idle.rs"));
+}
+
+/// `mco/src/scheduler/quiet.rs`, prepared by `build.rs`.
+mod quiet {
+    include!(concat!(env!("OUT_DIR"), "/quiet.rs"));
 }
 
 /// `mco/src/std/sync/semaphore.rs`, prepared by `build.rs`.
@@ -42,6 +53,8 @@ mod task {
     }
 
     pub(crate) fn spend_budget() {}
+
+    pub(crate) fn let_others_go_on() {}
 }
 
 mod clock {

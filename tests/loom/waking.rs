@@ -1,5 +1,8 @@
 //! The wake protocol of a coroutine, `State`: one coroutine, its home worker, and those who wake it.
 
+#![allow(unsafe_code)]
+
+use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
@@ -19,6 +22,14 @@ trait Protocol: Send + Sync + 'static {
     fn notify_at_home(&self) -> bool {
         self.notify()
     }
+
+    fn hold(&self) -> bool {
+        false
+    }
+
+    fn release(&self) -> bool {
+        unreachable!("nobody holds it")
+    }
 }
 
 impl Protocol for State {
@@ -37,6 +48,12 @@ impl Protocol for State {
     fn notify_at_home(&self) -> bool {
         State::notify_at_home(self)
     }
+    fn hold(&self) -> bool {
+        State::hold(self)
+    }
+    fn release(&self) -> bool {
+        State::release(self)
+    }
 }
 
 /// One coroutine as others see it.
@@ -47,7 +64,16 @@ struct Task<P> {
     /// Whether it is in its worker's queue.
     queued: Mutex<bool>,
     pushed: Condvar,
+    /// What lies in its frame: it is there, and stays as it is, while it is parked. Loom finds whoever
+    /// reads it otherwise.
+    frame: UnsafeCell<usize>,
 }
+
+// SAFETY: the frame is written by the coroutine and read by those who hold it; that these exclude each
+// other is what the models show.
+unsafe impl<P: Protocol> Send for Task<P> {}
+// SAFETY: as above.
+unsafe impl<P: Protocol> Sync for Task<P> {}
 
 impl<P: Protocol> Task<P> {
     fn new(wakers: usize) -> Task<P> {
@@ -57,6 +83,18 @@ impl<P: Protocol> Task<P> {
             // `RUNNING` begins with the first queueing.
             queued: Mutex::new(true),
             pushed: Condvar::new(),
+            frame: UnsafeCell::new(0),
+        }
+    }
+
+    /// By one who looks on: reads what lies in the frame, if it is parked.
+    fn look(&self) {
+        if self.state.hold() {
+            // SAFETY: see above.
+            self.frame.with(|frame| assert_ne!(unsafe { *frame }, 0, "it has not parked"));
+            if self.state.release() {
+                self.push();
+            }
         }
     }
 
@@ -103,6 +141,8 @@ impl<P: Protocol> Task<P> {
                 if self.is_ready() {
                     return;
                 }
+                // SAFETY: see above.
+                self.frame.with_mut(|frame| unsafe { *frame += 1 });
                 if self.state.park() {
                     break;
                 }
@@ -149,6 +189,38 @@ fn wakes_from_home_and_from_elsewhere_are_seen_and_queue_once() {
     explore(3, || model::<State>(2, 0, 2));
 }
 
+/// As `model`, with so many who look on.
+fn looking_on<P: Protocol>(wakers: usize, wakes: usize, lookers: usize) {
+    let task = Arc::new(Task::<P>::new(wakers));
+    let wakers = (0..wakers).map(|waker| {
+        let task = task.clone();
+        thread::spawn(move || task.wake(waker))
+    });
+    let mut threads: Vec<_> = wakers.collect();
+    threads.extend((0..lookers).map(|_| {
+        let task = task.clone();
+        thread::spawn(move || task.look())
+    }));
+    task.work(0, wakes);
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+}
+
+#[test]
+fn who_looks_on_sees_the_frame_of_a_parked_one_and_loses_no_wake() {
+    explore(3, || looking_on::<State>(1, 0, 1));
+    explore(2, || looking_on::<State>(2, 0, 1));
+}
+
+#[test]
+fn wakes_at_home_while_somebody_looks_on_are_not_lost() {
+    explore(3, || looking_on::<State>(1, 2, 1));
+}
+
+#[test]
+fn two_who_look_on_wait_for_each_other() {
+    explore(2, || looking_on::<State>(1, 0, 2));
+}
+
 #[test]
 fn three_wakers_are_seen_and_queue_once() {
     explore(2, || model::<State>(3, 0, 0));
@@ -181,6 +253,38 @@ impl Protocol for Careless {
 fn a_begin_that_only_stores_loses_a_wake() {
     // In a process of its own: loom takes it along when it finds a deadlock.
     let end = child::run(|| explore(3, || model::<Careless>(2, 0, 0)));
+    assert!(!end.status.success(), "the model finds nothing");
+    end.assert_says("deadlock");
+}
+
+/// With a `release` that does not look whether there was a wake.
+struct Forgetful(State);
+
+impl Protocol for Forgetful {
+    fn new() -> Self {
+        Forgetful(State::new())
+    }
+    fn park(&self) -> bool {
+        self.0.park()
+    }
+    fn begin(&self) {
+        self.0.begin();
+    }
+    fn notify(&self) -> bool {
+        self.0.notify()
+    }
+    fn hold(&self) -> bool {
+        self.0.hold()
+    }
+    fn release(&self) -> bool {
+        let _ = self.0.release();
+        false
+    }
+}
+
+#[test]
+fn a_release_that_queues_nobody_loses_a_wake() {
+    let end = child::run(|| explore(3, || looking_on::<Forgetful>(1, 0, 1)));
     assert!(!end.status.success(), "the model finds nothing");
     end.assert_says("deadlock");
 }

@@ -29,7 +29,7 @@ use crate::text_of;
 const CHILD: &str = "MCO_TESTS_CHILD";
 
 /// When a child counts as hung, unless [`Child::limit`] says otherwise.
-const LIMIT: Duration = Duration::from_secs(120);
+pub const LIMIT: Duration = Duration::from_secs(120);
 
 /// How a child ended, and what it said.
 #[derive(Debug)]
@@ -118,6 +118,22 @@ impl Child {
         assert!(ran, "`{test}` is no test of this binary; call this in the test itself:\n{end}");
         end
     }
+
+    /// Runs another test of this binary there, as `cargo test` does, even if it is ignored.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such test. If it hangs, with what it has said until then.
+    #[track_caller]
+    pub fn run_test(self, test: &str) -> End {
+        let mut command = Command::new(env::current_exe().expect("the path of the test binary"));
+        command.args([test, "--exact", "--nocapture", "--include-ignored"]);
+        command.envs(self.env.iter().map(|(name, value)| (name, value.as_str())));
+        let end = watch(&mut command, self.limit);
+        let ran = end.stdout.contains("running 1 test");
+        assert!(ran, "`{test}` is no test of this binary:\n{end}");
+        end
+    }
 }
 
 /// The name of the test in which the closure `F` was written, from that of its type.
@@ -197,6 +213,14 @@ impl End {
     #[track_caller]
     pub fn assert_success(&self) {
         assert!(self.status.success(), "the child process failed:\n{self}");
+    }
+
+    /// # Panics
+    ///
+    /// If the process did not end as that of a failed test does.
+    #[track_caller]
+    pub fn assert_failed(&self) {
+        assert_eq!(self.status.code(), Some(101), "the test should have failed:\n{self}");
     }
 
     /// # Panics

@@ -138,6 +138,17 @@ pub fn leave_descriptors(more: usize) {
     set_descriptor_limit(usize::try_from(first_too_many).expect("a number"));
 }
 
+/// Lets this process, a child, have so many descriptors.
+///
+/// # Panics
+///
+/// If the system refuses.
+pub fn raise_descriptor_limit(least: usize) {
+    if get_limit().rlim_cur < least as libc::rlim_t {
+        set_descriptor_limit(least);
+    }
+}
+
 fn set_descriptor_limit(limit: usize) {
     let mut limits = get_limit();
     limits.rlim_cur = limit as libc::rlim_t;

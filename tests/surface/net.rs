@@ -19,3 +19,21 @@ fn others(std_stream: std::net::TcpStream) -> io::Result<()> {
     let _: u32 = mco::block_on(async { 5 });
     Ok(())
 }
+
+fn tls(
+    server: std::sync::Arc<rustls::ServerConfig>,
+    client: std::sync::Arc<rustls::ClientConfig>,
+    name: mco::net::tls::ServerName<'static>,
+    stream: TcpStream,
+) -> io::Result<()> {
+    use mco::net::tls::{TlsAcceptor, TlsConnector, TlsStream};
+    use std::io::{Read, Write};
+    let acceptor = TlsAcceptor::new(server);
+    let accepted: TlsStream = acceptor.accept(stream.try_clone()?)?;
+    let mut connected: TlsStream = TlsConnector::new(client).connect(name, stream)?;
+    connected.write_all(b"x")?;
+    (&connected).read(&mut [0; 8])?;
+    let (mut reader, mut writer) = accepted.split();
+    let _ = reader.read(&mut [0; 8])?;
+    writer.write_all(b"x")
+}

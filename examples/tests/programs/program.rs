@@ -36,10 +36,16 @@ pub(crate) fn limited(limits: &str, program: &str) -> Command {
 
 /// Runs a program to its end.
 pub(crate) fn run(command: &mut Command) -> Ended {
-    let mut program = Program::start(command);
-    let (stdout, stderr) = (program.stdout.rest(), program.stderr.rest());
-    let status = program.child.wait().unwrap().code();
-    Ended { status, stdout, stderr }
+    Program::start(command).end()
+}
+
+/// Whether a program is installed; if not, says that the calling test is skipped.
+pub(crate) fn has(program: &str) -> bool {
+    let found = Command::new(program).arg("--version").stdin(Stdio::null()).output().is_ok();
+    if !found {
+        eprintln!("skipped: `{program}` is not installed");
+    }
+    found
 }
 
 impl Program {
@@ -49,6 +55,31 @@ impl Program {
         let stdout = Lines::of(child.stdout.take().unwrap());
         let stderr = Lines::of(child.stderr.take().unwrap());
         Program { child, stdout, stderr }
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for its end; what it says until then has not been read yet.
+    pub(crate) fn end(mut self) -> Ended {
+        let (stdout, stderr) = (self.stdout.rest(), self.stderr.rest());
+        let status = self.child.wait().unwrap().code();
+        Ended { status, stdout, stderr }
+    }
+
+    /// How many descriptors it has open; `None` where the system does not tell.
+    #[cfg(unix)]
+    pub(crate) fn descriptors(&self) -> Option<usize> {
+        Some(std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).ok()?.count())
+    }
+
+    /// Sends it a signal, by its name without `SIG`.
+    #[cfg(unix)]
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &pid]).status().unwrap();
+        assert!(sent.success(), "{name} cannot be sent");
     }
 
     pub(crate) fn is_running(&mut self) -> bool {
@@ -65,7 +96,7 @@ impl Drop for Program {
 }
 
 impl Lines {
-    fn of(pipe: impl Read + Send + 'static) -> Lines {
+    pub(crate) fn of(pipe: impl Read + Send + 'static) -> Lines {
         let (sender, lines) = mpsc::channel();
         thread::spawn(move || {
             for line in BufReader::new(pipe).lines() {
@@ -79,12 +110,17 @@ impl Lines {
 
     /// Waits for a line that contains `text`, and passes over others.
     pub(crate) fn wait_for(&self, text: &str) -> String {
+        self.wait_for_any(&[text])
+    }
+
+    /// Waits for a line that contains one of `texts`, and passes over others.
+    pub(crate) fn wait_for_any(&self, texts: &[&str]) -> String {
         let mut passed = Vec::new();
         loop {
             match self.0.recv_timeout(PATIENCE) {
-                Ok(line) if line.contains(text) => return line,
+                Ok(line) if texts.iter().any(|text| line.contains(text)) => return line,
                 Ok(line) => passed.push(line),
-                Err(error) => panic!("no line with `{text}`: {error}; there were {passed:#?}"),
+                Err(error) => panic!("no line with {texts:?}: {error}; there were {passed:#?}"),
             }
         }
     }
@@ -98,5 +134,15 @@ impl Lines {
                 Err(mpsc::RecvTimeoutError::Timeout) => panic!("it hangs, having said:\n{text}"),
             }
         }
+    }
+}
+
+/// Waits until `condition` holds.
+#[track_caller]
+pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = std::time::Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < PATIENCE, "this did not come about: {what}");
+        thread::sleep(Duration::from_millis(5));
     }
 }

@@ -1,4 +1,4 @@
-// #[mco::test(workers = 2, timeout = "1.5s")]
+// #[mco::test(workers = 2, timeout = "1.5s", virtual_time = true, leaks = true)]
 // fn works() -> Result<(), Error> { body() }
 
 #[::core::prelude::v1::test]
@@ -13,7 +13,9 @@ fn works() -> impl ::std::process::Termination {
                 ::core::concat!(::core::module_path!(), "::", "works"),
             )
             .workers(2)
-            .timeout_ms(1500u64),
+            .timeout_ms(1500u64)
+            .virtual_time(true)
+            .leaks(true),
         works,
     )
 }

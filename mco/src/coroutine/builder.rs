@@ -4,7 +4,7 @@ use std::panic::Location;
 
 use super::{Coroutine, JoinHandle, Scope, ScopedJoinHandle};
 use crate::runtime;
-use crate::task::TaskRef;
+use crate::task::{TaskRef, let_others_go_on};
 
 /// Says what a coroutine shall be like before it is spawned.
 ///
@@ -75,7 +75,9 @@ impl Builder {
         site: &'static Location<'static>,
         create: impl FnOnce(crate::task::Attributes) -> TaskRef,
     ) -> Coroutine {
-        runtime::spawn_current(self.name, self.stack_size, site, create)
+        let coroutine = runtime::spawn_current(self.name, self.stack_size, site, create);
+        let_others_go_on();
+        coroutine
     }
 }
 

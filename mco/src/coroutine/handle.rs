@@ -8,8 +8,7 @@ use std::panic::Location;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use crate::clock::Moment;
-use crate::task::{Reason, TaskRef, current, spend_budget};
+use crate::task::{Reason, TaskRef, current, let_others_go_on, spend_budget};
 use crate::wait::{Entered, Wait, Waiter};
 
 /// A coroutine, whatever its result is: to name it, to wake it, to cancel it.
@@ -19,6 +18,12 @@ pub struct Coroutine(TaskRef);
 /// The number of a coroutine, unique in the process.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CoroutineId(u64);
+
+impl CoroutineId {
+    pub(crate) fn new(id: u64) -> CoroutineId {
+        CoroutineId(id)
+    }
+}
 
 impl From<CoroutineId> for u64 {
     fn from(id: CoroutineId) -> u64 {
@@ -74,6 +79,7 @@ impl Coroutine {
     /// Makes its [`park`](super::park) return, the one that it is in or the next one.
     pub fn unpark(&self) {
         self.0.unpark();
+        let_others_go_on();
     }
 
     /// Asks it to stop: its next blocking operation, or the one that it is in, unwinds with
@@ -102,6 +108,16 @@ impl fmt::Debug for Coroutine {
     }
 }
 
+/// Panics if `task` is the calling coroutine, which would wait for its own end.
+#[track_caller]
+pub(super) fn assert_not_self(task: &TaskRef) {
+    if let Some(me) = current::running()
+        && me.task().id() == task.id()
+    {
+        panic!("{task} joins itself, which would never end; join it from elsewhere");
+    }
+}
+
 /// Waits until `task` has ended: `true`, or until the wait's deadline: `false`.
 ///
 /// # Panics
@@ -109,11 +125,7 @@ impl fmt::Debug for Coroutine {
 /// If it is the calling coroutine.
 #[track_caller]
 pub(super) fn wait_for_end(task: &TaskRef, wait: Wait) -> bool {
-    if let Some(me) = current::running()
-        && me.task().id() == task.id()
-    {
-        panic!("{task} joins itself, which would never end; join it from elsewhere");
-    }
+    assert_not_self(task);
     if task.is_finished() {
         spend_budget();
         return true;
@@ -123,6 +135,8 @@ pub(super) fn wait_for_end(task: &TaskRef, wait: Wait) -> bool {
         return true;
     }
     let _entered = Entered::new(waiter, |waiter| task.remove_joiner(waiter));
+    // SAFETY: `task` is borrowed during the call, in which the wait is used.
+    let wait = unsafe { wait.of(task) };
     wait.wait_for(|| task.is_finished())
 }
 
@@ -130,6 +144,8 @@ pub(super) fn wait_for_end(task: &TaskRef, wait: Wait) -> bool {
 pub(super) fn wait_until_gone(task: &TaskRef, wait: &Wait) {
     let waiter = Waiter::current();
     if task.add_joiner(waiter) {
+        // SAFETY: as in `wait_for_end`.
+        let wait = unsafe { wait.of(task) };
         while !task.is_finished() {
             wait.park_through();
         }
@@ -195,12 +211,6 @@ impl<T> JoinHandle<T> {
     #[track_caller]
     pub fn wait(&self) {
         wait_for_end(&self.coroutine.0, Wait::new(Reason::Join));
-    }
-
-    /// As `wait`, until the deadline: `false`.
-    #[track_caller]
-    pub(crate) fn wait_until(&self, deadline: Moment) -> bool {
-        wait_for_end(&self.coroutine.0, Wait::new(Reason::Join).until(Some(deadline)))
     }
 
     /// Whether the coroutine has ended, so that `join` would not wait.

@@ -20,6 +20,7 @@ use slab::Slab;
 
 use super::handle::wait_until_gone;
 use super::{Builder, Cancelled, Coroutine, JoinHandle};
+use crate::task::awaited::{Awaited, Enders};
 use crate::task::{self, Attributes, Output, Reason, TaskRef, spend_budget};
 use crate::wait::{Wait, Waiter};
 
@@ -189,6 +190,8 @@ impl Data {
         // find the children gone.
         let children = self.children();
         let mut passed_on = false;
+        // SAFETY: `self` is borrowed during the call, in which the wait is used.
+        let wait = &unsafe { wait.of(self) };
         // Acquire pairs with the Release of each child's last decrement.
         while self.running.load(Ordering::Acquire) > 0 {
             if passed_on {
@@ -204,6 +207,21 @@ impl Data {
             wait_until_gone(&child, wait);
         }
         passed_on
+    }
+}
+
+/// The end of all children.
+impl Awaited for Data {
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
+    fn enders(&self) -> Enders {
+        // One of them may just be coming or going, and be locked out for the moment.
+        let Some(children) = self.children.try_lock() else { return Enders::Unknown };
+        let ids: Option<Vec<u64>> =
+            children.iter().map(|(_, child)| child.as_ref().map(TaskRef::id)).collect();
+        ids.filter(|ids| !ids.is_empty()).map_or(Enders::Unknown, Enders::Each)
     }
 }
 

@@ -67,13 +67,9 @@ pub(crate) fn leave<L: Accepting>(listener: &L, waiter: &Waiter) {
 ///
 /// # Errors
 ///
-/// `WouldBlock`, at the very beginning of the runtime.
+/// If the global runtime cannot start.
 pub(crate) fn any_registrar() -> io::Result<std::sync::Arc<Registrar>> {
-    runtime::global()
-        .handle()
-        .scheduler()
-        .registrar()
-        .ok_or_else(|| io::Error::new(io::ErrorKind::WouldBlock, "the runtime is still starting"))
+    Ok(runtime::try_global()?.handle().scheduler().registrar())
 }
 
 pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(5);

@@ -1,4 +1,4 @@
-//! TCP and UDP, with the types and methods of `std::net`.
+//! TCP and UDP, with the types and methods of `std::net`; with the feature `tls` also TLS over TCP.
 //!
 //! What blocks here blocks the calling coroutine only; in a plain thread it blocks the thread. One
 //! socket may be used by several coroutines at once, a reader and a writer in parallel. An
@@ -10,6 +10,8 @@ mod addr;
 mod listener;
 pub(crate) mod options;
 mod stream;
+#[cfg(feature = "tls")]
+pub mod tls;
 mod udp;
 
 pub use addr::ToSocketAddrs;

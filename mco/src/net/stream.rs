@@ -185,9 +185,88 @@ impl TcpStream {
     }
 }
 
+/// What TLS is made of.
+#[cfg(feature = "tls")]
+impl TcpStream {
+    /// Reads, with this deadline instead of the read timeout. It is asked for when the wait begins.
+    #[track_caller]
+    pub(super) fn read_until(
+        &self,
+        buf: &mut [u8],
+        deadline: impl FnOnce() -> Option<Moment>,
+    ) -> io::Result<usize> {
+        let asked = buf.len();
+        self.socket.run(Side::Read, Wait::new(Reason::Read), deadline, |mut socket| {
+            Ok(Attempt::of_bytes(io::Read::read(&mut socket, buf)?, asked))
+        })
+    }
+
+    /// Reads what is there, without waiting or suspending; else `WouldBlock`.
+    pub(super) fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
+        let asked = buf.len();
+        self.socket.try_now(Side::Read, |mut socket| {
+            Ok(Attempt::of_bytes(io::Read::read(&mut socket, buf)?, asked))
+        })
+    }
+
+    /// Writes what there is room for, without waiting or suspending; else `WouldBlock`.
+    pub(super) fn try_write(&self, bufs: &[io::IoSlice<'_>]) -> io::Result<usize> {
+        let asked = bufs.iter().map(|buf| buf.len()).sum();
+        self.socket.try_now(Side::Write, |mut socket| {
+            let done = match bufs {
+                [buf] => io::Write::write(&mut socket, buf)?,
+                _ => io::Write::write_vectored(&mut socket, bufs)?,
+            };
+            Ok(Attempt::of_bytes(done, asked))
+        })
+    }
+
+    /// Waits until there may be something, once `try_read` has said that there is nothing; or also until
+    /// there may be room to write.
+    #[track_caller]
+    pub(super) fn wait_readable(
+        &self,
+        deadline: Option<Moment>,
+        or_writable: bool,
+    ) -> io::Result<()> {
+        let wait = Wait::new(Reason::Read).until(deadline);
+        if or_writable {
+            self.socket.block_either(&wait)
+        } else {
+            self.socket.block(Side::Read, &wait)
+        }
+    }
+
+    /// Ends a wait of a coroutine's in `wait_readable`.
+    pub(super) fn interrupt_reader(&self) {
+        self.socket.source().pretend_event();
+    }
+
+    /// Waits until there may be room again, once `try_write` has said that there is none.
+    #[track_caller]
+    pub(super) fn wait_writable(&self, deadline: Option<Moment>) -> io::Result<()> {
+        self.socket.block(Side::Write, &Wait::new(Reason::Write).until(deadline))
+    }
+
+    pub(super) fn read_deadline(&self) -> Option<Moment> {
+        self.read_timeout.deadline()
+    }
+
+    pub(super) fn write_deadline(&self) -> Option<Moment> {
+        self.write_timeout.deadline()
+    }
+
+    pub(super) fn is_nonblocking(&self) -> bool {
+        self.socket.is_nonblocking()
+    }
+}
+
 // A read that returns less has emptied the buffer, unless there is urgent data, of which the reactor
 // knows.
 stream_io!(TcpStream, Attempt::of_bytes);
+
+#[cfg(feature = "_bridge")]
+crate::bridge::socket_stream!(TcpStream, sys::TcpStream, Attempt::of_bytes);
 
 impl fmt::Debug for TcpStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

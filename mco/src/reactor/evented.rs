@@ -9,10 +9,14 @@ use std::time::Duration;
 
 use parking_lot::RwLock;
 
-use super::source::Source;
+use super::source::{Direction, Glance, Source};
 use super::{Registrar, Side, thread};
+#[cfg(unix)]
+use crate::clock;
 use crate::clock::Moment;
 use crate::task::{current, spend_budget};
+#[cfg(unix)]
+use crate::wait::Hold;
 use crate::wait::{Wait, Waiter};
 
 /// What can be waited for: anything with a descriptor.
@@ -175,38 +179,155 @@ impl<S: Io> Evented<S> {
         loop {
             let glance = direction.glance();
             if glance.is_ready() || in_thread || impatient() {
-                match self.with(&mut op) {
-                    Ok(Attempt::More(result)) => return Ok(result),
-                    Ok(Attempt::Drained(result)) => {
-                        if self.is_registered() {
-                            direction.clear_if_open(glance);
-                        }
-                        return Ok(result);
-                    }
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        if impatient() {
-                            return Err(error);
-                        }
-                    }
-                    Err(error) => return Err(error),
+                match self.once(direction, glance, &mut op) {
+                    Ok(done) => return done,
+                    Err(would_block) if impatient() => return Err(would_block),
+                    Err(_) => {}
                 }
             }
             if let Some(timeout) = timeout.take() {
                 wait = wait.until(timeout());
             }
-            let ready = if in_thread {
-                wait.before().unwind_if_cancelled();
-                let ready = self.with(|io| thread::wait(io, side, wait.limit()))?;
-                // A deadline of the caller's: the next look at it unwinds, unless it must not.
-                ready || !wait.has_timed_out()
-            } else {
+            if !in_thread {
                 direction.clear(glance);
+            }
+            self.block(side, &wait)?;
+        }
+    }
+
+    /// Waits until `side` may be ready again, once an attempt has said that it is not.
+    ///
+    /// # Errors
+    ///
+    /// `TimedOut` at the deadline, or what the system says.
+    pub(crate) fn block(&self, side: Side, wait: &Wait) -> io::Result<()> {
+        let ready = match current::running() {
+            None => self.block_thread(&[side], wait)?,
+            Some(_) => {
                 self.register()?;
-                direction.wait(&wait)
+                self.source.side(side).wait(wait)
+            }
+        };
+        if ready { Ok(()) } else { Err(timed_out(side)) }
+    }
+
+    /// As [`block`](Evented::block), until either side may be ready. It is a read that times out.
+    #[cfg(feature = "tls")]
+    pub(crate) fn block_either(&self, wait: &Wait) -> io::Result<()> {
+        let ready = match current::running() {
+            None => self.block_thread(&[Side::Read, Side::Write], wait)?,
+            Some(_) => {
+                self.register()?;
+                self.source.wait_either(wait)
+            }
+        };
+        if ready { Ok(()) } else { Err(timed_out(Side::Read)) }
+    }
+
+    fn block_thread(&self, sides: &[Side], wait: &Wait) -> io::Result<bool> {
+        wait.before().unwind_if_cancelled();
+        let ready = self.with(|io| thread::wait(io, sides, wait.limit()))?;
+        // A deadline of the caller's: the next look at it unwinds, unless it must not.
+        Ok(ready || !wait.has_timed_out())
+    }
+
+    /// Does `op` without waiting, for one that may hold a lock: it costs no budget, and so neither
+    /// suspends nor unwinds.
+    ///
+    /// # Errors
+    ///
+    /// What `op` fails with; `WouldBlock` if `side` is not ready, and then [`block`](Evented::block)
+    /// waits for it.
+    #[cfg(feature = "tls")]
+    pub(crate) fn try_now<R>(
+        &self,
+        side: Side,
+        mut op: impl FnMut(&S) -> io::Result<Attempt<R>>,
+    ) -> io::Result<R> {
+        let direction = self.source.side(side);
+        loop {
+            let glance = direction.glance();
+            // A thread does not rely on what is remembered, as in `retry`.
+            if !glance.is_ready() && current::running().is_some() && self.is_registered() {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            match self.with(&mut op) {
+                Ok(Attempt::More(result)) => return Ok(result),
+                Ok(Attempt::Drained(result)) => {
+                    if self.is_registered() {
+                        direction.clear_if_open(glance);
+                    }
+                    return Ok(result);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    if error.kind() == io::ErrorKind::WouldBlock {
+                        direction.clear(glance);
+                    }
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    /// Does `op` once, and clears the readiness that `glance` saw if it did less than it was asked for.
+    /// `Err`: it would block.
+    #[inline]
+    fn once<R>(
+        &self,
+        direction: &Direction,
+        glance: Glance,
+        op: &mut impl FnMut(&S) -> io::Result<Attempt<R>>,
+    ) -> Result<io::Result<R>, io::Error> {
+        loop {
+            return match self.with(&mut *op) {
+                Ok(Attempt::More(result)) => Ok(Ok(result)),
+                Ok(Attempt::Drained(result)) => {
+                    if self.is_registered() {
+                        direction.clear_if_open(glance);
+                    }
+                    Ok(Ok(result))
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(error),
+                Err(error) => Ok(Err(error)),
             };
-            if !ready {
-                return Err(timed_out(side));
+        }
+    }
+
+    /// Does `op`, or, where it would have to wait, has the task of `context` woken when `side` may be
+    /// ready. `elsewhere` as in [`enter`](Evented::enter).
+    ///
+    /// Never switches, and never unwinds a coroutine that is cancelled: see [`has_budget`](crate::task::has_budget).
+    ///
+    /// # Errors
+    ///
+    /// What `op` fails with, but for `WouldBlock`.
+    #[cfg(feature = "_bridge")]
+    pub(crate) fn poll<R>(
+        &self,
+        side: Side,
+        context: &std::task::Context<'_>,
+        elsewhere: impl Fn() -> io::Result<Arc<Registrar>>,
+        mut op: impl FnMut(&S) -> io::Result<Attempt<R>>,
+    ) -> std::task::Poll<io::Result<R>> {
+        use std::task::Poll;
+        if !crate::task::has_budget() {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let direction = self.source.side(side);
+        loop {
+            let glance = direction.glance();
+            if glance.is_ready() {
+                if let Ok(done) = self.once(direction, glance, &mut op) {
+                    return Poll::Ready(done);
+                }
+                direction.clear(glance);
+            }
+            let task = crate::task::TaskWaiter::for_outside(context.waker());
+            if self.enter(side, &Waiter::Task(task), &elsewhere)? {
+                return Poll::Pending;
             }
         }
     }
@@ -301,7 +422,7 @@ impl<S: Io> Evented<S> {
     }
 
     /// What [`wait_event`](Evented::wait_event) can be woken by.
-    #[cfg(unix)]
+    #[cfg(any(unix, feature = "tls"))]
     pub(crate) fn source(&self) -> &Arc<Source> {
         &self.source
     }
@@ -374,6 +495,7 @@ pub(crate) fn run_now_and_then<R>(
     const LAST_PAUSE: Duration = Duration::from_millis(10);
     spend_budget();
     let mut pause = FIRST_PAUSE;
+    let _hold = Hold::new();
     loop {
         match op() {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -383,7 +505,11 @@ pub(crate) fn run_now_and_then<R>(
         if wait.has_timed_out() {
             return Err(timed_out(Side::Write));
         }
-        wait.no_later_than(Moment::after(pause)).wait_for(|| false);
+        match current::running() {
+            // It would stand still meanwhile.
+            Some(running) if clock::is_virtual() => running.yield_now(),
+            _ => drop(wait.no_later_than(Moment::after(pause)).wait_for(|| false)),
+        }
         pause = LAST_PAUSE.min(2 * pause);
     }
 }

@@ -28,6 +28,8 @@ pub(crate) use evented::run_now_and_then;
 pub(crate) use evented::{Attempt, Evented, Io};
 pub(crate) use source::{Side, Source};
 
+use crate::task::TaskWaiter;
+
 /// The token of the waker; sources have the index of their place in the slab.
 const WAKER: Token = Token(usize::MAX);
 
@@ -41,6 +43,8 @@ pub(crate) struct Reactor {
     poll: Poll,
     events: Events,
     registrar: Arc<Registrar>,
+    /// Of futures for which there was an event. Empty between two polls.
+    tasks: Vec<TaskWaiter>,
 }
 
 /// The half that others use too: enters sources, removes them, and interrupts a poll.
@@ -69,7 +73,9 @@ impl Reactor {
         };
         let registrar =
             Registrar { open: RwLock::new(Some(open)), sources: Mutex::new(Slab::new()) };
-        Ok(Reactor { poll, events: Events::with_capacity(1024), registrar: Arc::new(registrar) })
+        let registrar = Arc::new(registrar);
+        let events = Events::with_capacity(1024);
+        Ok(Reactor { poll, events, registrar, tasks: Vec::new() })
     }
 
     pub(crate) fn registrar(&self) -> &Arc<Registrar> {
@@ -107,9 +113,12 @@ impl Reactor {
         let sources = self.registrar.sources.lock();
         for event in &self.events {
             if let Some(source) = sources.get(event.token().0) {
-                source.dispatch(event);
+                source.dispatch(event, &mut self.tasks);
             }
         }
+        drop(sources);
+        // Without the lock: a waker may drop a socket.
+        self.tasks.drain(..).for_each(|task| task.wake());
     }
 }
 

@@ -14,13 +14,27 @@
 //! not swallow one that came after the call: then the count has changed and the clearing does
 //! nothing. On the worker that polls there is no such race, since it does not poll in between; but
 //! the socket may be used on another.
+//!
+//! Who waits: any number of coroutines, and one task, that of the future that was polled last. Nobody
+//! misses an event, wherever the two sides run:
+//!
+//! ```text
+//!   who would block:  enter the list (under its lock),  look at the word: ready? leave, try again
+//!   an event:         set READY in the word,            take all out of the list (under its lock), wake
+//! ```
+//!
+//! If the list was emptied before the entry, then READY was set before that, and the look, which comes
+//! after the lock was free again, sees it. If it was emptied after, the entry was in it. A future is
+//! polled once for each time that its task is woken: what it found in the list, or it tries again itself
+//! before it is pending.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use mio::event::Event;
 use parking_lot::Mutex;
 
-use crate::wait::{Entered, Wait, Waiter, WaiterList, Wake};
+use crate::task::TaskWaiter;
+use crate::wait::{Entered, Hold, Wait, Waiter, WaiterList, Wake};
 
 const READY: u64 = 1;
 /// No further edge need come for what is there: the peer has shut this direction, or has sent urgent
@@ -97,9 +111,12 @@ impl Source {
         let _entered = Entered::new(waiter.clone(), |waiter| {
             self.sides.iter().for_each(|side| side.leave(waiter));
         });
+        let _hold = Hold::new();
         loop {
             // An event after this wakes the waiter; one before it is seen by the look.
-            self.sides.iter().for_each(|side| side.waiters.lock().add(waiter.clone()));
+            for side in &self.sides {
+                side.waiters.lock().add(waiter.clone());
+            }
             if self.has_event() {
                 return;
             }
@@ -107,20 +124,43 @@ impl Source {
         }
     }
 
+    /// Waits until either side is ready: `true`, or until the deadline: `false`.
+    #[cfg(feature = "tls")]
+    pub(super) fn wait_either(&self, wait: &Wait) -> bool {
+        let waiter = Waiter::current();
+        let _entered = Entered::new(waiter.clone(), |waiter| {
+            self.sides.iter().for_each(|side| side.leave(waiter));
+        });
+        let _hold = Hold::new();
+        loop {
+            // An event after this wakes the waiter; one before it is seen by the glances.
+            self.sides.iter().for_each(|side| drop(side.waiters.lock().add(waiter.clone())));
+            let ready = || self.sides.iter().any(|side| side.glance().is_ready());
+            if ready() {
+                return true;
+            }
+            if wait.park() == Wake::TimedOut {
+                return ready();
+            }
+        }
+    }
+
     /// As if there had been an event.
-    #[cfg(unix)]
+    #[cfg(any(unix, feature = "tls"))]
     pub(crate) fn pretend_event(&self) {
         self.side(Side::Read).set_ready(false);
     }
 
-    pub(super) fn dispatch(&self, event: &Event) {
+    /// Notes an event and wakes those who wait for it; a task is left in `tasks`, for the caller to wake
+    /// when it holds no lock.
+    pub(super) fn dispatch(&self, event: &Event, tasks: &mut Vec<TaskWaiter>) {
         // An error is reported by the operation that meets it, in either direction.
         let lasting = event.is_read_closed() || event.is_error() || event.is_priority();
         if event.is_readable() || lasting {
-            self.side(Side::Read).set_ready(lasting);
+            self.side(Side::Read).dispatch(lasting, tasks);
         }
         if event.is_writable() || event.is_write_closed() || event.is_error() {
-            self.side(Side::Write).set_ready(event.is_write_closed() || event.is_error());
+            self.side(Side::Write).dispatch(event.is_write_closed() || event.is_error(), tasks);
         }
     }
 }
@@ -158,10 +198,21 @@ impl Direction {
     }
 
     fn set_ready(&self, closed: bool) {
+        self.note(closed);
+        self.wake();
+    }
+
+    /// As `set_ready`; a task is left in `tasks`.
+    fn dispatch(&self, closed: bool, tasks: &mut Vec<TaskWaiter>) {
+        self.note(closed);
+        let waiters = std::mem::take(&mut *self.waiters.lock());
+        waiters.wake_all_but_task(tasks);
+    }
+
+    fn note(&self, closed: bool) {
         let flags = if closed { READY | CLOSED } else { READY };
         let update = |word: u64| Some((word.wrapping_add(ONE_EVENT)) | flags);
         let _ = self.word.fetch_update(Ordering::AcqRel, Ordering::Relaxed, update);
-        self.wake();
     }
 
     /// Makes those who wait for this direction try again.
@@ -172,7 +223,9 @@ impl Direction {
 
     /// Has `waiter` woken at the next event, unless the direction is ready: `false`.
     pub(super) fn enter(&self, waiter: &Waiter) -> bool {
-        self.waiters.lock().add(waiter.clone());
+        let entry = waiter.clone();
+        // What is replaced is dropped without the lock.
+        let _replaced = self.waiters.lock().add(entry);
         // An event after this wakes the waiter; one before it is seen by the glance.
         let ready = self.glance().is_ready();
         if ready {
@@ -182,13 +235,15 @@ impl Direction {
     }
 
     pub(super) fn leave(&self, waiter: &Waiter) {
-        self.waiters.lock().remove(waiter);
+        // Dropped without the lock.
+        let _removed = self.waiters.lock().remove(waiter);
     }
 
     /// Waits until the direction is ready: `true`, or until the deadline: `false`.
     pub(super) fn wait(&self, wait: &Wait) -> bool {
         let waiter = Waiter::current();
-        let entered = Entered::new(waiter.clone(), |w| self.waiters.lock().remove(w));
+        let entered = Entered::new(waiter.clone(), |waiter| self.leave(waiter));
+        let _hold = Hold::new();
         let ready = loop {
             // An event after this wakes the waiter; one before it is seen by the glance.
             self.waiters.lock().add(waiter.clone());

@@ -8,11 +8,11 @@ use std::time::Duration;
 use super::{Io, Side};
 use crate::clock::Moment;
 
-/// Waits until `side` of the socket is ready: `true`, or until the deadline: `false`.
-pub(super) fn wait<S: Io>(io: &S, side: Side, deadline: Option<Moment>) -> io::Result<bool> {
+/// Waits until one of the `sides` of the socket is ready: `true`, or until the deadline: `false`.
+pub(super) fn wait<S: Io>(io: &S, sides: &[Side], deadline: Option<Moment>) -> io::Result<bool> {
     loop {
         let left = deadline.map(|at| at.since(Moment::now()));
-        match poll(io, side, left) {
+        match poll(io, sides, left) {
             Ok(ready) if ready => return Ok(true),
             // The longest that can be asked for at once may be less than what is left.
             Ok(_) if left.is_some_and(|left| left.is_zero()) => return Ok(false),
@@ -26,7 +26,7 @@ pub(super) fn wait<S: Io>(io: &S, side: Side, deadline: Option<Moment>) -> io::R
 /// Whether `side` is ready now.
 #[cfg(unix)]
 pub(super) fn is_ready<S: Io>(io: &S, side: Side) -> io::Result<bool> {
-    poll(io, side, Some(Duration::ZERO))
+    poll(io, &[side], Some(Duration::ZERO))
 }
 
 /// Milliseconds for the system, rounded up so that the deadline has passed when it returns.
@@ -35,11 +35,14 @@ fn millis(timeout: Option<Duration>) -> i32 {
 }
 
 #[cfg(unix)]
-fn poll<S: Io>(io: &S, side: Side, timeout: Option<Duration>) -> io::Result<bool> {
-    let events = match side {
-        Side::Read => libc::POLLIN,
-        Side::Write => libc::POLLOUT,
-    };
+fn poll<S: Io>(io: &S, sides: &[Side], timeout: Option<Duration>) -> io::Result<bool> {
+    let events = sides.iter().fold(0, |events, side| {
+        events
+            | match side {
+                Side::Read => libc::POLLIN,
+                Side::Write => libc::POLLOUT,
+            }
+    });
     let mut fd = libc::pollfd { fd: io.as_raw_fd(), events, revents: 0 };
     // SAFETY: one valid entry.
     match unsafe { libc::poll(&raw mut fd, 1, millis(timeout)) } {
@@ -49,14 +52,17 @@ fn poll<S: Io>(io: &S, side: Side, timeout: Option<Duration>) -> io::Result<bool
 }
 
 #[cfg(windows)]
-fn poll<S: Io>(io: &S, side: Side, timeout: Option<Duration>) -> io::Result<bool> {
+fn poll<S: Io>(io: &S, sides: &[Side], timeout: Option<Duration>) -> io::Result<bool> {
     use windows_sys::Win32::Networking::WinSock::{
         POLLRDNORM, POLLWRNORM, SOCKET_ERROR, WSAPOLLFD, WSAPoll,
     };
-    let events = match side {
-        Side::Read => POLLRDNORM,
-        Side::Write => POLLWRNORM,
-    };
+    let events = sides.iter().fold(0, |events, side| {
+        events
+            | match side {
+                Side::Read => POLLRDNORM,
+                Side::Write => POLLWRNORM,
+            }
+    });
     let socket = usize::try_from(io.as_raw_socket()).expect("a socket fits a pointer");
     let mut fd = WSAPOLLFD { fd: socket, events, revents: 0 };
     // SAFETY: one valid entry.

@@ -4,7 +4,7 @@
 //! with what [`config`](crate::config()) says. A [`Runtime`] of its own is for tests, for a library
 //! that wants its own workers, and for ending everything at a certain point: dropping it does.
 
-mod dump;
+pub(crate) mod dump;
 mod metrics;
 
 use std::fmt;
@@ -14,10 +14,12 @@ use std::sync::Arc;
 
 use once_cell::sync::OnceCell;
 
-pub(crate) use dump::dump;
 pub use metrics::{Metrics, WorkerMetrics};
 
-use crate::clock;
+#[cfg(feature = "hyper")]
+pub use crate::bridge::{Executor, Timer};
+
+use crate::clock::{self, VirtualClock};
 use crate::config::config;
 use crate::coroutine::{self, Coroutine, JoinHandle};
 use crate::scheduler::{self, Scheduler, Settings};
@@ -168,7 +170,29 @@ impl Handle {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        let task = TaskRef::create(f, self.attributes(Location::caller()));
+        self.spawn_as(self.attributes(Location::caller()), f)
+    }
+
+    /// Spawns the root coroutine of a program or a test, which was written at `site`.
+    pub(crate) fn spawn_root<F, T>(
+        &self,
+        name: &str,
+        site: &'static Location<'static>,
+        f: F,
+    ) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        self.spawn_as(Attributes { name: Some(name.into()), ..self.attributes(site) }, f)
+    }
+
+    fn spawn_as<F, T>(&self, attributes: Attributes, f: F) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let task = TaskRef::create(f, attributes);
         self.scheduler.spawn(task.clone());
         JoinHandle::new(Coroutine::new(task))
     }
@@ -212,6 +236,30 @@ pub struct Builder {
     stack_size: Option<usize>,
     pool_capacity: Option<usize>,
     name: Option<String>,
+    virtual_time: bool,
+    seed: Option<u64>,
+    world: Option<u64>,
+}
+
+/// What tests ask for.
+impl Builder {
+    /// With a virtual clock.
+    pub(crate) fn virtual_time(mut self, virtual_time: bool) -> Builder {
+        self.virtual_time = virtual_time;
+        self
+    }
+
+    /// With an order of coroutines that `seed` decides. Such a runtime has one worker.
+    pub(crate) fn seed(mut self, seed: Option<u64>) -> Builder {
+        self.seed = seed;
+        self
+    }
+
+    /// In a world of its own: other tests have nothing to do with it.
+    pub(crate) fn new_world(mut self) -> Builder {
+        self.world = Some(scheduler::new_world());
+        self
+    }
 }
 
 impl Builder {
@@ -253,6 +301,8 @@ impl Builder {
         const MAX_WORKERS: usize = 4096;
         // While there may be only one thread.
         clock::local_offset();
+        #[cfg(unix)]
+        dump::sigquit::install_if_asked();
         let invalid = |text: String| Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         let workers = self.workers.unwrap_or_else(|| config().get_workers());
         if workers == 0 || workers > MAX_WORKERS {
@@ -273,6 +323,9 @@ impl Builder {
             workers,
             stack_size: self.stack_size,
             pool_capacity: self.pool_capacity.unwrap_or_else(|| config().get_pool_capacity()),
+            virtual_clock: self.virtual_time.then(|| Arc::new(VirtualClock::new())),
+            seed: self.seed,
+            world: self.world.unwrap_or_else(scheduler::current_world),
         };
         let scheduler = Scheduler::start(settings).map_err(|error| {
             let text = format!(

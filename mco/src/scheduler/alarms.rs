@@ -14,7 +14,7 @@
 //! consistent fence in between ([`Sleep`](super::idle::Sleep)), so one of them sees the other.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
@@ -51,8 +51,9 @@ pub(super) struct Alarms {
 const NONE: u64 = u64::MAX;
 
 impl Alarms {
-    pub(super) fn new() -> Alarms {
-        let wheel = Wheel::new(Moment::now().as_nanos());
+    /// `now` by the runtime's clock, if it is not the system's.
+    pub(super) fn new(now: Option<Moment>) -> Alarms {
+        let wheel = Wheel::new(now.unwrap_or_else(Moment::real).as_nanos());
         Alarms { wheel: Mutex::new(Some(wheel)), earliest: AtomicU64::new(NONE) }
     }
 
@@ -61,6 +62,15 @@ impl Alarms {
         // Relaxed: see the module for how it is ordered with the sleep.
         let earliest = self.earliest.load(Ordering::Relaxed);
         (earliest != NONE).then(|| Moment::from_nanos(earliest))
+    }
+
+    /// By the worker: forgets the times of alarms that have been removed.
+    pub(super) fn settle(&self) {
+        if self.earliest.load(Ordering::Relaxed) != NONE
+            && let Some(wheel) = &*self.wheel.lock()
+        {
+            self.earliest.store(wheel.next_deadline().unwrap_or(NONE), Ordering::Relaxed);
+        }
     }
 
     /// Returns whether it is earlier than all others; `Err`: the worker has ended.
@@ -129,7 +139,7 @@ pub(crate) fn set(
     elsewhere: impl FnOnce() -> Arc<Scheduler>,
 ) -> Option<Place> {
     let worker = Local::with(|local| local.worker().clone());
-    let worker = worker.unwrap_or_else(|| elsewhere().worker_for_alarm());
+    let worker = worker.unwrap_or_else(|| elsewhere().any_worker());
     let (key, is_first) = worker.alarms.set(at, Entry { alarm, setting }).ok()?;
     if is_first {
         worker.interrupt();
@@ -138,15 +148,6 @@ pub(crate) fn set(
 }
 
 impl Scheduler {
-    /// One of the workers, each in turn, but none that is held up if there is another.
-    fn worker_for_alarm(&self) -> Arc<Worker> {
-        static TURN: AtomicUsize = AtomicUsize::new(0);
-        let workers = self.regular();
-        let first = TURN.fetch_add(1, Ordering::Relaxed) % workers.len();
-        let mut order = workers[first..].iter().chain(&workers[..first]);
-        order.find(|worker| !worker.is_blocked()).unwrap_or(&workers[first]).clone()
-    }
-
     /// How many alarms are set.
     pub(crate) fn alarms(&self) -> usize {
         let count =

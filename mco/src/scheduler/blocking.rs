@@ -30,7 +30,8 @@ use parking_lot::{Condvar, Mutex};
 use crate::clock::Moment;
 use crate::config::config;
 use crate::task::{cancel, current, deadline, spend_budget};
-use crate::wait::{Parked, Wait, Waiter, Wake};
+use crate::threads::Ours;
+use crate::wait::{Hold, Parked, Wait, Waiter, Wake};
 
 /// How long a thread waits for another job before it ends.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -207,6 +208,7 @@ where
         }
         let mut look = (self.place == Place::Behind).then(|| Moment::after(SATURATED_AFTER));
         let mut begun = false;
+        let _hold = Hold::new();
         loop {
             if let Some(result) = self.job.take() {
                 self.place = Place::Here;
@@ -252,7 +254,7 @@ where
 impl Pool {
     fn submit(&'static self, job: Arc<dyn Work>) -> Place {
         let mut state = self.state.lock();
-        state.queue.push_back(Queued { job: job.clone(), since: Moment::now() });
+        state.queue.push_back(Queued { job: job.clone(), since: Moment::real() });
         if state.queue.len() <= state.coming {
             return Place::Pool;
         }
@@ -269,7 +271,11 @@ impl Pool {
         state.started += 1;
         let name = format!("mco-blocking-{}", state.started);
         drop(state);
-        let Err(error) = thread::Builder::new().name(name).spawn(|| self.serve()) else {
+        let serve = || {
+            let _ours = Ours::new();
+            self.serve();
+        };
+        let Err(error) = thread::Builder::new().name(name).spawn(serve) else {
             return Place::Pool;
         };
         let mut state = self.state.lock();
@@ -323,7 +329,7 @@ impl Pool {
     /// again.
     fn look(&self) -> Moment {
         let mut state = self.state.lock();
-        let now = Moment::now();
+        let now = Moment::real();
         let oldest = state.queue.front().map(|queued| now.since(queued.since));
         if let Some(waited) = oldest.filter(|waited| *waited >= SATURATED_AFTER)
             && !mem::replace(&mut state.reported, true)

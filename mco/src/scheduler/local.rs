@@ -1,5 +1,6 @@
 //! A worker's own half: its queues and its loop. What it does without work is in [`idling`].
 
+mod chance;
 mod idling;
 
 use std::cell::{Cell, OnceCell, RefCell};
@@ -60,6 +61,8 @@ pub(super) struct Local {
     declined: Cell<Option<(Moment, usize)>>,
     /// The next fresh coroutine was stolen to be started here, however many are hosted.
     start_here: Cell<bool>,
+    /// How long to wait before looking again for a deadlock; zero if there was none to suspect.
+    suspicion: Cell<Duration>,
     /// At shutdown: everything that is hosted here has been cancelled.
     cancelled_all: Cell<bool>,
 }
@@ -78,7 +81,7 @@ struct Clock {
 
 impl Clock {
     fn new() -> Clock {
-        let now = Moment::now();
+        let now = Moment::real();
         let (countdown, interval) = (Cell::new(0), Cell::new(0));
         let nap = Cell::new(Duration::MAX);
         Clock { countdown, interval, looked: Cell::new(now), polled: Cell::new(now), nap }
@@ -127,11 +130,17 @@ impl Local {
     /// The life of a worker's thread.
     pub(super) fn run(scheduler: Arc<Scheduler>, worker: Arc<Worker>, seat: Seat) {
         let Seat { fresh, reactor } = seat;
-        let _ = worker.registrar.set(reactor.registrar().clone());
+        if let Some(clock) = &scheduler.settings.virtual_clock {
+            clock.enter();
+        }
+        if let Some(seed) = scheduler.settings.seed {
+            chance::begin(seed);
+        }
         reactor.enter();
         let home: Arc<dyn Home> = worker.clone();
         current::enter_home(&home);
         trace::enter(scheduler.traced, worker.index, worker.clone());
+        worker.set_clock(Moment::real());
         let _ = worker.delay.set(DelayMeter::of_this_thread());
         let pool_capacity = scheduler.settings.pool_capacity / scheduler.settings.workers;
         let local = Local {
@@ -146,9 +155,10 @@ impl Local {
             yielded: Cell::new(false),
             idle_yields: Cell::new(0),
             expectation: Cell::new(0),
-            trimmed: Cell::new(Moment::now()),
+            trimmed: Cell::new(Moment::real()),
             declined: Cell::new(None),
             start_here: Cell::new(false),
+            suspicion: Cell::new(Duration::ZERO),
             cancelled_all: Cell::new(false),
             scheduler,
             worker,
@@ -160,6 +170,7 @@ impl Local {
             trace::leave();
             local.worker.alarms.close();
             local.worker.set_stopped();
+            local.worker.errands.close();
         });
     }
 
@@ -220,6 +231,9 @@ impl Local {
 
     /// What to run next.
     fn next(&self) -> Option<TaskRef> {
+        if self.scheduler.settings.seed.is_some() {
+            return self.next_by_chance();
+        }
         if self.turn.get().is_multiple_of(FAIR_TURN)
             && let Some(task) = self.oldest_fresh()
         {
@@ -379,7 +393,9 @@ impl Local {
             return;
         }
         trace::looked(self.ready.borrow().len());
-        let now = Moment::now();
+        let now = Moment::real();
+        self.worker.set_clock(now);
+        self.run_errands();
         let interval = clock.interval.get();
         let took = now.since(clock.looked.replace(now));
         clock.interval.set(if took > CLOCK_INTERVAL {
@@ -390,7 +406,7 @@ impl Local {
         clock.countdown.set(clock.interval.get());
         // What the others host may have changed.
         self.placement_limit.set(self.placement_limit.get().min(PLACEMENT_SLACK));
-        self.expire(now);
+        self.expire(Moment::now_given(now));
         if now.since(clock.polled.get()) >= POLL_INTERVAL {
             clock.polled.set(now);
             self.reactor.borrow_mut().poll(Some(Duration::ZERO));
@@ -408,7 +424,7 @@ impl Local {
         [timers::next(), self.worker.alarms.next()].into_iter().flatten().min()
     }
 
-    /// Lets those go off whose time has come by `now`.
+    /// Lets those go off whose time has come by `now`, on the runtime's clock.
     fn expire(&self, now: Moment) {
         timers::expire(now);
         self.worker.alarms.fire(now);

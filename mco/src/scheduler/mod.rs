@@ -24,30 +24,45 @@
 pub(crate) mod alarms;
 pub(crate) mod blocking;
 mod delay;
+mod errands;
 mod idle;
 mod local;
 mod monitor;
+mod quiet;
+pub(crate) mod standstill;
 mod worker;
+
+/// The atomics of [`quiet`], apart so that its model can supply loom's.
+mod atomic {
+    pub(super) use std::sync::atomic::{AtomicU64, Ordering, fence};
+}
 
 use std::cell::Cell;
 use std::io;
 use std::panic::Location;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::{self, Thread};
 
 use crossbeam_deque::Injector;
 use parking_lot::Mutex;
 
+use crate::clock::Moment;
+use crate::clock::VirtualClock;
 use crate::fiber::Pool;
 use crate::reactor::Registrar;
 use crate::task::{self, Attributes, Reason, TaskRef};
+use crate::threads::Ours;
 use crate::trace;
-use crate::wait::{Wait, Waiter, WaiterList};
+use crate::wait::{Hold, Wait, Waiter, WaiterList};
+pub(crate) use errands::Errand;
 use idle::Idle;
 pub(crate) use local::yield_now;
 use local::{Local, retry};
 use monitor::Monitor;
+use quiet::Quiet;
+use standstill::Watching;
+pub(crate) use standstill::all;
 pub(crate) use worker::Counters;
 use worker::Worker;
 
@@ -60,6 +75,13 @@ pub(crate) struct Settings {
     pub(crate) stack_size: Option<usize>,
     /// The most idle stacks that are kept, by all workers together.
     pub(crate) pool_capacity: usize,
+    /// The clock, if it is not the system's.
+    pub(crate) virtual_clock: Option<Arc<VirtualClock>>,
+    /// What decides the order in which coroutines run, if it is to be the same each time. Then there is
+    /// one worker.
+    pub(crate) seed: Option<u64>,
+    /// Which runtimes have to do with each other; see [`standstill`]. 0: it may be any.
+    pub(crate) world: u64,
 }
 
 /// The workers of one runtime and what they share.
@@ -72,6 +94,9 @@ pub(crate) struct Scheduler {
     injector: Injector<TaskRef>,
     idle: Idle,
     monitor: Monitor,
+    quiet: Quiet,
+    /// Who wants to know of a deadlock, and what describes it.
+    watch: OnceLock<Watching>,
     /// Set once; from then on nothing starts, and everything that has started is cancelled.
     shutdown: AtomicBool,
     /// How many workers are held up now, as the monitor sees it.
@@ -99,10 +124,12 @@ impl Scheduler {
         let regular = settings.workers;
         let places = regular + spares(regular);
         let scheduler = Arc::new(Scheduler {
-            workers: (0..places).map(|index| Arc::new(Worker::new(index))).collect(),
+            workers: (0..places).map(|index| Arc::new(Worker::new(index, &settings))).collect(),
             injector: Injector::new(),
             idle: Idle::new(regular, places),
             monitor: Monitor::new(),
+            quiet: Quiet::new(),
+            watch: OnceLock::new(),
             shutdown: AtomicBool::new(false),
             blocked: AtomicUsize::new(0),
             spawned_outside: AtomicU64::new(0),
@@ -120,16 +147,23 @@ impl Scheduler {
             scheduler.stop();
             return Err(error);
         }
+        standstill::enter(&scheduler);
         Ok(scheduler)
     }
 
     fn start_worker(self: &Arc<Self>, index: usize) -> io::Result<()> {
         let (scheduler, worker) = (self.clone(), self.workers[index].clone());
         let seat = worker.take_seat()?;
+        // Before the thread begins: others may register sockets there at once.
+        let _ = worker.registrar.set(seat.reactor.registrar().clone());
         let kind = if index < self.settings.workers { "worker" } else { "spare" };
         let name = format!("{}-{kind}-{index}", self.settings.name);
         let run = move || Local::run(scheduler, worker, seat);
-        self.start_thread(name, run).inspect_err(|_| self.workers[index].set_stopped())?;
+        self.quiet.rise();
+        self.start_thread(name, run).inspect_err(|_| {
+            self.quiet.fall();
+            self.workers[index].set_stopped();
+        })?;
         Ok(())
     }
 
@@ -141,6 +175,7 @@ impl Scheduler {
         let scheduler = self.clone();
         self.alive.fetch_add(1, Ordering::Relaxed);
         let started = thread::Builder::new().name(name).spawn(move || {
+            let _ours = Ours::new();
             run();
             scheduler.thread_ended();
         });
@@ -161,6 +196,7 @@ impl Scheduler {
     /// Waits until all threads have come to their end, as a coroutine of another runtime does.
     fn wait_for_threads(&self) {
         let wait = Wait::new(Reason::Runtime);
+        let _hold = Hold::new();
         self.stopping.lock().add(Waiter::current());
         while self.alive.load(Ordering::Acquire) > 0 {
             wait.park_through();
@@ -249,10 +285,19 @@ impl Scheduler {
         trace::flush();
     }
 
-    /// The reactor of some worker, for a socket on which a thread waits among other things. `None`:
-    /// none has begun yet.
-    pub(crate) fn registrar(&self) -> Option<Arc<Registrar>> {
-        self.regular().iter().find_map(|worker| worker.registrar.get().cloned())
+    /// The reactor of some worker, for a socket on which a thread waits among other things.
+    pub(crate) fn registrar(&self) -> Arc<Registrar> {
+        let registrar = self.any_worker().registrar.get().cloned();
+        registrar.expect("the regular workers have been started")
+    }
+
+    /// One of the workers, each in turn, but none that is held up if there is another.
+    fn any_worker(&self) -> Arc<Worker> {
+        static TURN: AtomicUsize = AtomicUsize::new(0);
+        let workers = self.regular();
+        let first = TURN.fetch_add(1, Ordering::Relaxed) % workers.len();
+        let mut order = workers[first..].iter().chain(&workers[..first]);
+        order.find(|worker| !worker.is_blocked()).unwrap_or(&workers[first]).clone()
     }
 
     /// What the workers have counted, the spare ones last, if they have ever run.
@@ -267,14 +312,79 @@ impl Scheduler {
         self.spawned_outside.load(Ordering::Relaxed)
     }
 
-    /// The coroutines that have been suspended at least once, worker by worker.
-    pub(crate) fn coroutines(&self) -> Vec<TaskRef> {
-        self.workers.iter().flat_map(|worker| worker.registry.snapshot()).collect()
+    /// For one who may keep coroutines from going on: as long as what this returns lives, nobody takes
+    /// the runtime to be at rest.
+    pub(crate) fn stay_awake(&self) -> Awake<'_> {
+        self.quiet.rise();
+        Awake(self)
+    }
+
+    /// What "now" is there.
+    pub(crate) fn now(&self) -> Moment {
+        self.settings.virtual_clock.as_ref().map_or_else(Moment::real, |clock| clock.now())
+    }
+
+    /// The places for workers.
+    pub(crate) fn worker_places(&self) -> usize {
+        self.workers.len()
+    }
+
+    /// What a dump shows of one of them.
+    pub(crate) fn inspect_worker(&self, index: usize) -> WorkerState {
+        let worker = &self.workers[index];
+        // The coroutine that runs is read before those that are hosted, so that it is in one of them.
+        let current = worker.current();
+        let mut tasks = Vec::new();
+        worker.registry.visit(|task| tasks.push(task.clone()));
+        WorkerState { current, tasks }
+    }
+
+    /// The coroutine that a worker runs now, if any, and the number of its turn.
+    pub(crate) fn turn_of(&self, index: usize) -> (u64, Option<u64>) {
+        let worker = &self.workers[index];
+        (worker.turn(), worker.current().map(|(id, _)| id))
+    }
+
+    /// Asks a worker to run an errand soon: between two turns.
+    pub(crate) fn send(&self, index: usize, errands: impl IntoIterator<Item = Errand>) {
+        let worker = &self.workers[index];
+        worker.errands.add(errands);
+        worker.interrupt();
+    }
+
+    /// After errands of a worker are over that it has not come to.
+    pub(crate) fn recall(&self, index: usize) {
+        self.workers[index].errands.forget_old();
+    }
+
+    /// How many coroutines are queued that have not started, about.
+    pub(crate) fn fresh(&self) -> usize {
+        self.injector.len() + self.workers.iter().map(|worker| worker.fresh_len()).sum::<usize>()
     }
 
     pub(crate) fn settings(&self) -> &Settings {
         &self.settings
     }
+}
+
+/// See [`Scheduler::stay_awake`].
+pub(crate) struct Awake<'a>(&'a Scheduler);
+
+impl Drop for Awake<'_> {
+    fn drop(&mut self) {
+        if self.0.quiet.fall() {
+            // One of them has to look again.
+            self.0.workers[0].interrupt();
+        }
+    }
+}
+
+/// What [`Scheduler::inspect_worker`] finds.
+pub(crate) struct WorkerState {
+    /// The id and the spawn site of the coroutine that it runs.
+    pub(crate) current: Option<(u64, &'static Location<'static>)>,
+    /// Those that it hosts and that have been suspended at least once.
+    pub(crate) tasks: Vec<TaskRef>,
 }
 
 /// How many workers may be started in place of those that are held up.
@@ -287,11 +397,24 @@ pub(crate) fn with_current<R>(f: impl FnOnce(&Arc<Scheduler>) -> R) -> Option<R>
     Local::with(|local| f(local.scheduler()))
 }
 
+/// The world of the worker that this thread is; 0 elsewhere. See [`standstill`].
+pub(crate) fn current_world() -> u64 {
+    Local::with(|local| local.scheduler().settings.world).unwrap_or(0)
+}
+
+/// A world that no runtime is of yet.
+pub(crate) fn new_world() -> u64 {
+    static WORLDS: AtomicU64 = AtomicU64::new(1);
+    WORLDS.fetch_add(1, Ordering::Relaxed)
+}
+
 /// What a spawn knows of a new coroutine, completed with an id.
 pub(crate) fn attributes(
     name: Option<Box<str>>,
     stack_size: usize,
     spawned_at: &'static Location<'static>,
 ) -> Attributes {
-    Attributes { id: local::next_id(), name, stack_size: Pool::class_size(stack_size), spawned_at }
+    let parent = task::current::running().map_or(0, task::current::Running::id);
+    let stack_size = Pool::class_size(stack_size);
+    Attributes { id: local::next_id(), name, stack_size, spawned_at, parent }
 }

@@ -105,7 +105,7 @@ impl Turn {
 
 impl Watch {
     fn new(scheduler: Arc<Scheduler>) -> Watch {
-        let now = Moment::now();
+        let now = Moment::real();
         let turn = Turn::new(0, now);
         let turns = vec![turn; scheduler.workers.len()];
         Watch { scheduler, turns, named: HashSet::new(), blames: 0, minute: now }
@@ -141,8 +141,13 @@ impl Watch {
 
     fn look(&mut self) {
         let scheduler = self.scheduler.clone();
-        let now = Moment::now();
+        // Then nobody is to run what waits but the worker itself, in its own order.
+        let seeded = scheduler.settings.seed.is_some();
+        let now = Moment::real();
         for (index, worker) in scheduler.workers.iter().enumerate().filter(|w| w.1.is_running()) {
+            if !worker.is_asleep() {
+                worker.set_clock(now);
+            }
             let turn = &mut self.turns[index];
             if worker.turn() != turn.number || worker.current().is_none() {
                 *turn = Turn::new(worker.turn(), now);
@@ -152,8 +157,13 @@ impl Watch {
             if turn.looks == 1 {
                 turn.delay = worker.delay();
             }
-            if turn.looks >= 2 {
+            if turn.looks >= 2 && !seeded {
+                // What it carries over is seen by nobody meanwhile.
+                scheduler.quiet.rise();
                 worker.rescue(|task| scheduler.inject(task));
+                if scheduler.quiet.fall() {
+                    worker.interrupt();
+                }
             }
             if turn.looks < BLOCKED_LOOKS {
                 continue;
@@ -161,7 +171,7 @@ impl Watch {
             // What it would have done with a processor of its own.
             let delay = worker.delay().saturating_sub(turn.delay);
             let held = now.since(turn.since).saturating_sub(delay);
-            if held >= BLOCKED_AFTER && worker.set_blocked() {
+            if held >= BLOCKED_AFTER && !seeded && worker.set_blocked() {
                 scheduler.blocked.fetch_add(1, Ordering::Relaxed);
             }
             if held >= BLAME_AFTER && turn.looks >= 2 * BLOCKED_LOOKS && !turn.blamed {
@@ -199,7 +209,7 @@ impl Watch {
         if !self.named.insert(id) {
             return;
         }
-        let now = Moment::now();
+        let now = Moment::real();
         if now.since(self.minute) >= Duration::from_secs(60) {
             (self.minute, self.blames) = (now, 0);
         }

@@ -10,10 +10,13 @@ use crossbeam_deque::{Stealer, Worker as Deque};
 use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 
+use super::Settings;
 use super::alarms::Alarms;
 use super::delay::DelayMeter;
+use super::errands::Errands;
 use super::idle::Sleep;
 use super::local::Local;
+use crate::clock::Moment;
 use crate::reactor::{Reactor, Registrar};
 use crate::task::{AtomicSite, Home, Inbox, Registry, Slot, TaskRef, current};
 use crate::trace;
@@ -40,7 +43,23 @@ pub(super) struct Worker {
     /// How long the worker's thread has waited for a processor, if the system tells.
     pub(super) delay: OnceLock<DelayMeter>,
     pub(super) counts: CachePadded<Counts>,
+    /// What the clock said when this worker, or the monitor while it is in a long turn, looked last.
+    pub(super) clock: AtomicU64,
+    pub(super) errands: Errands,
+    /// What it has left behind when it last fell asleep.
+    last_will: LastWill,
 }
+
+/// What a worker says before it falls asleep, for the one that falls last. Ordered by
+/// [`quiet`](super::quiet).
+struct LastWill {
+    /// When the next timer of its coroutines is due; `NEVER` for none.
+    timer: AtomicU64,
+    /// How many waits of its coroutines are for what happens outside.
+    held: AtomicUsize,
+}
+
+const NEVER: u64 = u64::MAX;
 
 /// What only the worker writes, and others read without needing an order.
 pub(super) struct Counts {
@@ -73,13 +92,13 @@ pub(super) struct Seat {
 }
 
 impl Worker {
-    pub(super) fn new(index: usize) -> Worker {
+    pub(super) fn new(index: usize, settings: &Settings) -> Worker {
         let fresh = Deque::new_lifo();
         Worker {
             index,
             inbox: CachePadded::new(Inbox::new()),
             sleep: Sleep::new(),
-            alarms: Alarms::new(),
+            alarms: Alarms::new(settings.virtual_clock.as_ref().map(|clock| clock.now())),
             newest: Slot::new(),
             stealer: fresh.stealer(),
             registrar: OnceLock::new(),
@@ -97,6 +116,9 @@ impl Worker {
                 stolen: AtomicU64::new(0),
                 stacks: AtomicUsize::new(0),
             }),
+            clock: AtomicU64::new(0),
+            errands: Errands::new(),
+            last_will: LastWill { timer: AtomicU64::new(NEVER), held: AtomicUsize::new(0) },
         }
     }
 
@@ -160,6 +182,11 @@ impl Worker {
         }
     }
 
+    /// Notes what time it is, for those who need not know exactly.
+    pub(super) fn set_clock(&self, now: Moment) {
+        self.clock.store(now.as_nanos(), Ordering::Relaxed);
+    }
+
     /// Hands a fresh coroutine over to this worker.
     pub(super) fn place(&self, task: TaskRef) {
         self.inbox.push(task);
@@ -178,6 +205,31 @@ impl Worker {
     /// How long its thread has been ready to run without a processor so far.
     pub(super) fn delay(&self) -> Duration {
         self.delay.get().map_or(Duration::ZERO, DelayMeter::read)
+    }
+
+    /// By the worker, before it falls asleep.
+    pub(super) fn leave_behind(&self, timer: Option<Moment>, held: usize) {
+        let timer = timer.map_or(NEVER, |at| at.as_nanos().min(NEVER - 1));
+        self.last_will.timer.store(timer, Ordering::Relaxed);
+        self.last_will.held.store(held, Ordering::Relaxed);
+        self.alarms.settle();
+    }
+
+    /// Of a worker that is asleep: when its next timer or alarm is due.
+    pub(super) fn due(&self) -> Option<Moment> {
+        let timer = self.last_will.timer.load(Ordering::Relaxed);
+        let timer = (timer != NEVER).then(|| Moment::from_nanos(timer));
+        [timer, self.alarms.next()].into_iter().flatten().min()
+    }
+
+    /// Of a worker that is asleep: how many of its coroutines' waits are for what happens outside.
+    pub(super) fn held(&self) -> usize {
+        self.last_will.held.load(Ordering::Relaxed)
+    }
+
+    /// Whether anything is queued for it or by it that others can see.
+    pub(super) fn has_any(&self) -> bool {
+        !self.inbox.is_empty() || !self.newest.is_empty() || self.has_fresh()
     }
 
     pub(super) fn set_stopped(&self) {
@@ -214,6 +266,11 @@ impl Worker {
         self.rescue(|task| task.discard_fresh(None));
     }
 
+    /// How many fresh coroutines are queued here, as far as others see it.
+    pub(super) fn fresh_len(&self) -> usize {
+        self.stealer.len() + usize::from(!self.newest.is_empty())
+    }
+
     /// Whether somebody could steal from here.
     pub(super) fn has_fresh(&self) -> bool {
         !self.stealer.is_empty()
@@ -238,6 +295,10 @@ impl Home for Worker {
 
     fn look_out(&self, has_happened: &mut dyn FnMut() -> bool) {
         Local::with(|local| local.look_out(has_happened));
+    }
+
+    fn coarse_clock(&self) -> &AtomicU64 {
+        &self.clock
     }
 
     fn schedule_from_elsewhere(&self, task: TaskRef) {

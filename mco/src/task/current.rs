@@ -6,11 +6,15 @@ use std::cell::Cell;
 use std::panic::Location;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::awaited::Awaiting;
+use super::capture;
 use super::header::{Header, Owned, Pause};
 use super::record::Reason;
 use super::{Home, TaskRef, cancel};
 use crate::fiber::{Suspender, overflow};
+use crate::random;
 
 /// How many operations of the runtime a coroutine may complete without blocking before it lets
 /// the others run.
@@ -21,15 +25,25 @@ thread_local! {
     /// changes its thread, so reading one costs an instruction, and the signal handler may do it.
     static RUNNING: Cell<Option<Running>> = const { Cell::new(None) };
     static BUDGET_LEFT: Cell<u32> = const { Cell::new(BUDGET) };
+    /// What a run begins with: [`BUDGET`], or 0 if each operation is to ask [`steps_aside`].
+    static BUDGET_AT_FIRST: Cell<u32> = const { Cell::new(BUDGET) };
+    /// Of so many operations one lets the others run first, if that is left to chance; else 0.
+    static PREEMPTION: Cell<usize> = const { Cell::new(0) };
     /// Where the home of this thread lies, if it is a worker's; to be compared only.
     static HOME: Cell<*const ()> = const { Cell::new(ptr::null()) };
+    /// The coarse clock of the home of this thread.
+    static CLOCK: Cell<*const AtomicU64> = const { Cell::new(&raw const NO_CLOCK) };
     /// See [`woke_elsewhere`].
     static WOKE_ELSEWHERE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Makes this the thread of `home`.
+/// The clock of threads that are no home's.
+static NO_CLOCK: AtomicU64 = AtomicU64::new(0);
+
+/// Makes this the thread of `home`, which the caller keeps until [`leave_home`].
 pub(crate) fn enter_home(home: &Arc<dyn Home>) {
     HOME.set(Arc::as_ptr(home).cast());
+    CLOCK.set(home.coarse_clock());
 }
 
 /// Whether this is the thread of `home`.
@@ -41,6 +55,14 @@ pub(super) fn is_home(home: &Arc<dyn Home>) -> bool {
 /// At the end of the home's thread.
 pub(crate) fn leave_home() {
     HOME.set(ptr::null());
+    CLOCK.set(&raw const NO_CLOCK);
+}
+
+/// What the coarse clock of this thread's home says.
+#[inline]
+fn coarse_now() -> u64 {
+    // SAFETY: a constant, or of the home, which is kept as long as this is its thread.
+    unsafe { (*CLOCK.get()).load(Ordering::Relaxed) }
 }
 
 /// Notes that this thread has made a coroutine of another one go on.
@@ -105,9 +127,10 @@ impl Running {
         self,
         reason: Reason,
         site: &'static Location<'static>,
+        awaiting: &Awaiting<'_>,
     ) -> Option<cancel::Resumed> {
         let header = self.header();
-        header.record.set(reason, site);
+        header.record.set(reason, site, coarse_now(), awaiting);
         let resumed = header.state.park().then(|| self.switch(Pause::Parked));
         header.record.clear();
         resumed
@@ -148,7 +171,30 @@ impl Running {
         // SAFETY: `self` is the coroutine that runs on this thread, so this is its fiber; the
         // runtime never nests another stack inside it.
         unsafe { self.suspender.suspend() }
+        if capture::is_asked_for() {
+            self.capture();
+        }
         cancel::resumed(self)
+    }
+
+    /// Has been resumed for its backtrace alone: leaves it, and suspends again, until it is resumed
+    /// to go on.
+    #[cold]
+    #[inline(never)]
+    fn capture(self) {
+        while capture::is_asked_for() {
+            // SAFETY: as in `switch`.
+            unsafe {
+                capture::answer(self.suspender.bounds());
+                self.suspender.suspend();
+            }
+        }
+    }
+
+    /// Its number.
+    #[inline]
+    pub(crate) fn id(self) -> u64 {
+        self.header().attributes.id
     }
 }
 
@@ -158,7 +204,9 @@ impl Running {
 pub(crate) fn spend_budget() {
     #[cold]
     fn step_aside() {
-        if let Some(running) = running() {
+        if let Some(running) = running()
+            && steps_aside()
+        {
             running.yield_now();
         }
     }
@@ -169,6 +217,57 @@ pub(crate) fn spend_budget() {
     } else {
         step_aside();
     }
+}
+
+/// As `spend_budget`, for the poll of a future, where a coroutine must not switch: its callers may hold
+/// locks that others on this thread take. `false`: the others' turn has come, so the future is to wake its
+/// task and to be pending. [`block_on`](crate::block_on()) then steps aside.
+pub(crate) fn has_budget() -> bool {
+    let left = BUDGET_LEFT.get();
+    if left > 0 {
+        BUDGET_LEFT.set(left - 1);
+        return true;
+    }
+    if PREEMPTION.get() == 0 {
+        // Once: who polls without regard to this would else get nowhere.
+        BUDGET_LEFT.set(BUDGET);
+    }
+    running().is_none() || !steps_aside()
+}
+
+/// After an operation that may have made others go on, and does not wait itself. Only where chance decides
+/// does it let them go first. Never unwinds.
+#[inline(always)]
+pub(crate) fn let_others_go_on() {
+    #[cold]
+    fn step_aside() {
+        if let Some(running) = running()
+            && PREEMPTION.get() != 0
+            && steps_aside()
+            && !std::thread::panicking()
+        {
+            running.step_aside();
+        }
+    }
+
+    if BUDGET_LEFT.get() == 0 {
+        step_aside();
+    }
+}
+
+/// Without budget: whether to let the others run first.
+fn steps_aside() -> bool {
+    match PREEMPTION.get() {
+        0 => true,
+        one_in => random::below(one_in) == 0,
+    }
+}
+
+/// From here on, one of so many operations of the coroutines on this thread lets the others run first,
+/// which one is left to chance.
+pub(crate) fn preempt(one_in: usize) {
+    PREEMPTION.set(one_in);
+    BUDGET_AT_FIRST.set(0);
 }
 
 /// Runs a coroutine that has been started, until it suspends or ends.
@@ -183,11 +282,26 @@ pub(super) unsafe fn run(task: &TaskRef) -> Pause {
     let fiber = unsafe { header.fiber() }.as_mut().expect("a started coroutine has a stack");
     header.state.begin();
     RUNNING.set(Some(Running { header: task.as_raw(), suspender: fiber.suspender() }));
-    BUDGET_LEFT.set(BUDGET);
+    BUDGET_LEFT.set(BUDGET_AT_FIRST.get());
     fiber.resume();
     RUNNING.set(None);
     // SAFETY: as above.
     unsafe { header.with_owned(|owned| owned.pause) }
+}
+
+/// Resumes a coroutine for its backtrace alone. See [`capture`].
+///
+/// # Safety
+///
+/// The caller must be its home worker, outside any coroutine, hold a reference to it, and the
+/// coroutine be suspended in [`Running::switch`].
+pub(super) unsafe fn resume_to_capture(task: &TaskRef) {
+    let header = task.header();
+    // SAFETY: as in `run`.
+    let fiber = unsafe { header.fiber() }.as_mut().expect("a suspended coroutine has a stack");
+    RUNNING.set(Some(Running { header: task.as_raw(), suspender: fiber.suspender() }));
+    fiber.resume();
+    RUNNING.set(None);
 }
 
 /// Tells the signal handler about the coroutine that runs on this thread, if `address` lies in

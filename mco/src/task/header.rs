@@ -1,12 +1,12 @@
 //! What is known about one coroutine, whatever its closure and result are.
 //!
-//! A coroutine is one allocation, `TaskCell<F, T>`: the [`Header`] first, then the closure, whose place
-//! the result takes. [`TaskRef`] is a counted reference to it that has forgotten `F` and `T`; the
+//! A coroutine is one allocation, `TaskCell<F, T>`: the [`Header`] first, then the closure and the
+//! result. [`TaskRef`] is a counted reference to it that has forgotten `F` and `T`; the
 //! header's table of functions remembers them. Who may touch what:
 //!
 //! | field | touched by |
 //! | --- | --- |
-//! | the closure | the creator until the coroutine is queued; then whoever runs or discards it |
+//! | the closure | the creator until the coroutine is queued; then whoever runs or discards it; its bytes by anyone once it has started |
 //! | the result | the coroutine until `FINISHED`; then the holder of the `JoinHandle` |
 //! | `fiber` | the home worker, between runs and to resume it |
 //! | `Owned` | the home worker's thread |
@@ -16,7 +16,7 @@
 
 use std::any::Any;
 use std::cell::UnsafeCell;
-use std::mem::{self, ManuallyDrop};
+use std::mem::{self, ManuallyDrop, MaybeUninit};
 use std::num::NonZeroU32;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::ptr::{self, NonNull};
@@ -44,6 +44,8 @@ pub(crate) struct Attributes {
     /// In bytes, as [`crate::fiber::Pool::class_size`] gives it.
     pub(crate) stack_size: usize,
     pub(crate) name: Option<Box<str>>,
+    /// The coroutine that has spawned it; 0 if it was a thread.
+    pub(crate) parent: u64,
 }
 
 /// See the module. What every run touches comes first, so that it shares a line of the cache.
@@ -83,6 +85,8 @@ pub(super) struct Owned {
     pub(super) registered: Option<NonZeroU32>,
     /// What is known of its unwinding.
     pub(super) unwinding: Unwinding,
+    /// Of the innermost `block_on` that it is in: how many tasks wait outside.
+    pub(super) polling: Option<Arc<AtomicUsize>>,
     /// The closure has returned or unwound; what is left are destructors.
     pub(super) ended: bool,
     /// How the closure has ended, when it has.
@@ -132,18 +136,32 @@ struct Vtable {
     take_output: unsafe fn(NonNull<Header>, *mut ()),
     drop_output: unsafe fn(NonNull<Header>),
     free: unsafe fn(NonNull<Header>),
+    /// Where the closure lies, and its size.
+    closure: unsafe fn(NonNull<Header>) -> (*const (), usize),
 }
 
 #[repr(C)]
 struct TaskCell<F, T> {
     header: Header,
-    stage: UnsafeCell<Stage<F, T>>,
+    /// Initialised while the stage is `Fresh`. From the start of the coroutine on it is not written to,
+    /// so that dumps can tell what it was given.
+    closure: UnsafeCell<MaybeUninit<F>>,
+    stage: UnsafeCell<Stage<T>>,
 }
 
-enum Stage<F, T> {
-    Fresh(F),
+enum Stage<T> {
+    Fresh,
     Finished(Output<T>),
     Empty,
+}
+
+impl<F, T> Drop for TaskCell<F, T> {
+    fn drop(&mut self) {
+        if matches!(self.stage.get_mut(), Stage::Fresh) {
+            // SAFETY: it is there until the stage is another one.
+            unsafe { self.closure.get_mut().assume_init_drop() }
+        }
+    }
 }
 
 impl<F: FnOnce() -> T, T> TaskCell<F, T> {
@@ -153,12 +171,13 @@ impl<F: FnOnce() -> T, T> TaskCell<F, T> {
         take_output: Self::take_output,
         drop_output: Self::drop_output,
         free: Self::free,
+        closure: Self::closure,
     };
 
     /// # Safety
     ///
     /// `header` must be the header of a live `TaskCell<F, T>` whose stage nobody else touches now.
-    unsafe fn stage<'a>(header: NonNull<Header>) -> &'a mut Stage<F, T> {
+    unsafe fn stage<'a>(header: NonNull<Header>) -> &'a mut Stage<T> {
         // SAFETY: the header is the first field of a `repr(C)` cell, and was derived from a
         // pointer to the whole of it.
         unsafe { &mut *(*header.cast::<TaskCell<F, T>>().as_ptr()).stage.get() }
@@ -167,8 +186,7 @@ impl<F: FnOnce() -> T, T> TaskCell<F, T> {
     unsafe fn run(header: NonNull<Header>) {
         // SAFETY: the caller runs the coroutine, so the stage is its own until it has finished.
         // The borrow ends before the closure runs.
-        let stage = mem::replace(unsafe { Self::stage(header) }, Stage::Empty);
-        let Stage::Fresh(f) = stage else { return };
+        let Some(f) = (unsafe { Self::take_closure(header) }) else { return };
         let output = catch_unwind(AssertUnwindSafe(f));
         if let Err(payload) = &output {
             let cancelled = payload.is::<Cancelled>();
@@ -182,8 +200,35 @@ impl<F: FnOnce() -> T, T> TaskCell<F, T> {
 
     unsafe fn discard(header: NonNull<Header>, payload: Box<dyn Any + Send>) {
         // SAFETY: the caller owns the coroutine, which has not started.
-        let stage = mem::replace(unsafe { Self::stage(header) }, Stage::Finished(Err(payload)));
-        drop_quietly(stage);
+        unsafe {
+            let f = Self::take_closure(header);
+            *Self::stage(header) = Stage::Finished(Err(payload));
+            drop_quietly(f);
+        }
+    }
+
+    /// Moves the closure out, once.
+    ///
+    /// # Safety
+    ///
+    /// As for `stage`.
+    unsafe fn take_closure(header: NonNull<Header>) -> Option<F> {
+        // SAFETY: the caller's promise; and while the stage is `Fresh` the closure is there.
+        unsafe {
+            let stage = Self::stage(header);
+            if !matches!(stage, Stage::Fresh) {
+                return None;
+            }
+            *stage = Stage::Empty;
+            let cell = header.cast::<TaskCell<F, T>>().as_ptr();
+            Some((*(*cell).closure.get()).assume_init_read())
+        }
+    }
+
+    unsafe fn closure(header: NonNull<Header>) -> (*const (), usize) {
+        // SAFETY: as for `stage`; the address alone is taken.
+        let closure = unsafe { (*header.cast::<TaskCell<F, T>>().as_ptr()).closure.get() };
+        (closure.cast_const().cast(), mem::size_of::<F>())
     }
 
     unsafe fn take_output(header: NonNull<Header>, to: *mut ()) {
@@ -245,7 +290,8 @@ impl TaskRef {
             home: OnceLock::new(),
             joiners: Mutex::new(WaiterList::new()),
         };
-        let cell = TaskCell::<F, T> { header, stage: UnsafeCell::new(Stage::Fresh(f)) };
+        let closure = UnsafeCell::new(MaybeUninit::new(f));
+        let cell = TaskCell::<F, T> { header, closure, stage: UnsafeCell::new(Stage::Fresh) };
         TaskRef(NonNull::from(Box::leak(Box::new(cell))).cast())
     }
 
@@ -311,6 +357,28 @@ impl TaskRef {
     pub(super) unsafe fn discard(&self, payload: Box<dyn Any + Send>) {
         // SAFETY: the caller's promise.
         unsafe { (self.header().vtable.discard)(self.0, payload) }
+    }
+
+    /// Calls `f` with each word that the closure was spawned with. Of a coroutine that has started; of
+    /// others with none.
+    pub(super) fn visit_closure(&self, mut f: impl FnMut(usize)) {
+        const WORD: usize = size_of::<usize>();
+        // Acquire, in it, pairs with the start.
+        if self.header().home.get().is_none() {
+            return;
+        }
+        // SAFETY: this is the table of its type.
+        let (start, size) = unsafe { (self.header().vtable.closure)(self.0) };
+        let begin = start.addr().next_multiple_of(WORD);
+        let mut at = begin;
+        while at + WORD <= start.addr() + size {
+            // SAFETY: it lies within the allocation, and nobody writes there since the coroutine has
+            // started. It may be padding, or what has been moved out, of which the language does not
+            // say what a read finds; the read is volatile, so that the compiler assumes nothing of it,
+            // and whatever is found is only compared.
+            f(unsafe { start.with_addr(at).cast::<usize>().read_volatile() });
+            at += WORD;
+        }
     }
 
     /// Has the processor fetch what a run touches first, for a coroutine that runs soon.

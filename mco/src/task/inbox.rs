@@ -16,7 +16,8 @@ use super::header::Header;
 
 /// See the module.
 pub(crate) struct Inbox {
-    /// The last one pushed. Release on push pairs with Acquire on drain.
+    /// The last one pushed. Release on push pairs with Acquire on drain. Release on drain is for who finds
+    /// the inbox empty and asks whether anybody is awake.
     head: AtomicPtr<Header>,
 }
 
@@ -54,7 +55,7 @@ impl Inbox {
         if self.is_empty() {
             return;
         }
-        let mut newest = self.head.swap(ptr::null_mut(), Ordering::Acquire);
+        let mut newest = self.head.swap(ptr::null_mut(), Ordering::AcqRel);
         let mut oldest = ptr::null_mut::<Header>();
         while !newest.is_null() {
             // SAFETY: the swap made the chain ours; each element carries a reference.

@@ -14,7 +14,9 @@
 
 #![allow(unsafe_code)]
 
+pub(crate) mod awaited;
 pub(crate) mod cancel;
+pub(crate) mod capture;
 pub(crate) mod current;
 pub(crate) mod deadline;
 mod header;
@@ -24,28 +26,38 @@ mod record;
 mod registry;
 mod state;
 mod waiter;
+mod waiting_task;
 
 /// The atomics of the protocol modules, apart so that the models in `tests/loom` can include those
 /// modules and supply loom's.
 mod atomic {
     pub(super) use std::sync::atomic::{AtomicU8, Ordering};
+
+    /// Between two looks at what another thread will change soon.
+    pub(super) fn relax(attempt: u32) {
+        if attempt < 7 { std::hint::spin_loop() } else { std::thread::yield_now() }
+    }
 }
 
 use std::any::Any;
 use std::fmt;
 use std::panic::{self, Location};
 use std::ptr::NonNull;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Once};
 
-pub(crate) use current::spend_budget;
+pub(crate) use current::{has_budget, let_others_go_on, spend_budget};
 use header::{AWAITED, DETACHED, Ended, FINISHED};
 pub(crate) use header::{Attributes, Output, Pause, TaskRef};
 pub(crate) use inbox::{Inbox, Slot};
 pub use local::LocalKey;
-pub(crate) use record::{AtomicSite, Reason, reason_text};
+pub use record::Reason;
+pub(crate) use record::{AtomicSite, reason_text};
 pub(crate) use registry::Registry;
 pub(crate) use waiter::{Blocked, ThreadParker, Waiter, WaiterList, Wakeup};
+#[cfg(feature = "hyper")]
+pub(crate) use waiting_task::wake_task;
+pub(crate) use waiting_task::{Polling, TaskWaiter};
 
 use crate::fiber::{Fiber, overflow};
 use crate::trace;
@@ -64,6 +76,10 @@ pub(crate) trait Home: Send + Sync {
     /// On this home's thread, by a coroutine that waits: looks whether it `has_happened`, as long as
     /// that is worth it.
     fn look_out(&self, has_happened: &mut dyn FnMut() -> bool);
+
+    /// About what time it is, as [`Moment::as_nanos`](crate::clock::Moment::as_nanos) says it: what
+    /// others read instead of the clock.
+    fn coarse_clock(&self) -> &AtomicU64;
 }
 
 /// Prepares the process: it reports the overflow of a coroutine's stack, and notes in which
@@ -111,6 +127,11 @@ impl TaskRef {
         self.header().attributes.id
     }
 
+    /// The id of the coroutine that has spawned it, if one has.
+    pub(crate) fn parent(&self) -> Option<u64> {
+        Some(self.header().attributes.parent).filter(|id| *id != 0)
+    }
+
     pub(crate) fn name(&self) -> Option<&str> {
         self.header().attributes.name.as_deref()
     }
@@ -121,11 +142,6 @@ impl TaskRef {
 
     pub(crate) fn spawned_at(&self) -> &'static Location<'static> {
         self.header().attributes.spawned_at
-    }
-
-    /// What the coroutine is blocked in, and where.
-    pub(crate) fn blocked_in(&self) -> (Reason, Option<&'static Location<'static>>) {
-        (self.header().record.reason(), self.header().record.site())
     }
 
     /// Makes the coroutine look again at what it waits for, if it is parked.
@@ -174,12 +190,15 @@ impl TaskRef {
         if self.header().completion.fetch_or(AWAITED, Ordering::Acquire) & FINISHED != 0 {
             return false;
         }
-        joiners.add(waiter);
+        let replaced = joiners.add(waiter);
+        drop(joiners);
+        drop(replaced);
         true
     }
 
     pub(crate) fn remove_joiner(&self, waiter: &Waiter) {
-        self.header().joiners.lock().remove(waiter);
+        // Dropped without the lock.
+        let _removed = self.header().joiners.lock().remove(waiter);
     }
 
     /// The result, for the holder of the handle, which is used up by it.

@@ -5,45 +5,66 @@
 use std::fmt;
 use std::panic::Location;
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
+use super::awaited::Awaiting;
+use crate::clock::Moment;
 use crate::trace;
 
 /// The kind of operation that a coroutine is blocked in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
-pub(crate) enum Reason {
+#[non_exhaustive]
+pub enum Reason {
     /// Not blocked.
     None,
+    /// [`park`](crate::coroutine::park).
     Park,
+    /// [`sleep`](crate::coroutine::sleep).
     Sleep,
+    /// The end of a coroutine.
     Join,
     /// The end of a scope, for its children.
     Scope,
+    /// Reading from a socket or another descriptor.
     Read,
+    /// Writing to one.
     Write,
+    /// A connection that comes in.
     Accept,
+    /// A connection that is made.
     Connect,
     /// A job that runs on a thread of its own.
     Blocking,
+    /// A future.
     Future,
     /// The end of another runtime.
     Runtime,
+    /// Sending into a channel.
     Send,
+    /// Receiving from a channel.
     Receive,
+    /// One of the arms of a `select!`.
     Select,
+    /// A mutex.
     Mutex,
     /// A lock for reading.
     ReadLock,
     /// A lock for writing.
     WriteLock,
+    /// A condition variable.
     Condvar,
+    /// A permit of a semaphore.
     Semaphore,
+    /// The others at a barrier.
     Barrier,
+    /// The others of a wait group.
     WaitGroup,
+    /// A flag to be fired.
     SyncFlag,
     /// An initialiser that runs elsewhere.
     Once,
+    /// The permit of a blocker.
     Blocker,
 }
 
@@ -131,24 +152,51 @@ impl AtomicSite {
 }
 
 /// The fields are independent statistics for a reader that may see them in between, so their
-/// order does not matter.
+/// order does not matter; for one that holds the coroutine, while it is parked, they belong together.
 pub(super) struct WaitRecord {
     reason: AtomicU8,
+    /// Counts the waits.
+    number: AtomicU32,
     site: AtomicSite,
+    /// The worker's coarse clock when the wait began.
+    since: AtomicU64,
+    /// In the frame from which it parks. Null when it does not.
+    awaiting: AtomicPtr<()>,
 }
 
 impl WaitRecord {
     pub(super) fn new() -> WaitRecord {
-        WaitRecord { reason: AtomicU8::new(Reason::None as u8), site: AtomicSite::new() }
+        WaitRecord {
+            reason: AtomicU8::new(Reason::None as u8),
+            number: AtomicU32::new(0),
+            site: AtomicSite::new(),
+            since: AtomicU64::new(0),
+            awaiting: AtomicPtr::new(ptr::null_mut()),
+        }
     }
 
-    pub(super) fn set(&self, reason: Reason, site: &'static Location<'static>) {
+    /// By the coroutine, before it parks. `awaiting` must stay until `clear`.
+    #[inline]
+    pub(super) fn set(
+        &self,
+        reason: Reason,
+        site: &'static Location<'static>,
+        since: u64,
+        awaiting: &Awaiting<'_>,
+    ) {
         self.reason.store(reason as u8, Ordering::Relaxed);
+        // Nobody else writes.
+        let number = self.number.load(Ordering::Relaxed).wrapping_add(1);
+        self.number.store(number, Ordering::Relaxed);
         self.site.set(site);
+        self.since.store(since, Ordering::Relaxed);
+        self.awaiting.store(ptr::from_ref(awaiting).cast_mut().cast(), Ordering::Relaxed);
     }
 
+    #[inline]
     pub(super) fn clear(&self) {
         self.reason.store(Reason::None as u8, Ordering::Relaxed);
+        self.awaiting.store(ptr::null_mut(), Ordering::Relaxed);
     }
 
     pub(super) fn reason(&self) -> Reason {
@@ -164,5 +212,24 @@ impl WaitRecord {
     /// Where the wait was called from, if the coroutine is blocked.
     pub(super) fn site(&self) -> Option<&'static Location<'static>> {
         self.site.get().filter(|_| self.reason() != Reason::None)
+    }
+
+    pub(super) fn since(&self) -> Moment {
+        Moment::from_nanos(self.since.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn number(&self) -> u32 {
+        self.number.load(Ordering::Relaxed)
+    }
+
+    /// What it waits for.
+    ///
+    /// # Safety
+    ///
+    /// The coroutine must be parked, and be kept so as long as the answer is used.
+    pub(super) unsafe fn awaiting(&self) -> Option<&Awaiting<'_>> {
+        // SAFETY: the frame is there, by the caller's promise; and what it borrows may be shared
+        // between threads, since `Awaited` is `Sync`.
+        unsafe { self.awaiting.load(Ordering::Relaxed).cast::<Awaiting<'_>>().as_ref() }
     }
 }

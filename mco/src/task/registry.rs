@@ -7,7 +7,7 @@
 
 use std::num::NonZeroU32;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use slab::Slab;
 
 use super::TaskRef;
@@ -32,6 +32,26 @@ impl Registry {
     /// The coroutine with this id, if it is entered.
     pub(crate) fn find(&self, id: u64) -> Option<TaskRef> {
         self.0.lock().iter().map(|(_, task)| task).find(|task| task.id() == id).cloned()
+    }
+
+    /// Calls `f` for each coroutine that is entered, some at a time, so that the worker need not wait
+    /// long. Of those that come or go meanwhile, some are seen.
+    pub(crate) fn visit(&self, mut f: impl FnMut(&TaskRef)) {
+        const AT_A_TIME: usize = 512;
+        let mut next = 0;
+        loop {
+            let entered = self.0.lock();
+            let end = entered.capacity();
+            if next >= end {
+                return;
+            }
+            for index in next..end.min(next + AT_A_TIME) {
+                entered.get(index).into_iter().for_each(&mut f);
+            }
+            next += AT_A_TIME;
+            // Hands the lock over, if somebody waits for it.
+            MutexGuard::unlock_fair(entered);
+        }
     }
 
     /// The coroutines that are entered now.

@@ -12,6 +12,16 @@
 //!
 //! A notification by the home worker's own thread takes the short way from `PARKED` to `RUNNING`.
 //!
+//! Whoever wants to look at what a parked coroutine waits for, which lies in its frames and in what
+//! they borrow, [holds](State::hold) it meanwhile, so that it does not go on:
+//!
+//! ```text
+//!      PARKED ── hold, by anyone ──> HELD ── release ──> PARKED
+//!                                      │ notify: leaves the queueing to the one who holds it
+//!                                      v
+//!                                   NOTIFIED ── release: that one must queue it
+//! ```
+//!
 //! `RUNNING` covers everything from the first queueing on: a fresh coroutine, one that yielded and
 //! sits in a run queue, and one that executes. Who may do what:
 //!
@@ -29,11 +39,12 @@
 //! is a read-modify-write, so a `notify` either precedes the `begin` or `park` that reads it, and
 //! then all that happened before it is visible there, or it follows, and then it marks the state.
 
-use super::atomic::{AtomicU8, Ordering};
+use super::atomic::{AtomicU8, Ordering, relax};
 
 const RUNNING: u8 = 0;
 const PARKED: u8 = 1;
 const NOTIFIED: u8 = 2;
+const HELD: u8 = 3;
 
 /// The state of one coroutine. See the module.
 pub(crate) struct State(AtomicU8);
@@ -83,5 +94,29 @@ impl State {
     pub(crate) fn notify(&self) -> bool {
         // Release pairs with `begin` and `park`; Acquire with the Release of `park`.
         self.0.swap(NOTIFIED, Ordering::AcqRel) == PARKED
+    }
+
+    /// By anyone: keeps the coroutine from going on, if it is parked. For a moment: others wait.
+    #[must_use]
+    pub(crate) fn hold(&self) -> bool {
+        let mut attempt = 0;
+        loop {
+            // Acquire pairs with the Release of `park`: what the coroutine wrote is visible.
+            match self.0.compare_exchange(PARKED, HELD, Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) => return true,
+                Err(HELD) => relax(attempt),
+                Err(_) => return false,
+            }
+            attempt = (attempt + 1).min(16);
+        }
+    }
+
+    /// By the one who holds it. `true`: it has been notified meanwhile, and the caller must queue it
+    /// as after a `notify`.
+    #[must_use]
+    pub(crate) fn release(&self) -> bool {
+        // Release: the looks come before whatever the coroutine does next. Whoever notifies it later
+        // still acquires its `park`, since each change in between is a read-modify-write.
+        self.0.compare_exchange(HELD, PARKED, Ordering::Release, Ordering::Acquire).is_err()
     }
 }

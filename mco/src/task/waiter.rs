@@ -1,4 +1,5 @@
-//! Whoever is blocked: a coroutine or a thread. Every blocking operation works for both.
+//! Whoever waits: a coroutine or a thread, for which every blocking operation works alike, or the task of
+//! a future, which is polled by whoever runs it.
 
 #![allow(unsafe_code)]
 
@@ -9,14 +10,18 @@ use std::sync::Arc;
 use parking_lot::{Condvar, Mutex};
 
 use super::header::Header;
+use super::waiting_task::TaskWaiter;
 use super::{TaskRef, current};
 use crate::clock::Moment;
 
-/// A blocked coroutine or thread, to be woken once or more.
+/// A blocked coroutine or thread, or the task of a future, to be woken once or more.
+///
+/// To drop and to wake that of a task runs code of others: not under a lock.
 #[derive(Clone)]
 pub(crate) enum Waiter {
     Coroutine(TaskRef),
     Thread(Arc<ThreadParker>),
+    Task(TaskWaiter),
 }
 
 impl Waiter {
@@ -33,13 +38,17 @@ impl Waiter {
         match self {
             Waiter::Coroutine(task) => task.wake(),
             Waiter::Thread(parker) => parker.unpark(),
+            Waiter::Task(task) => task.wake(),
         }
     }
 
+    /// Whether one stands for the other. All tasks do for each other, since of those that poll the same
+    /// object the last one counts.
     fn is(&self, other: &Waiter) -> bool {
         match (self, other) {
             (Waiter::Coroutine(a), Waiter::Coroutine(b)) => a.as_raw() == b.as_raw(),
             (Waiter::Thread(a), Waiter::Thread(b)) => Arc::ptr_eq(a, b),
+            (Waiter::Task(_), Waiter::Task(_)) => true,
             _ => false,
         }
     }
@@ -153,6 +162,8 @@ impl ThreadParker {
 
 /// Those who wait for an event that concerns all of them, such as the end of a coroutine or the
 /// readiness of a socket. Usually one, so one needs no allocation.
+///
+/// There is one task among them at most: that of the future that was polled last.
 #[derive(Default)]
 pub(crate) enum WaiterList {
     #[default]
@@ -166,32 +177,45 @@ impl WaiterList {
         WaiterList::Empty
     }
 
-    /// Adds a waiter, unless it is in the list.
-    pub(crate) fn add(&mut self, waiter: Waiter) {
-        *self = match mem::take(self) {
-            WaiterList::Empty => WaiterList::One(waiter),
-            WaiterList::One(first) if first.is(&waiter) => WaiterList::One(first),
-            WaiterList::One(first) => WaiterList::Many(vec![first, waiter]),
+    /// Adds a waiter. Returns the one that it stands for, if that is in the list. If it may be a task,
+    /// it is to be dropped without the list's lock.
+    pub(crate) fn add(&mut self, waiter: Waiter) -> Option<Waiter> {
+        let replaced;
+        (*self, replaced) = match mem::take(self) {
+            WaiterList::Empty => (WaiterList::One(waiter), None),
+            WaiterList::One(first) if first.is(&waiter) => (WaiterList::One(waiter), Some(first)),
+            WaiterList::One(first) => (WaiterList::Many(vec![first, waiter]), None),
             WaiterList::Many(mut all) => {
-                if !all.iter().any(|w| w.is(&waiter)) {
-                    all.push(waiter);
-                }
-                WaiterList::Many(all)
+                let replaced = match all.iter_mut().find(|w| w.is(&waiter)) {
+                    Some(known) => Some(mem::replace(known, waiter)),
+                    None => {
+                        all.push(waiter);
+                        None
+                    }
+                };
+                (WaiterList::Many(all), replaced)
             }
-        }
+        };
+        replaced
     }
 
-    /// Removes a waiter that gives up, if it is in the list.
-    pub(crate) fn remove(&mut self, waiter: &Waiter) {
+    /// Removes a waiter that gives up, if it is in the list. What is returned is to be dropped as that
+    /// of `add`.
+    pub(crate) fn remove(&mut self, waiter: &Waiter) -> Option<Waiter> {
         match self {
-            WaiterList::One(first) if first.is(waiter) => *self = WaiterList::Empty,
+            WaiterList::One(first) if first.is(waiter) => match mem::take(self) {
+                WaiterList::One(first) => Some(first),
+                _ => None,
+            },
             WaiterList::Many(all) => {
-                all.retain(|w| !w.is(waiter));
+                let at = all.iter().position(|w| w.is(waiter))?;
+                let removed = all.remove(at);
                 if all.is_empty() {
                     *self = WaiterList::Empty;
                 }
+                Some(removed)
             }
-            _ => {}
+            _ => None,
         }
     }
 
@@ -201,6 +225,19 @@ impl WaiterList {
             WaiterList::Empty => {}
             WaiterList::One(waiter) => waiter.wake(),
             WaiterList::Many(all) => all.iter().for_each(Waiter::wake),
+        }
+    }
+
+    /// As `wake_all`, where there is still another lock: a task is left in `tasks`, to be woken after it.
+    pub(crate) fn wake_all_but_task(self, tasks: &mut Vec<TaskWaiter>) {
+        let mut wake = |waiter| match waiter {
+            Waiter::Task(task) => tasks.push(task),
+            waiter => waiter.wake(),
+        };
+        match self {
+            WaiterList::Empty => {}
+            WaiterList::One(waiter) => wake(waiter),
+            WaiterList::Many(all) => all.into_iter().for_each(wake),
         }
     }
 }

@@ -23,7 +23,7 @@ pub(super) fn now() -> u64 {
 #[cold]
 #[inline(never)]
 fn of_system() -> u64 {
-    Moment::now().as_nanos() | 1
+    Moment::real().as_nanos() | 1
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -5,6 +5,8 @@ use std::{io, thread};
 
 use parking_lot::{Condvar, Mutex};
 
+use crate::threads::Ours;
+
 /// See the module.
 #[derive(Default)]
 pub(super) struct Writer {
@@ -26,6 +28,7 @@ impl Writer {
     /// Starts the thread, which calls `write` when it is asked to: with what was asked for.
     pub(super) fn start(&'static self, write: impl Fn(bool) + Send + 'static) -> io::Result<()> {
         let serve = move || {
+            let _ours = Ours::new();
             let mut asked = self.asked.lock();
             loop {
                 while asked.done == asked.asked {

@@ -8,6 +8,9 @@
 //! condition decides and not the wake. A coroutine that is cancelled unwinds out of `park`, so
 //! what was entered is taken back by a guard's `Drop`.
 
+#![allow(unsafe_code)]
+
+mod hold;
 mod lock;
 mod queue;
 mod spin;
@@ -33,13 +36,17 @@ mod blocked {
     pub(super) use crate::task::{Blocked, Wakeup};
 }
 
+use std::mem;
 use std::panic::Location;
+use std::ptr::{self, NonNull};
 
 use crate::clock::Moment;
+use crate::task::awaited::{Awaited, Awaiting};
 use crate::task::cancel::Due;
 use crate::task::current::Running;
 use crate::task::{Reason, ThreadParker, cancel, current, deadline, spend_budget};
 
+pub(crate) use self::hold::Hold;
 pub(crate) use self::lock::RawLock;
 pub(crate) use self::queue::{Outcome, Place, Queue, Token, Wakeups};
 pub(crate) use self::spin::{Spin, SpinGuard};
@@ -53,7 +60,14 @@ pub(crate) struct Wait {
     deadline: Option<Moment>,
     /// It may take long, and there is no hurry at its end.
     patient: bool,
+    /// What it waits for, for those who look on, if it is more than an address.
+    what: Option<NonNull<dyn Awaited>>,
+    /// Where that lies, or 0.
+    address: usize,
 }
+
+// SAFETY: what it points to is `Sync`, so it may be used on any thread.
+unsafe impl Send for Wait {}
 
 /// How a park ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +81,33 @@ pub(crate) enum Wake {
 impl Wait {
     #[track_caller]
     pub(crate) fn new(reason: Reason) -> Wait {
-        Wait { reason, site: Location::caller(), deadline: None, patient: false }
+        Wait::new_at(reason, Location::caller())
+    }
+
+    /// As `new`, for one that was called from there.
+    pub(crate) fn new_at(reason: Reason, site: &'static Location<'static>) -> Wait {
+        Wait { reason, site, deadline: None, patient: false, what: None, address: 0 }
+    }
+
+    /// For this. Whoever looks on while the caller is parked may ask it.
+    ///
+    /// # Safety
+    ///
+    /// It must stay where it is as long as the caller parks in this wait.
+    #[inline]
+    pub(crate) unsafe fn of<'a>(self, what: &'a (dyn Awaited + 'a)) -> Wait {
+        // SAFETY: only the lifetime changes; it is dereferenced while the caller is parked, which is
+        // within `'a` by the caller's promise.
+        let what = unsafe {
+            mem::transmute::<NonNull<dyn Awaited + 'a>, NonNull<dyn Awaited>>(what.into())
+        };
+        Wait { what: Some(what), ..self }
+    }
+
+    /// For something at this address.
+    #[inline]
+    pub(crate) fn at<T: ?Sized>(self, what: &T) -> Wait {
+        Wait { address: ptr::from_ref(what).addr(), ..self }
     }
 
     pub(crate) fn until(self, deadline: Option<Moment>) -> Wait {
@@ -161,15 +201,18 @@ impl Wait {
         running: Running,
         until: Option<Moment>,
     ) -> (bool, Option<cancel::Resumed>) {
+        // SAFETY: it stays during this call, by the promise of whoever has named it.
+        let what = self.what.map(|what| unsafe { what.as_ref() });
+        let awaiting = Awaiting { what, address: self.address, until };
         match until {
-            None => (true, running.park(self.reason, self.site)),
+            None => (true, running.park(self.reason, self.site, &awaiting)),
             Some(deadline) if deadline <= Moment::now() => {
                 // Still a switch: a loop of such waits must not starve the others.
                 (false, Some(running.step_aside()))
             }
             Some(deadline) => {
                 let timer = timers::start(deadline, running.task());
-                let resumed = running.park(self.reason, self.site);
+                let resumed = running.park(self.reason, self.site, &awaiting);
                 (timers::stop(timer), resumed)
             }
         }
@@ -252,6 +295,7 @@ impl<S, T> Place<'_, S, T> {
         {
             return Some(outcome);
         }
+        let wait = &wait.at(self.lock());
         loop {
             if parked.is_cancelled() || parked.wake == Wake::TimedOut {
                 let outcome = self.leave();

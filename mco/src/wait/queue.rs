@@ -294,6 +294,11 @@ impl<'a, S, T> Place<'a, S, T> {
         Place { lock, queue, node, entered: Cell::new(false), _pinned: PhantomPinned }
     }
 
+    /// The lock around the queue.
+    pub(crate) fn lock(&self) -> &'a Spin<S> {
+        self.lock
+    }
+
     /// Joins the queue, at its end. `state` is what the lock guards, so the caller holds it.
     pub(crate) fn enter(self: Pin<&Self>, state: &mut S) {
         self.enter_as(state, None);

@@ -192,6 +192,10 @@ impl Wait {
         Wait { limited: deadline.is_some() }
     }
 
+    pub(crate) fn at<T: ?Sized>(self, _: &T) -> Wait {
+        self
+    }
+
     /// Always: whether it is worth it makes no difference to what may happen.
     pub(crate) fn should_look_out(&self) -> bool {
         true

@@ -50,6 +50,8 @@ pub(crate) struct Load {
     pub(crate) connections: usize,
     /// Requests that go out together on a connection.
     pub(crate) pipelined: usize,
+    /// Over TLS.
+    pub(crate) tls: bool,
 }
 
 /// What is taken of a server, per request.

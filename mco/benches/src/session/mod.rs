@@ -134,7 +134,10 @@ fn trace_file() -> PathBuf {
 fn cpu_per_request(plan: &Plan, command: Command, load: &Load) -> Result<f64, String> {
     let mut server = Child::start(command)?;
     let address = listening(&mut server)?;
-    check(address)?;
+    // Over TLS `wrk` alone sees whether the answers are complete; what makes them is the same.
+    if !load.tls {
+        check(address)?;
+    }
     wrk::drive(address, load, 1)?;
     let before = cpu_of(&mut server)?;
     let requests = wrk::drive(address, load, plan.http_seconds)?;

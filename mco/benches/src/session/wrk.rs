@@ -15,7 +15,8 @@ pub(super) fn drive(server: SocketAddr, load: &Load, seconds: u64) -> Result<u64
             .map_err(|fault| format!("could not write wrk's script: {fault}"))?;
         command.arg("-s").arg(&script);
     }
-    command.arg(format!("http://{server}/"));
+    let scheme = if load.tls { "https" } else { "http" };
+    command.arg(format!("{scheme}://{server}/"));
     let output = command
         .output()
         .map_err(|fault| format!("could not start `wrk`, is it installed: {fault}"))?;

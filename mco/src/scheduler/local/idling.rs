@@ -3,12 +3,14 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::super::standstill::Standstill;
 use super::super::worker::Worker;
 use super::{Local, retry};
 use crate::clock::Moment;
 use crate::random;
 use crate::task::current;
 use crate::trace;
+use crate::wait::{Hold, timers};
 
 /// How long a worker that hosts too many lets the others start their fresh coroutines themselves.
 const PATIENCE: Duration = Duration::from_millis(5);
@@ -42,6 +44,7 @@ impl Local {
         if self.worker.blocked.load(Ordering::Relaxed) {
             self.unblock();
         }
+        self.run_errands();
         if self.scheduler.is_shut_down() {
             self.cancel_all();
             if self.has_ended() {
@@ -88,7 +91,7 @@ impl Local {
     fn spin(&self, has_happened: &mut dyn FnMut() -> bool) -> bool {
         /// Looks between two looks at the clock.
         const LOOKS: u32 = 32;
-        let limit = Moment::now() + SPIN;
+        let limit = Moment::real() + SPIN;
         let limit = self.next_timer().map_or(limit, |timer| timer.min(limit));
         loop {
             for _ in 0..LOOKS {
@@ -102,7 +105,7 @@ impl Local {
                 // Something to search for.
                 return false;
             }
-            if Moment::now() >= limit {
+            if Moment::real() >= limit {
                 self.expect(false);
                 return false;
             }
@@ -185,16 +188,18 @@ impl Local {
         let hosted = self.hosted.get();
         let (since, hosted_then) = match self.declined.get() {
             Some(declined) if hosted <= declined.1 => declined,
-            _ => (Moment::now(), hosted),
+            _ => (Moment::real(), hosted),
         };
         self.declined.set(Some((since, hosted_then)));
-        Moment::now().since(since) >= PATIENCE
+        Moment::real().since(since) >= PATIENCE
     }
 
     /// Those that can be stolen from, beginning anywhere.
     fn others_with_fresh(&self) -> impl Iterator<Item = &Worker> {
         let workers = &self.scheduler.workers;
-        let first = random::below(workers.len());
+        // By chance, unless chance is not to be used up by what the program does not do.
+        let seeded = self.scheduler.settings.seed.is_some();
+        let first = if seeded { 0 } else { random::below(workers.len()) };
         let order = (first..workers.len()).chain(0..first).map(|index| &*workers[index]);
         order.filter(|w| w.index != self.worker.index && w.has_fresh())
     }
@@ -223,25 +228,52 @@ impl Local {
                 // this one, and take more of them at once.
                 std::thread::yield_now();
             }
-            let timer = self.next_timer().map(|at| at.since(Moment::now()));
-            let patience = self.declined.get().map(|_| PATIENCE);
-            let timeout = [timer, patience, self.trim_pool()].into_iter().flatten().min();
-            self.reactor.borrow_mut().poll(timeout);
+            let standstill = self.fall_asleep();
+            if standstill != Standstill::GoOn {
+                let limits = [
+                    self.time_to_next_timer(),
+                    self.declined.get().map(|_| PATIENCE),
+                    self.trim_pool(),
+                    standstill.look_again(),
+                ];
+                self.reactor.borrow_mut().poll(limits.into_iter().flatten().min());
+            }
+            self.scheduler.quiet.rise();
         }
         self.worker.sleep.end();
         self.scheduler.monitor.worker_woke();
-        let now = Moment::now();
+        let now = Moment::real();
         self.clock.nap.set(now.since(self.clock.polled.get()));
         if self.clock.nap.get() < 2 * SPIN && !self.worker.inbox.is_empty() {
             self.expect(true);
         }
         self.clock.looked.set(now);
+        self.worker.set_clock(now);
         self.clock.polled.set(now);
-        self.expire(now);
+        self.expire(Moment::now_given(now));
         if !spare && idle.retract(self.worker.index) {
             let outcome = self.search();
             self.stop_searching(outcome);
         }
+    }
+
+    /// Says that this worker sleeps. The last to say so does what there is to do for all of them.
+    fn fall_asleep(&self) -> Standstill {
+        self.worker.leave_behind(timers::next(), Hold::count());
+        let standstill = if self.scheduler.quiet.fall() {
+            self.scheduler.stand_still(self.worker.index, self.suspicion.get())
+        } else {
+            Standstill::Sleep
+        };
+        self.suspicion.set(standstill.look_again().unwrap_or_default());
+        standstill
+    }
+
+    /// How long to sleep for the next timer. By a virtual clock it never comes by waiting.
+    fn time_to_next_timer(&self) -> Option<Duration> {
+        let settings = &self.scheduler.settings;
+        let next = self.next_timer().filter(|_| settings.virtual_clock.is_none());
+        next.map(|at| at.since(Moment::real()))
     }
 
     /// The last look before sleeping, after it was announced.
@@ -253,6 +285,7 @@ impl Local {
         };
         self.ready.borrow().is_empty()
             && self.worker.inbox.is_empty()
+            && !self.worker.errands.are_waiting()
             && self.worker.newest.is_empty()
             && (self.is_spare() || scheduler.idle.is_announced(self.worker.index))
             && (self.is_unneeded() || !anything_to_steal())
@@ -265,7 +298,7 @@ impl Local {
         if pool.is_trimmed() {
             return None;
         }
-        let now = Moment::now();
+        let now = Moment::real();
         let due = self.trimmed.get() + TRIM_INTERVAL;
         if now < due {
             return Some(due.since(now));

@@ -16,12 +16,12 @@ use crate::net::accept::{
 use crate::net::{TcpListener, TcpStream};
 #[cfg(unix)]
 use crate::os::unix::net::{self as unix, UnixListener, UnixStream};
-use crate::wait::Waiter;
+use crate::wait::{Hold, Waiter};
 
 /// Accepts a connection.
 pub struct AcceptArm<'a, L, A> {
     listener: &'a L,
-    entered: Option<Waiter>,
+    entered: Option<(Waiter, Hold)>,
     /// Without descriptors: how long to wait for one, and until when it does.
     pause: Duration,
     pause_ends: Option<Moment>,
@@ -85,7 +85,7 @@ where
         }
         match accept::enter(this.listener, entry.waiter) {
             Ok(entered) => {
-                this.entered = entered.then(|| entry.waiter.clone());
+                this.entered = entered.then(|| (entry.waiter.clone(), Hold::new()));
                 entered
             }
             // The poll that follows meets it again, or is better off.
@@ -98,7 +98,7 @@ where
 
     fn leave(self: Pin<&mut Self>) {
         let this = self.get_mut();
-        if let Some(waiter) = this.entered.take() {
+        if let Some((waiter, _hold)) = this.entered.take() {
             accept::leave(this.listener, &waiter);
         }
     }

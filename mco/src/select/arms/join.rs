@@ -19,6 +19,12 @@ use crate::wait::Waiter;
 pub trait SelectJoin {
     type Result;
 
+    /// [`JoinArm`]. Asked for by this name, so that the compiler has one complaint about what is no
+    /// handle, and not a second one about its arm.
+    type Arm<'a>
+    where
+        Self: 'a;
+
     fn joined(&self) -> &Coroutine;
 
     /// The result of a coroutine that has ended, once.
@@ -27,6 +33,10 @@ pub trait SelectJoin {
 
 impl<H: SelectJoin + ?Sized> SelectJoin for &H {
     type Result = H::Result;
+    type Arm<'a>
+        = JoinArm<'a, Self>
+    where
+        Self: 'a;
 
     fn joined(&self) -> &Coroutine {
         (**self).joined()
@@ -39,6 +49,10 @@ impl<H: SelectJoin + ?Sized> SelectJoin for &H {
 
 impl<H: SelectJoin + ?Sized> SelectJoin for &mut H {
     type Result = H::Result;
+    type Arm<'a>
+        = JoinArm<'a, Self>
+    where
+        Self: 'a;
 
     fn joined(&self) -> &Coroutine {
         (**self).joined()
@@ -51,6 +65,10 @@ impl<H: SelectJoin + ?Sized> SelectJoin for &mut H {
 
 impl<T> SelectJoin for JoinHandle<T> {
     type Result = T;
+    type Arm<'a>
+        = JoinArm<'a, Self>
+    where
+        Self: 'a;
 
     fn joined(&self) -> &Coroutine {
         self.coroutine()
@@ -63,6 +81,10 @@ impl<T> SelectJoin for JoinHandle<T> {
 
 impl<T> SelectJoin for ScopedJoinHandle<'_, T> {
     type Result = T;
+    type Arm<'a>
+        = JoinArm<'a, Self>
+    where
+        Self: 'a;
 
     fn joined(&self) -> &Coroutine {
         self.coroutine()
@@ -80,7 +102,10 @@ pub struct JoinArm<'a, H: ?Sized> {
 }
 
 /// The arm for `handle.join()`.
-pub fn join_arm<H: SelectJoin + ?Sized>(handle: &H) -> JoinArm<'_, H> {
+pub fn join_arm<'a, H>(handle: &'a H) -> H::Arm<'a>
+where
+    H: SelectJoin<Arm<'a> = JoinArm<'a, H>> + ?Sized,
+{
     JoinArm { handle, entered: None }
 }
 

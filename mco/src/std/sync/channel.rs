@@ -21,6 +21,7 @@
 //! assert_eq!(all, [1, 4, 9]);
 //! ```
 
+mod handle;
 mod iter;
 mod shared;
 
@@ -32,6 +33,7 @@ use std::time::Duration;
 
 pub use std::sync::mpsc::{RecvError, RecvTimeoutError, SendError, TryRecvError, TrySendError};
 
+use self::handle::{Handle, RECEIVER, SENDER};
 pub use self::iter::{IntoIter, Iter, TryIter};
 pub(crate) use self::shared::{Channel, Observer, State};
 use crate::task::{Reason, spend_budget};
@@ -94,7 +96,10 @@ fn create<T>(
     observer: Option<Weak<dyn Observer>>,
 ) -> (Sender<T>, Receiver<T>) {
     let channel = Arc::new(Channel::new(capacity, observer));
-    (Sender(channel.clone()), Receiver(channel))
+    let (sender, receiver) = (Sender(Handle::new(channel.clone())), Receiver(Handle::new(channel)));
+    sender.0.senders.set_word(sender.0.word());
+    receiver.0.receivers.set_word(receiver.0.word());
+    (sender, receiver)
 }
 
 /// The error of [`Sender::send_timeout`], with the value that was not sent.
@@ -127,7 +132,7 @@ impl<T> fmt::Display for SendTimeoutError<T> {
 impl<T> std::error::Error for SendTimeoutError<T> {}
 
 /// The sending end of a channel. Clones send into the same channel.
-pub struct Sender<T>(Arc<Channel<T>>);
+pub struct Sender<T>(Handle<T, SENDER>);
 
 impl<T> Sender<T> {
     /// Sends a value, and waits while the channel is full.
@@ -186,7 +191,7 @@ impl<T> Sender<T> {
 }
 
 /// The receiving end of a channel. Clones take from the same channel; each value goes to one.
-pub struct Receiver<T>(Arc<Channel<T>>);
+pub struct Receiver<T>(Handle<T, RECEIVER>);
 
 impl<T> Receiver<T> {
     /// Takes the next value, and waits for it.
@@ -279,14 +284,14 @@ macro_rules! end {
             /// Whether both are ends of the same channel.
             #[must_use]
             pub fn same_channel(&self, other: &$End<T>) -> bool {
-                Arc::ptr_eq(&self.0, &other.0)
+                std::ptr::eq(&*self.0, &*other.0)
             }
         }
 
         impl<T> Clone for $End<T> {
             fn clone(&self) -> $End<T> {
                 // Relaxed: a handle is made from one that exists, as in `Arc`.
-                self.0.$count.fetch_add(1, Ordering::Relaxed);
+                self.0.$count.count.fetch_add(1, Ordering::Relaxed);
                 $End(self.0.clone())
             }
         }
@@ -295,7 +300,7 @@ macro_rules! end {
             fn drop(&mut self) {
                 // AcqRel: what was done through other handles comes before the close. The lock
                 // would do as well.
-                if self.0.$count.fetch_sub(1, Ordering::AcqRel) == 1 {
+                if self.0.$count.count.fetch_sub(1, Ordering::AcqRel) == 1 {
                     self.0.$close();
                 }
             }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::mutex::MutexGuard;
 use crate::clock::Moment;
 use crate::std::defer;
-use crate::task::{Reason, spend_budget};
+use crate::task::{Reason, let_others_go_on, spend_budget};
 use crate::wait::{Outcome, Place, Queue, Spin, Wait, Wakeup};
 
 /// Where to wait until what a [`Mutex`](super::Mutex) guards has changed: [`std::sync::Condvar`] for
@@ -250,6 +250,7 @@ impl Condvar {
     pub fn notify_one(&self) {
         let served = self.waiting.lock().serve(Outcome::Served, |_| ());
         served.into_iter().map(|((), wakeup)| wakeup).for_each(Wakeup::wake);
+        let_others_go_on();
     }
 
     /// Ends the wait of everyone who waits now.
@@ -262,6 +263,7 @@ impl Condvar {
     pub fn notify_all(&self) {
         let wakeups = self.waiting.lock().serve_all(Outcome::Served);
         wakeups.wake();
+        let_others_go_on();
     }
 }
 

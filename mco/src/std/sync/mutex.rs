@@ -11,6 +11,7 @@ use std::sync::{LockResult, TryLockResult};
 
 use super::guard::{exclusive_guard, fmt_lock};
 use super::poison::{Flag, Held};
+use crate::task::awaited::Holder;
 use crate::task::{Reason, spend_budget};
 use crate::wait::{RawLock, Wait};
 
@@ -40,6 +41,8 @@ use crate::wait::{RawLock, Wait};
 /// ```
 pub struct Mutex<T: ?Sized> {
     lock: RawLock,
+    /// For those who look on. Kept by whoever has the lock.
+    holder: Holder,
     poison: Flag,
     /// Touched by the holder of the lock, through its guard.
     value: UnsafeCell<T>,
@@ -66,7 +69,12 @@ impl<T> Mutex<T> {
     /// ```
     #[must_use]
     pub const fn new(value: T) -> Mutex<T> {
-        Mutex { lock: RawLock::new(), poison: Flag::new(), value: UnsafeCell::new(value) }
+        Mutex {
+            lock: RawLock::new(),
+            holder: Holder::new(),
+            poison: Flag::new(),
+            value: UnsafeCell::new(value),
+        }
     }
 
     /// The value itself.
@@ -115,7 +123,8 @@ impl<T: ?Sized> Mutex<T> {
     /// Takes the lock, as part of an operation that has cost budget.
     #[inline]
     pub(super) fn lock_again(&self, wait: Wait) -> LockResult<MutexGuard<'_, T>> {
-        self.lock.lock(wait);
+        // SAFETY: `self` is borrowed during the call, in which the wait is used.
+        self.lock.lock(unsafe { wait.of(&self.holder) });
         self.poison.result(self.guard())
     }
 
@@ -123,8 +132,8 @@ impl<T: ?Sized> Mutex<T> {
     ///
     /// # Errors
     ///
-    /// [`WouldBlock`](TryLockError::WouldBlock) if it is not, or
-    /// [`Poisoned`](TryLockError::Poisoned) with the guard.
+    /// [`WouldBlock`](::std::sync::TryLockError::WouldBlock) if it is not, or
+    /// [`Poisoned`](::std::sync::TryLockError::Poisoned) with the guard.
     ///
     /// # Panics
     ///
@@ -154,6 +163,7 @@ impl<T: ?Sized> Mutex<T> {
     /// Of the lock that the caller has taken.
     #[inline]
     fn guard(&self) -> MutexGuard<'_, T> {
+        self.holder.set();
         MutexGuard { mutex: self, held: self.poison.held(), _here: PhantomData }
     }
 
@@ -242,4 +252,7 @@ impl<'a, T: ?Sized> MutexGuard<'a, T> {
     }
 }
 
-exclusive_guard!(MutexGuard, mutex, |mutex: &Mutex<T>| mutex.lock.unlock());
+exclusive_guard!(MutexGuard, mutex, |mutex: &Mutex<T>| {
+    mutex.holder.clear();
+    mutex.lock.unlock();
+});

@@ -1,5 +1,7 @@
 //! Doing something once.
 
+#![allow(unsafe_code)]
+
 // # The protocol
 //
 // `stage` says how far it is; it changes under the `Spin`, and is read without it by those who come
@@ -11,9 +13,9 @@ use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::pin;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::thread::{self, ThreadId};
 
-use crate::task::{Reason, cancel, current, spend_budget};
+use crate::task::awaited::{Awaited, Enders, Owner};
+use crate::task::{Reason, cancel, spend_budget};
 use crate::wait::{Outcome, Place, Queue, Spin, Wait, Wakeup};
 
 const NEW: u8 = 0;
@@ -36,7 +38,7 @@ impl RefUnwindSafe for OnceLock {}
 struct State {
     waiting: Queue<()>,
     /// Who runs the initialiser, while somebody does.
-    runner: Option<Caller>,
+    runner: Option<Owner>,
 }
 
 impl State {
@@ -45,18 +47,14 @@ impl State {
     }
 }
 
-#[derive(PartialEq, Eq)]
-enum Caller {
-    Coroutine(u64),
-    Thread(ThreadId),
-}
+/// The end of the run, by the one who runs it.
+impl Awaited for OnceLock {
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
 
-impl Caller {
-    fn current() -> Caller {
-        match current::task() {
-            Some(task) => Caller::Coroutine(task.id()),
-            None => Caller::Thread(thread::current().id()),
-        }
+    fn enders(&self) -> Enders {
+        self.state.lock().runner.map_or(Enders::Unknown, Enders::Holder)
     }
 }
 
@@ -97,8 +95,9 @@ impl OnceLock {
         despite_poison: bool,
         f: impl FnOnce(bool) -> Result<(), E>,
     ) -> Result<(), Failed<E>> {
-        let wait = Wait::new(Reason::Once);
-        let caller = Caller::current();
+        // SAFETY: `self` is borrowed during the call, in which the wait is used.
+        let wait = unsafe { Wait::new(Reason::Once).of(self) };
+        let caller = Owner::current();
         let before = loop {
             let mut state = self.state.lock();
             // Relaxed: the `Spin` orders it.
@@ -106,7 +105,7 @@ impl OnceLock {
                 DONE => return Ok(()),
                 POISONED if !despite_poison => return Err(Failed::Poisoned),
                 RUNNING => {
-                    if state.runner.as_ref() == Some(&caller) {
+                    if state.runner == Some(caller) {
                         drop(state);
                         panic!(
                             "an initialiser needs what it is to initialise: it would wait for itself"

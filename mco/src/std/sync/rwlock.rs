@@ -22,6 +22,7 @@ use std::sync::{LockResult, TryLockResult};
 use super::guard::{exclusive_guard, fmt_lock, guard};
 use super::poison::{Flag, Held};
 use crate::std::defer;
+use crate::task::awaited::Holder;
 use crate::task::{Reason, spend_budget};
 use crate::wait::{Outcome, Place, Queue, Spin, Wait, Wakeup, Wakeups};
 
@@ -57,6 +58,8 @@ use crate::wait::{Outcome, Place, Queue, Spin, Wait, Wakeup, Wakeups};
 /// ```
 pub struct RwLock<T: ?Sized> {
     state: Spin<State>,
+    /// The writer inside, for those who look on. Kept by it.
+    writer: Holder,
     poison: Flag,
     /// Read by those whom the state counts as readers, touched by the writer it knows of.
     value: UnsafeCell<T>,
@@ -139,7 +142,12 @@ impl<T> RwLock<T> {
             waiting_readers: Queue::new(),
             waiting_writers: Queue::new(),
         };
-        RwLock { state: Spin::new(state), poison: Flag::new(), value: UnsafeCell::new(value) }
+        RwLock {
+            state: Spin::new(state),
+            writer: Holder::new(),
+            poison: Flag::new(),
+            value: UnsafeCell::new(value),
+        }
     }
 
     /// The value itself.
@@ -196,15 +204,16 @@ impl<T: ?Sized> RwLock<T> {
         place.as_ref().enter(&mut state);
         drop(state);
         // Served is how it ends if it does not unwind: there is no deadline, and nobody closes.
-        place.wait(wait);
+        // SAFETY: `self` is borrowed during the call.
+        place.wait(&unsafe { wait.of(&self.writer) });
     }
 
     /// Comes in to read, if no writer is inside or waits.
     ///
     /// # Errors
     ///
-    /// [`WouldBlock`](TryLockError::WouldBlock) if one is, or
-    /// [`Poisoned`](TryLockError::Poisoned) with the guard.
+    /// [`WouldBlock`](::std::sync::TryLockError::WouldBlock) if one is, or
+    /// [`Poisoned`](::std::sync::TryLockError::Poisoned) with the guard.
     ///
     /// # Examples
     ///
@@ -273,8 +282,9 @@ impl<T: ?Sized> RwLock<T> {
             let place = pin!(Place::new(&self.state, State::writers, None));
             place.as_ref().enter(&mut state);
             drop(state);
-            // As in `wait_to_read`.
-            place.wait(wait);
+            // How it ends: as in `wait_to_read`.
+            // SAFETY: as there.
+            place.wait(&unsafe { wait.of(&self.writer) });
         }
         std::mem::forget(given_up);
     }
@@ -283,8 +293,8 @@ impl<T: ?Sized> RwLock<T> {
     ///
     /// # Errors
     ///
-    /// [`WouldBlock`](TryLockError::WouldBlock) if somebody is, or
-    /// [`Poisoned`](TryLockError::Poisoned) with the guard.
+    /// [`WouldBlock`](::std::sync::TryLockError::WouldBlock) if somebody is, or
+    /// [`Poisoned`](::std::sync::TryLockError::Poisoned) with the guard.
     ///
     /// # Examples
     ///
@@ -302,6 +312,7 @@ impl<T: ?Sized> RwLock<T> {
     }
 
     fn write_guard(&self) -> RwLockWriteGuard<'_, T> {
+        self.writer.set();
         RwLockWriteGuard { lock: self, held: self.poison.held(), _here: PhantomData }
     }
 
@@ -318,6 +329,7 @@ impl<T: ?Sized> RwLock<T> {
 
     #[inline]
     fn end_write(&self) {
+        self.writer.clear();
         let mut state = self.state.lock();
         state.writer = false;
         if !state.waiting_readers.is_empty() || !state.waiting_writers.is_empty() {

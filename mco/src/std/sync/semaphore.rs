@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use crate::clock::Moment;
-use crate::task::{Reason, spend_budget};
+use crate::task::{Reason, let_others_go_on, spend_budget};
 use crate::wait::{Outcome, Place, Queue, Spin, Wait, Wakeup};
 
 /// A number of permits, to be taken and put back by anyone.
@@ -179,6 +179,7 @@ impl Semaphore {
         }
         drop(state);
         served.into_iter().map(|((), wakeup)| wakeup).for_each(Wakeup::wake);
+        let_others_go_on();
     }
 
     /// How many permits there are now.

@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use crate::clock::Moment;
-use crate::task::{Reason, spend_budget};
+use crate::task::{Reason, let_others_go_on, spend_budget};
 use crate::wait::{Outcome, Place, Queue, Spin, Wait};
 
 /// A flag that is fired once and stays so; everyone who waits for it goes on.
@@ -74,9 +74,10 @@ impl SyncFlag {
         self.state.lock().fired = true;
         loop {
             let served = self.state.lock().waiters.serve(Outcome::Served, |_| ());
-            let Some(((), wakeup)) = served else { return };
+            let Some(((), wakeup)) = served else { break };
             wakeup.wake();
         }
+        let_others_go_on();
     }
 
     /// Whether it has been fired.

@@ -100,7 +100,7 @@ impl Time {
     /// This moment, by the system's clock, in UTC.
     #[must_use]
     pub fn now_utc() -> Time {
-        Time { inner: OffsetDateTime::now_utc() }
+        Time { inner: clock::calendar() }
     }
 
     /// So many seconds and nanoseconds after 1970-01-01T00:00:00Z, in UTC. Either may be negative, or

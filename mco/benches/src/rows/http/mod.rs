@@ -3,6 +3,7 @@
 
 mod epoll;
 mod exchange;
+mod tls;
 
 use super::{Figure, Goal, Load, Row, Sides, Work};
 use crate::runtimes::{Runtime, Setup, may_spawn, on_may, on_mco, on_tokio};
@@ -38,6 +39,14 @@ pub(crate) const ROWS: &[Row] = &[
         work: Work::Served { sides: SIDES, load: load(64, 16), figure: Figure::CpuMicroseconds },
     },
     Row {
+        name: "https_64",
+        what: "the same as `http_64` over TLS 1.3 by rustls, tokio's by tokio-rustls",
+        unit: "CPU us per request",
+        goals: &[Goal::OfBestPeer(1.05)],
+        extra: false,
+        work: Work::Served { sides: TLS_SIDES, load: TLS_LOAD, figure: Figure::CpuMicroseconds },
+    },
+    Row {
         name: "syscalls_64",
         what: "system calls of `http_64`, counted by strace, which slows them down",
         unit: "calls per request",
@@ -53,6 +62,14 @@ pub(crate) const ROWS: &[Row] = &[
         extra: true,
         work: Work::Served { sides: SIDES, load: load(1000, 1), figure: Figure::SystemCalls },
     },
+    Row {
+        name: "syscalls_https_64",
+        what: "system calls of `https_64`",
+        unit: "calls per request",
+        goals: &[],
+        extra: true,
+        work: Work::Served { sides: TLS_SIDES, load: TLS_LOAD, figure: Figure::SystemCalls },
+    },
 ];
 
 const GOALS: &[Goal] = &[Goal::OfBestPeer(1.0), Goal::OfFloor(1.03)];
@@ -64,8 +81,11 @@ const SIDES: Sides<fn(&Setup)> = &[
 ];
 
 const fn load(connections: usize, pipelined: usize) -> Load {
-    Load { connections, pipelined }
+    Load { connections, pipelined, tls: false }
 }
+
+const TLS_LOAD: Load = Load { connections: 64, pipelined: 1, tls: true };
+const TLS_SIDES: Sides<fn(&Setup)> = &[(Runtime::Mco, tls::mco), (Runtime::Tokio, tls::tokio)];
 
 const ANYWHERE: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
 

@@ -109,6 +109,11 @@ impl UnixStream {
 // would come for that.
 stream_io!(UnixStream, |done: usize, _: usize| Attempt::More(done));
 
+#[cfg(feature = "_bridge")]
+crate::bridge::socket_stream!(UnixStream, sys::UnixStream, |done: usize, _: usize| Attempt::More(
+    done
+));
+
 impl fmt::Debug for UnixStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.socket.fmt(f)

@@ -11,23 +11,25 @@
 //! place of a select may be in a queue after it has been served elsewhere; `serve` passes over it. One
 //! that selects may wait to send and to receive at once: it is no partner for itself.
 
+#![allow(unsafe_code)]
+
 use std::collections::VecDeque;
 use std::pin::pin;
 use std::sync::Weak;
-use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use super::{RecvTimeoutError, SendTimeoutError, TryRecvError, TrySendError};
 use crate::clock::Moment;
-use crate::task::spend_budget;
+use crate::task::awaited::End;
+use crate::task::{let_others_go_on, spend_budget};
 use crate::wait::{Outcome, Place, Queue, Spin, SpinGuard, Token, Wait, Wakeup};
 
 /// What the two ends share.
 pub(crate) struct Channel<T> {
     state: Spin<State<T>>,
     /// Handles. Whoever takes one of these to zero closes its side.
-    pub(super) senders: AtomicUsize,
-    pub(super) receivers: AtomicUsize,
+    pub(super) senders: End,
+    pub(super) receivers: End,
     observer: Option<Weak<dyn Observer>>,
 }
 
@@ -120,7 +122,7 @@ impl<T> Channel<T> {
             no_senders: false,
             no_receivers: false,
         };
-        let (senders, receivers) = (AtomicUsize::new(1), AtomicUsize::new(1));
+        let (senders, receivers) = (End::new(), End::new());
         Channel { state: Spin::new(state), senders, receivers, observer }
     }
 
@@ -157,6 +159,7 @@ impl<T> Channel<T> {
             Ok(wakeup) => {
                 drop(state);
                 wakeup.wake();
+                let_others_go_on();
                 Ok(())
             }
             Err(TrySendError::Disconnected(value)) => Err(SendTimeoutError::Disconnected(value)),
@@ -174,6 +177,8 @@ impl<T> Channel<T> {
     ) -> Result<(), SendTimeoutError<T>> {
         // Where there is a buffer, room for one more is worth little; with all of it filled again.
         let wait = wait.patient(state.capacity != Some(0));
+        // SAFETY: `self` is borrowed during the call, in which the wait is used.
+        let wait = unsafe { wait.of(&self.receivers) };
         let place = pin!(Place::new(&self.state, State::senders, Some(value)));
         place.as_ref().enter(&mut state);
         drop(state);
@@ -215,8 +220,10 @@ impl<T> Channel<T> {
         let place = pin!(Place::new(&self.state, State::receivers, None));
         place.as_ref().enter(&mut state);
         drop(state);
+        // SAFETY: as in `wait_to_send`.
+        let wait = unsafe { wait.of(&self.senders) };
         let outcome = match timeout {
-            None => place.wait(wait),
+            None => place.wait(&wait),
             Some(timeout) => place.wait(&wait.until(Some(Moment::after(timeout)))),
         };
         match outcome {

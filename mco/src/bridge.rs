@@ -1,0 +1,174 @@
+//! Async crates on coroutines: their futures, their sockets, their timers.
+//!
+//! Nothing of this is needed to use mco. It is for crates that are written with `async`: hyper, axum,
+//! tokio-postgres and many more run on coroutines, with no async runtime anywhere.
+//!
+//! - [`mco::block_on`](crate::block_on()) runs a future in the calling coroutine, or thread.
+//! - A [`JoinHandle`](crate::coroutine::JoinHandle) can be awaited.
+//! - [`TcpStream`](crate::net::TcpStream) and `UnixStream`, and references to them, implement what the
+//!   features of the crate `mco` name. One does not exclude another.
+//!
+//! | feature | what the streams implement | what else there is |
+//! | --- | --- | --- |
+//! | `futures-io` | `futures_io::{AsyncRead, AsyncWrite}` | |
+//! | `tokio-io` | `tokio::io::{AsyncRead, AsyncWrite}` | |
+//! | `hyper` | `hyper::rt::{Read, Write}` | `mco::runtime::Executor`, `mco::runtime::Timer` |
+//!
+//! `tokio-io` takes the traits from the crate `tokio`, and nothing else: no runtime of tokio's is compiled,
+//! nor started.
+//!
+//! # A server
+//!
+//! Each connection is a coroutine that blocks on hyper's future for it:
+//!
+#![cfg_attr(feature = "hyper", doc = "```")]
+#![cfg_attr(not(feature = "hyper"), doc = "```ignore")]
+//! use std::io::{Read, Write};
+//! use hyper::service::service_fn;
+//! use hyper::{Response, server::conn::http1};
+//! use mco::net::{TcpListener, TcpStream};
+//!
+//! # fn main() -> std::io::Result<()> {
+//! let listener = TcpListener::bind("127.0.0.1:0")?;
+//! let addr = listener.local_addr()?;
+//! mco::coroutine::spawn(move || {
+//!     for stream in listener.incoming() {
+//!         mco::coroutine::spawn(move || {
+//!             let answer = service_fn(async |_| {
+//!                 // May block, as any code in a coroutine.
+//!                 mco::coroutine::sleep(std::time::Duration::from_millis(1));
+//!                 Ok::<_, std::convert::Infallible>(Response::new("hello".to_owned()))
+//!             });
+//!             mco::block_on(
+//!                 http1::Builder::new()
+//!                     .timer(mco::runtime::Timer)
+//!                     .serve_connection(stream.unwrap(), answer),
+//!             )
+//!         });
+//!     }
+//! });
+//!
+//! let mut stream = TcpStream::connect(addr)?;
+//! stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")?;
+//! let mut answer = String::new();
+//! stream.read_to_string(&mut answer)?;
+//! assert!(answer.ends_with("hello"));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! `http_hyper`, `http_axum` and `postgres` in `examples` are whole programs.
+//!
+//! # Blocking in async code
+//!
+//! A future that runs in [`block_on`](crate::block_on()) has a coroutine to itself, so what it calls may
+//! block: receive from a channel of mco's, sleep, wait for another coroutine, read from a socket. The
+//! coroutine that polls it is parked, and its worker runs the others. No helper is needed, no second pool
+//! of threads. What follows from that:
+//!
+//! - All that the same `block_on` polls waits too. With HTTP/1 that is one connection, which would have
+//!   nothing else to do; hyper does not notice meanwhile that the client has gone. With HTTP/2 each
+//!   request is a future of its own, which [`Executor`](crate::runtime) runs in a coroutine of its own.
+//!   The branches of a `join!` or `select!` of an async crate are in one.
+//! - A std lock must not be held across it, as everywhere in a coroutine: it would block the worker.
+//!   Async crates do so in what they call while they hold a lock of theirs, such as wakers and the
+//!   implementations of their traits, but not where they poll futures of yours.
+//! - What blocks its thread (files, a std lock, long computing) belongs on the blocking pool:
+//!   [`mco::blocking`](crate::blocking()), in async code too.
+//!
+//! # What is promised
+//!
+//! - An operation is tried first. If it would block, the future is pending, and its task is woken when the
+//!   system has reported the socket ready. One that is polled again for another reason makes no system call
+//!   in vain.
+//! - Reads and writes are independent of each other. Of each, the task that polled last is woken. The
+//!   future may move to another coroutine, runtime or thread in between, and a coroutine may use the same
+//!   socket with [`Read`](::std::io::Read) and [`Write`](::std::io::Write) at the same time. Two futures that
+//!   read from the same socket at once need one task, or a handle each
+//!   ([`try_clone`](crate::net::TcpStream::try_clone)).
+//! - The waker is dropped when it has been woken, and with the socket at the latest.
+//! - Futures that are always ready do not keep their worker: after 128 operations in a turn one is pending
+//!   although it need not be, and `block_on` lets the others run. No operation switches coroutines inside
+//!   of a poll, since its callers may hold locks. For the same reason a cancelled coroutine does not unwind
+//!   inside of it, but in `block_on`, between two polls, and its future is dropped.
+//! - Timeouts of a stream (`set_read_timeout`) and `set_nonblocking` are for blocking calls; here they are
+//!   not looked at. [`timeout`](crate::std::time::timeout) around `block_on` works.
+//! - Closing or shutting down ends the writing direction, for the peer to read the end. That of a
+//!   connection that is gone already is no error.
+
+// How a future waits for a socket is at the head of `reactor/source.rs`, since it is how a coroutine does
+// too: it enters a list, as `Waiter::Task`. `reactor/evented.rs` tries, enters, and looks again.
+
+#[cfg(feature = "_bridge")]
+mod buffer;
+#[cfg(feature = "futures-io")]
+mod futures_io;
+#[cfg(feature = "hyper")]
+mod hyper;
+#[cfg(feature = "hyper")]
+mod sleep;
+#[cfg(feature = "_bridge")]
+mod stream;
+#[cfg(feature = "tokio-io")]
+mod tokio_io;
+
+#[cfg(feature = "hyper")]
+pub use self::hyper::{Executor, Timer};
+#[cfg(feature = "_bridge")]
+pub(crate) use self::stream::{SocketStream, socket_stream};
+
+/// Implements what the features ask for, for types that implement `PollStream`, and for references to
+/// them.
+#[cfg(feature = "_bridge")]
+macro_rules! async_traits {
+    ($($(#[$cfg:meta])* $stream:ty),+ $(,)?) => {$(
+        #[cfg(feature = "futures-io")]
+        $(#[$cfg])*
+        const _: () = {
+            use std::io::{self, IoSlice, IoSliceMut};
+            use std::pin::Pin;
+            use std::task::{Context, Poll};
+
+            use buffer::Room;
+            use stream::PollStream;
+
+            futures_io::implement!($stream);
+            futures_io::implement!(&$stream);
+        };
+        #[cfg(feature = "tokio-io")]
+        $(#[$cfg])*
+        #[expect(unsafe_code, reason = "memory that is not initialised")]
+        const _: () = {
+            use std::io::{self, IoSlice};
+            use std::pin::Pin;
+            use std::task::{Context, Poll, ready};
+
+            use buffer::Room;
+            use stream::PollStream;
+
+            tokio_io::implement!($stream);
+            tokio_io::implement!(&$stream);
+        };
+        #[cfg(feature = "hyper")]
+        $(#[$cfg])*
+        #[expect(unsafe_code, reason = "memory that is not initialised")]
+        const _: () = {
+            use std::io::{self, IoSlice};
+            use std::pin::Pin;
+            use std::task::{Context, Poll, ready};
+
+            use buffer::Room;
+            use stream::PollStream;
+
+            hyper::implement!($stream);
+            hyper::implement!(&$stream);
+        };
+    )+};
+}
+
+#[cfg(feature = "_bridge")]
+async_traits!(
+    crate::net::TcpStream,
+    #[cfg(unix)]
+    crate::os::unix::net::UnixStream,
+);

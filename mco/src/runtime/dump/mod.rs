@@ -1,0 +1,164 @@
+//! A picture of all coroutines: who does what, who waits for what, and who is stuck.
+//!
+//! [`look`] finds them and asks each what it waits for, [`stuck`] finds those that nobody can help,
+//! [`frames`] has workers take backtraces, and [`show`] makes it a text. None of it needs a worker to
+//! go on, except the backtraces, for which it waits for a limited time.
+
+mod frames;
+mod look;
+mod show;
+#[cfg(unix)]
+pub(crate) mod sigquit;
+mod stuck;
+
+use std::panic::Location;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::coroutine::CoroutineId;
+use crate::scheduler::{self, Scheduler};
+use crate::task::capture::Line;
+use crate::task::{Reason, TaskRef};
+
+use frames::Source;
+use stuck::Deadlock;
+
+/// What a coroutine does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum State {
+    /// It executes, on its worker.
+    Running,
+    /// It could go on, and waits for its turn.
+    Ready,
+    /// It waits for something.
+    Blocked,
+}
+
+/// What is known of a coroutine. From [`debug::coroutines`](crate::debug::coroutines).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct CoroutineInfo {
+    /// Its number, unique in the process.
+    pub id: CoroutineId,
+    /// The name that its `Builder` gave it.
+    pub name: Option<String>,
+    /// What it does.
+    pub state: State,
+    /// Where in the source it was spawned.
+    pub spawned_at: &'static Location<'static>,
+    /// What it waits for, if it is blocked.
+    pub wait_reason: Option<Reason>,
+    /// Where in the source it waits.
+    pub wait_site: Option<&'static Location<'static>>,
+    /// Since when it waits, to some 10 milliseconds.
+    pub since: Option<Instant>,
+    /// When its wait ends by itself, if it does. By a virtual clock: when it would if that went on.
+    pub until: Option<Instant>,
+    /// The coroutines without which its wait does not end, as far as that is known: the one that
+    /// holds the lock, those that it joins.
+    pub waits_for: Vec<CoroutineId>,
+    /// The thread that holds the lock, if it is no coroutine. Empty if it has no name.
+    pub held_by_thread: Option<String>,
+    /// The address of what it waits for, by which two that wait for the same thing are recognised.
+    pub object: Option<usize>,
+    /// Whether it will wait for ever, as far as that is known; see [`debug`](crate::debug).
+    pub is_stuck: bool,
+}
+
+/// All coroutines at one moment. Its `Display` is a text of several lines. From
+/// [`debug::dump`](crate::debug::dump).
+#[derive(Debug)]
+pub struct Dump {
+    runtimes: Vec<Section>,
+    deadlocks: Vec<Deadlock>,
+}
+
+/// One runtime in a dump.
+#[derive(Debug)]
+struct Section {
+    name: String,
+    workers: usize,
+    /// In the order of their ids.
+    coroutines: Vec<CoroutineInfo>,
+    fresh: usize,
+    groups: Vec<Group>,
+    /// What could not be found out.
+    remarks: Vec<String>,
+}
+
+/// Coroutines that are alike.
+#[derive(Debug)]
+struct Group {
+    /// Their places in the section's list. Never empty.
+    members: Vec<usize>,
+    backtrace: Option<Backtrace>,
+}
+
+#[derive(Debug)]
+struct Backtrace {
+    of: CoroutineId,
+    lines: Vec<Line>,
+    /// What is missing, and why.
+    remark: Option<&'static str>,
+}
+
+impl Dump {
+    pub(crate) fn of_all(caller: Option<&TaskRef>) -> Dump {
+        let schedulers = scheduler::all();
+        let schedulers: Vec<&Scheduler> = schedulers.iter().map(|s| &**s).collect();
+        Dump::take(&schedulers, caller, Source::Workers)
+    }
+
+    fn take(schedulers: &[&Scheduler], caller: Option<&TaskRef>, source: Source) -> Dump {
+        // A detector that asks has found it at rest, and must not be disturbed by it.
+        let asks = source == Source::Workers;
+        let awake: Vec<_> = schedulers.iter().filter(|_| asks).map(|s| s.stay_awake()).collect();
+        let mut seen = look::look(schedulers, caller);
+        let deadlocks = stuck::find(&mut seen);
+        drop(awake);
+        let runtimes = frames::add(schedulers, seen, source);
+        Dump { runtimes, deadlocks }
+    }
+
+    /// The coroutines of all runtimes.
+    pub fn coroutines(&self) -> impl Iterator<Item = &CoroutineInfo> {
+        self.runtimes.iter().flat_map(|section| &section.coroutines)
+    }
+
+    /// How many coroutines were waiting to be started, about.
+    #[must_use]
+    pub fn not_started(&self) -> usize {
+        self.runtimes.iter().map(|section| section.fresh).sum()
+    }
+}
+
+/// The runtime of the calling coroutine; in a plain thread all.
+pub(crate) fn current() -> Vec<Arc<Scheduler>> {
+    scheduler::with_current(Arc::clone).map_or_else(scheduler::all, |current| vec![current])
+}
+
+/// What [`debug::coroutines`](crate::debug::coroutines) returns.
+pub(crate) fn list(schedulers: &[Arc<Scheduler>], caller: Option<&TaskRef>) -> Vec<CoroutineInfo> {
+    let schedulers: Vec<&Scheduler> = schedulers.iter().map(|s| &**s).collect();
+    let awake: Vec<_> = schedulers.iter().map(|s| s.stay_awake()).collect();
+    let mut seen = look::look(&schedulers, caller);
+    stuck::find(&mut seen);
+    drop(awake);
+    let mut all: Vec<_> =
+        seen.into_iter().flat_map(|s| s.coroutines).map(|seen| seen.info).collect();
+    all.sort_by_key(|info| info.id);
+    all
+}
+
+/// The dump of one runtime, for a plain thread.
+pub(crate) fn of(scheduler: &Scheduler) -> String {
+    Dump::take(&[scheduler], None, Source::Workers).to_string()
+}
+
+/// The dump of one runtime, the deadlocks first, without any other worker's help. To be called on a
+/// plain thread, or on a worker's outside any coroutine; then there are backtraces of those coroutines
+/// that it hosts.
+pub(crate) fn report(scheduler: &Scheduler) -> String {
+    Dump::take(&[scheduler], None, Source::ThisWorker).to_string()
+}

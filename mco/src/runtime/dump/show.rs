@@ -1,0 +1,271 @@
+//! The text of a dump.
+
+use std::fmt::{self, Write};
+use std::time::{Duration, Instant};
+
+use super::stuck::Deadlock;
+use super::{CoroutineInfo, Dump, Group, Section, State};
+use crate::task::Reason;
+
+/// So many ids of a group are shown.
+const IDS: usize = 8;
+/// So many circles are shown, and so many links of one.
+const CIRCLES: usize = 16;
+const LINKS: usize = 64;
+
+/// A coroutine in a sentence.
+pub(super) fn name(info: &CoroutineInfo) -> String {
+    match &info.name {
+        Some(name) => format!("coroutine {} `{name}`", info.id),
+        None => format!("coroutine {}", info.id),
+    }
+}
+
+/// What one waits for, in a sentence.
+pub(super) fn what(reason: Reason) -> &'static str {
+    match reason {
+        Reason::None => "nothing",
+        Reason::Park => "an `unpark`",
+        Reason::Sleep => "the end of a sleep",
+        Reason::Join => "the end of another coroutine",
+        Reason::Scope => "the end of a scope",
+        Reason::Read => "something to read",
+        Reason::Write => "room to write",
+        Reason::Accept => "a connection to accept",
+        Reason::Connect => "a connection",
+        Reason::Blocking => "a blocking job",
+        Reason::Future => "a future",
+        Reason::Runtime => "the end of a runtime",
+        Reason::Send => "room to send into a channel",
+        Reason::Receive => "a value to receive from a channel",
+        Reason::Select => "one of the arms of a `select!`",
+        Reason::Mutex => "a mutex",
+        Reason::ReadLock => "a lock to read",
+        Reason::WriteLock => "a lock to write",
+        Reason::Condvar => "a condition variable",
+        Reason::Semaphore => "a permit of a semaphore",
+        Reason::Barrier => "the others at a barrier",
+        Reason::WaitGroup => "the end of a wait group",
+        Reason::SyncFlag => "a flag",
+        Reason::Once => "an initialiser",
+        Reason::Blocker => "the permit of a blocker",
+    }
+}
+
+impl fmt::Display for Dump {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for deadlock in self.deadlocks.iter().take(CIRCLES) {
+            show_deadlock(f, deadlock)?;
+        }
+        if let more @ 1.. = self.deadlocks.len().saturating_sub(CIRCLES) {
+            writeln!(f, "and {} more deadlocks\n", number(more))?;
+        }
+        if self.runtimes.is_empty() {
+            writeln!(f, "no runtime")?;
+        }
+        let now = Instant::now();
+        for (index, section) in self.runtimes.iter().enumerate() {
+            if index > 0 {
+                writeln!(f)?;
+            }
+            show_section(f, section, now)?;
+        }
+        Ok(())
+    }
+}
+
+fn show_deadlock(f: &mut fmt::Formatter<'_>, deadlock: &Deadlock) -> fmt::Result {
+    let Deadlock { links, is_exact, others } = deadlock;
+    let what = if *is_exact { "deadlock" } else { "deadlock, as far as can be told" };
+    match links.as_slice() {
+        [] => return Ok(()),
+        [link] => {
+            writeln!(f, "{what}: {} waits for {}, {} itself", link.who, link.waits, link.relation)?
+        }
+        [first, ..] => {
+            writeln!(f, "{what}: {} coroutines wait for each other", links.len())?;
+            write!(f, "  {}", first.who)?;
+            let shown = links.len().min(LINKS);
+            for (index, link) in links[..shown].iter().enumerate() {
+                let next = &links[(index + 1) % links.len()].who;
+                if index > 0 {
+                    write!(f, ",\n    which")?;
+                }
+                write!(f, " waits for {}, {} {next}", link.waits, link.relation)?;
+            }
+            if shown < links.len() {
+                write!(f, ",\n    and so on, over {} more", number(links.len() - shown))?;
+            }
+            writeln!(f)?;
+        }
+    }
+    if *others > 0 {
+        writeln!(f, "  {} more wait for these", number(*others))?;
+    }
+    writeln!(f)
+}
+
+fn show_section(f: &mut fmt::Formatter<'_>, section: &Section, now: Instant) -> fmt::Result {
+    let count = |state| section.coroutines.iter().filter(|info| info.state == state).count();
+    writeln!(
+        f,
+        "runtime `{}`, {} worker{}: {} coroutine{}: {} running, {} ready, {} blocked; {} not \
+         started",
+        section.name,
+        section.workers,
+        plural(section.workers),
+        number(section.coroutines.len()),
+        plural(section.coroutines.len()),
+        number(count(State::Running)),
+        number(count(State::Ready)),
+        number(count(State::Blocked)),
+        number(section.fresh),
+    )?;
+    for remark in &section.remarks {
+        writeln!(f, "  {remark}")?;
+    }
+    for group in &section.groups {
+        writeln!(f)?;
+        show_group(f, section, group, now)?;
+    }
+    Ok(())
+}
+
+fn show_group(
+    f: &mut fmt::Formatter<'_>,
+    section: &Section,
+    group: &Group,
+    now: Instant,
+) -> fmt::Result {
+    let members = || group.members.iter().map(|index| &section.coroutines[*index]);
+    let first = members().next().expect("a group is not empty");
+    match group.members.len() {
+        1 => f.write_str(&name(first))?,
+        many => {
+            write!(f, "{} coroutines: ", number(many))?;
+            for (index, info) in members().take(IDS).enumerate() {
+                let comma = if index == 0 { "" } else { ", " };
+                write!(f, "{comma}{}", info.id)?;
+                if let Some(name) = &info.name {
+                    write!(f, " `{name}`")?;
+                }
+            }
+            if many > IDS {
+                f.write_str(", ..")?;
+            }
+        }
+    }
+    match first.state {
+        State::Running => f.write_str(" running")?,
+        State::Ready => f.write_str(" ready to go on")?,
+        State::Blocked => {
+            let reason = first.wait_reason.unwrap_or(Reason::None);
+            let verb = if group.members.len() == 1 { "waits" } else { "wait" };
+            write!(f, " {verb} for {}{}", what(reason), ages(members(), now))?;
+            let limits = members().filter_map(|info| info.until);
+            if let Some(until) = limits.min() {
+                let left = until.saturating_duration_since(now);
+                write!(f, ", for {} more at most", span(left))?;
+            }
+            if let [other] = first.waits_for.as_slice()
+                && members().all(|info| info.waits_for == first.waits_for)
+            {
+                let other = section.coroutines.binary_search_by_key(other, |info| info.id);
+                let other = other.map(|index| name(&section.coroutines[index]));
+                let other = other.unwrap_or_else(|_| format!("coroutine {}", first.waits_for[0]));
+                write!(f, "; it is up to {other}")?;
+            }
+            if let Some(thread) = &first.held_by_thread
+                && members().all(|info| info.held_by_thread == first.held_by_thread)
+            {
+                match thread.as_str() {
+                    "" => f.write_str("; held by a thread outside")?,
+                    thread => write!(f, "; held by the thread `{thread}`")?,
+                }
+            }
+            if first.is_stuck {
+                f.write_str("; stuck")?;
+            }
+        }
+    }
+    writeln!(f)?;
+    if let Some(site) = first.wait_site {
+        writeln!(f, "  waits at {site}")?;
+    }
+    writeln!(f, "  spawned at {}", first.spawned_at)?;
+    if let Some(backtrace) = &group.backtrace {
+        if group.members.len() > 1 && !backtrace.lines.is_empty() {
+            writeln!(f, "  backtrace of {}:", backtrace.of)?;
+        }
+        // Shorter, and as the compiler names them.
+        let here = std::env::current_dir().ok();
+        for line in &backtrace.lines {
+            writeln!(f, "    {}", line.function)?;
+            if let Some(file) = &line.file {
+                let file =
+                    here.as_ref().and_then(|here| file.strip_prefix(here).ok()).unwrap_or(file);
+                writeln!(f, "        at {}{}", file.display(), line.place)?;
+            }
+        }
+        if let Some(remark) = backtrace.remark {
+            writeln!(f, "    ({remark})")?;
+        }
+    }
+    Ok(())
+}
+
+/// For how long they have been waiting: the shortest and the longest time.
+fn ages<'a>(members: impl Iterator<Item = &'a CoroutineInfo>, now: Instant) -> String {
+    let ages: Vec<Duration> = members
+        .filter_map(|info| info.since)
+        .map(|since| now.saturating_duration_since(since))
+        .collect();
+    let (Some(least), Some(most)) = (ages.iter().min(), ages.iter().max()) else {
+        return String::new();
+    };
+    let (least, most) = (span(*least), span(*most));
+    if least == most { format!(" for {most}") } else { format!(" for {least} to {most}") }
+}
+
+/// A time, as exactly as it is known.
+fn span(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match seconds {
+        0 => format!("{} ms", time.as_millis() / 10 * 10),
+        1..60 => format!("{}.{} s", seconds, time.subsec_millis() / 100),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+/// A number with commas.
+fn number(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        let _ = text.write_char(digit);
+    }
+    text
+}
+
+fn plural(number: usize) -> &'static str {
+    if number == 1 { "" } else { "s" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_commas_and_times_have_units() {
+        assert_eq!(number(7), "7");
+        assert_eq!(number(1_234_567), "1,234,567");
+        assert_eq!(span(Duration::from_millis(128)), "120 ms");
+        assert_eq!(span(Duration::from_millis(1250)), "1.2 s");
+        assert_eq!(span(Duration::from_secs(61)), "1 min 1 s");
+        assert_eq!(span(Duration::from_secs(7260)), "2 h 1 min");
+    }
+}

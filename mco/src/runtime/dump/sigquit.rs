@@ -1,0 +1,126 @@
+//! A dump on `SIGQUIT`.
+//!
+//! The handler writes a byte into a pipe, which is all that a signal handler may do. A thread of its
+//! own reads from it and prints, so that it works when all workers are stuck. Both are there once the
+//! first runtime starts with `MCO_DUMP=1`, or the setting is switched on, and stay.
+
+#![allow(unsafe_code)]
+
+use std::io::{self, Read, Write};
+use std::os::fd::{FromRawFd, IntoRawFd};
+use std::sync::Once;
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::{env, fs, mem, ptr, thread};
+
+use super::Dump;
+use crate::threads::Ours;
+
+/// Where the handler writes to.
+static PIPE: AtomicI32 = AtomicI32::new(-1);
+
+/// Whether the signal has a dump printed.
+static IS_ON: AtomicBool = AtomicBool::new(false);
+
+/// Switches it on if the environment says so. When a runtime starts.
+pub(crate) fn install_if_asked() {
+    static ASKED: Once = Once::new();
+    ASKED.call_once(|| {
+        if env::var_os("MCO_DUMP").is_some_and(|value| value == "1") {
+            switch(true);
+        }
+    });
+}
+
+/// Whether it is on.
+pub(crate) fn is_on() -> bool {
+    IS_ON.load(Ordering::Relaxed)
+}
+
+/// Switches it on, or off: then the signal has its usual effect, which ends the process.
+pub(crate) fn switch(on: bool) {
+    static WATCHER: Once = Once::new();
+    let mut action = libc::SIG_DFL;
+    if on {
+        let mut started = Ok(());
+        WATCHER.call_once(|| started = start());
+        if let Err(error) = started {
+            eprintln!("mco: no dump on SIGQUIT: its thread or its pipe could not be made: {error}");
+        }
+        if PIPE.load(Ordering::Relaxed) < 0 {
+            return;
+        }
+        action = handle as *const () as libc::sighandler_t;
+    }
+    IS_ON.store(on, Ordering::Relaxed);
+    // SAFETY: a zeroed action is a valid one, and the handler does what one may do.
+    unsafe {
+        let mut new: libc::sigaction = mem::zeroed();
+        new.sa_sigaction = action;
+        // System calls go on, and it runs on a coroutine's stack only if there is no other.
+        new.sa_flags = libc::SA_RESTART | libc::SA_ONSTACK;
+        libc::sigaction(libc::SIGQUIT, &raw const new, ptr::null_mut());
+    }
+}
+
+extern "C" fn handle(_: libc::c_int) {
+    // SAFETY: `errno` belongs to the interrupted code, and `write` may be called here. That the pipe
+    // is full means that enough dumps have been asked for.
+    unsafe {
+        let error = errno();
+        let kept = *error;
+        libc::write(PIPE.load(Ordering::Relaxed), [0u8].as_ptr().cast(), 1);
+        *error = kept;
+    }
+}
+
+/// Where the thread's `errno` is.
+unsafe fn errno() -> *mut libc::c_int {
+    // SAFETY: they have no preconditions.
+    unsafe {
+        #[cfg(any(target_os = "linux", target_os = "emscripten"))]
+        return libc::__errno_location();
+        #[cfg(any(target_os = "macos", target_os = "ios", target_os = "freebsd"))]
+        return libc::__error();
+        #[cfg(any(target_os = "android", target_os = "netbsd", target_os = "openbsd"))]
+        return libc::__errno();
+        #[cfg(any(target_os = "illumos", target_os = "solaris"))]
+        return libc::___errno();
+    }
+}
+
+fn start() -> io::Result<()> {
+    let (reader, writer) = io::pipe()?;
+    let writer = writer.into_raw_fd();
+    // SAFETY: the descriptor is open, and stays so.
+    unsafe {
+        let flags = libc::fcntl(writer, libc::F_GETFL);
+        libc::fcntl(writer, libc::F_SETFL, flags | libc::O_NONBLOCK);
+    }
+    thread::Builder::new().name("mco-sigquit".to_owned()).spawn(move || watch(reader))?;
+    PIPE.store(writer, Ordering::Relaxed);
+    Ok(())
+}
+
+fn watch(mut reader: io::PipeReader) {
+    let mut asked = [0; 64];
+    loop {
+        // While it dumps it holds coroutines, and wakes them.
+        let ours = Ours::new();
+        let read = reader.read(&mut asked);
+        drop(ours);
+        match read {
+            Ok(0) => return,
+            Ok(_) => print(&Dump::of_all(None).to_string()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => return,
+        }
+    }
+}
+
+/// Prints on standard error. Not through std's handle, whose lock a stuck coroutine may hold.
+fn print(text: &str) {
+    // SAFETY: standard error is not closed here: the file forgets it.
+    let mut stderr = mem::ManuallyDrop::new(unsafe { fs::File::from_raw_fd(libc::STDERR_FILENO) });
+    // There is nobody to tell.
+    let _ = stderr.write_all(format!("mco: SIGQUIT\n{text}\n").as_bytes());
+}

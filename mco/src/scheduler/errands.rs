@@ -1,0 +1,101 @@
+//! What others ask a worker to do on its own thread: to take backtraces of coroutines that it hosts.
+//!
+//! An errand is put into the worker's list, as a coroutine is into its inbox, and the worker is
+//! interrupted if it sleeps: [`Sleep`](super::idle::Sleep) says why neither is missed. The worker runs
+//! errands when it looks at the clock and before it sleeps, for a limited time, and then goes on with
+//! its coroutines.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::local::Local;
+use crate::clock::Moment;
+use crate::task::TaskRef;
+use crate::task::capture::Frames;
+
+/// No more errands are begun after this time. One takes some 10 to 100 microseconds.
+const AT_A_TIME: Duration = Duration::from_millis(2);
+
+/// A backtrace to be taken.
+pub(crate) struct Errand {
+    pub(crate) task: TaskRef,
+    /// What the asker calls it.
+    pub(crate) index: usize,
+    pub(crate) answers: mpsc::Sender<(usize, Option<Frames>)>,
+    /// Nobody waits for the answer any more.
+    pub(crate) is_over: Arc<AtomicBool>,
+}
+
+/// What a worker has been asked for.
+pub(super) struct Errands {
+    /// Set after something was put into the list, and cleared before it is taken out.
+    waiting: AtomicBool,
+    list: Mutex<VecDeque<Errand>>,
+}
+
+impl Errands {
+    pub(super) fn new() -> Errands {
+        Errands { waiting: AtomicBool::new(false), list: Mutex::new(VecDeque::new()) }
+    }
+
+    /// The worker has to be interrupted after this.
+    pub(super) fn add(&self, errands: impl IntoIterator<Item = Errand>) {
+        self.list.lock().extend(errands);
+        self.waiting.store(true, Ordering::Release);
+    }
+
+    #[inline]
+    pub(super) fn are_waiting(&self) -> bool {
+        self.waiting.load(Ordering::Acquire)
+    }
+
+    /// By the worker at its end: nobody will run what is left.
+    pub(super) fn close(&self) {
+        // Not under the lock: a coroutine may go away with it.
+        let left = std::mem::take(&mut *self.list.lock());
+        drop(left);
+    }
+
+    /// Forgets those whose answers nobody waits for, and with them the coroutines.
+    pub(super) fn forget_old(&self) {
+        self.list.lock().retain(|errand| !errand.is_over.load(Ordering::Relaxed));
+    }
+
+    fn next(&self) -> Option<Errand> {
+        self.list.lock().pop_front()
+    }
+}
+
+impl Local {
+    /// Runs errands, between two turns.
+    #[inline]
+    pub(super) fn run_errands(&self) {
+        if self.worker().errands.are_waiting() {
+            self.run_some_errands();
+        }
+    }
+
+    #[cold]
+    fn run_some_errands(&self) {
+        let errands = &self.worker().errands;
+        errands.waiting.store(false, Ordering::Release);
+        let begun = Moment::real();
+        while let Some(errand) = errands.next() {
+            if errand.is_over.load(Ordering::Relaxed) {
+                continue;
+            }
+            let frames = errand.task.capture();
+            // Whoever asked may be gone.
+            let _ = errand.answers.send((errand.index, frames));
+            if Moment::real().since(begun) >= AT_A_TIME {
+                // Maybe for nothing.
+                errands.waiting.store(true, Ordering::Release);
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! What comes of it when nothing happens any more in a runtime ([`quiet`](super::quiet)).
+//!
+//! - A virtual clock is set forward to the next timer.
+//! - Without a timer it is a deadlock, if nothing else can wake a coroutine: no socket and no blocking
+//!   job that somebody waits for, no other runtime, and no thread that is not mco's own.
+//! - When the root coroutine of a test has ended, what is left has been left behind.
+//!
+//! Whether other threads could wake a coroutine can only be guessed, so as long as there are any nothing
+//! is said, and the worker looks again now and then. What is never claimed wrongly may be found late.
+//!
+//! The runtimes of different tests, in one process at once, are different *worlds*, which are taken to have
+//! nothing to do with each other; a runtime that a coroutine builds belongs to its own world. All others
+//! are of no world, and may wake anybody.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
+
+use super::quiet::Glance;
+use super::{Scheduler, blocking};
+use crate::clock::Moment;
+use crate::threads;
+
+/// The first time to wait before looking again for a deadlock that may be none, and the last one.
+const FIRST_LOOK: Duration = Duration::from_millis(20);
+const LAST_LOOK: Duration = Duration::from_secs(1);
+
+/// No timer that anybody waits for is as late as this.
+const FOREVER: Moment = Moment::from_nanos(u64::MAX - 1);
+
+/// All schedulers that have not ended.
+static ALL: Mutex<Vec<Weak<Scheduler>>> = Mutex::new(Vec::new());
+
+/// What a worker that has found all others asleep is to do.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Standstill {
+    /// Sleep.
+    Sleep,
+    /// Sleep, but look again after this time.
+    LookAgain(Duration),
+    /// Go on: a timer of its own is due.
+    GoOn,
+}
+
+impl Standstill {
+    pub(super) fn look_again(&self) -> Option<Duration> {
+        match self {
+            Standstill::LookAgain(after) => Some(*after),
+            Standstill::Sleep | Standstill::GoOn => None,
+        }
+    }
+}
+
+/// Who wants to know of a deadlock.
+pub(crate) enum Watch {
+    /// A test, whose thread waits at the watcher.
+    Test(Arc<Watcher>),
+    /// `main`: the process is to end.
+    Main,
+}
+
+/// Who watches, and what describes a deadlock to them.
+pub(super) struct Watching {
+    whose: Watch,
+    report: fn(&Scheduler) -> String,
+}
+
+/// Where the thread of a test waits for what becomes of it.
+pub(crate) struct Watcher {
+    /// Whether it wants to know of a deadlock.
+    deadlock: bool,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// The root coroutine has run to its end, or has been dropped.
+    ended: bool,
+    /// Since then, nothing happens any more.
+    settled: bool,
+    /// What there is to say about a deadlock.
+    deadlock: Option<String>,
+}
+
+/// What becomes of a test.
+pub(crate) enum Fate {
+    Ended,
+    Deadlock(String),
+    TimedOut,
+}
+
+/// Held by the root coroutine. Dropped at its end, however that comes.
+pub(crate) struct Root(Arc<Watcher>);
+
+impl Watcher {
+    pub(crate) fn new(deadlock: bool) -> Watcher {
+        Watcher { deadlock, state: Mutex::default(), changed: Condvar::new() }
+    }
+
+    pub(crate) fn root(self: &Arc<Self>) -> Root {
+        Root(self.clone())
+    }
+
+    /// Waits for the end of the root coroutine.
+    pub(crate) fn wait(&self, deadline: Moment) -> Fate {
+        let (state, in_time) = self.wait_for(deadline, |s| s.ended || s.deadlock.is_some());
+        match (in_time, &state.deadlock) {
+            _ if state.ended => Fate::Ended,
+            (true, Some(report)) => Fate::Deadlock(report.clone()),
+            _ => Fate::TimedOut,
+        }
+    }
+
+    /// After the end of the root coroutine: waits until nothing happens any more. `false`: that did not
+    /// come.
+    pub(crate) fn wait_until_settled(&self, deadline: Moment) -> bool {
+        self.wait_for(deadline, |state| state.settled).1
+    }
+
+    /// Returns whether the condition was met.
+    fn wait_for(
+        &self,
+        deadline: Moment,
+        condition: impl Fn(&State) -> bool,
+    ) -> (MutexGuard<'_, State>, bool) {
+        let mut state = self.state.lock();
+        while !condition(&state) {
+            if self.changed.wait_until(&mut state, deadline.to_std()).timed_out() {
+                let met = condition(&state);
+                return (state, met);
+            }
+        }
+        (state, true)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.state.lock());
+        self.changed.notify_all();
+    }
+}
+
+impl Drop for Root {
+    fn drop(&mut self) {
+        self.0.change(|state| state.ended = true);
+    }
+}
+
+/// Remembers a scheduler that has started.
+pub(super) fn enter(scheduler: &Arc<Scheduler>) {
+    let mut all = ALL.lock();
+    all.retain(|other| other.strong_count() > 0);
+    all.push(Arc::downgrade(scheduler));
+}
+
+/// The schedulers of the process, the oldest first.
+pub(crate) fn all() -> Vec<Arc<Scheduler>> {
+    ALL.lock().iter().filter_map(Weak::upgrade).collect()
+}
+
+impl Scheduler {
+    /// Watches for deadlocks from here on, and has them described by `report`. To be called once.
+    pub(crate) fn watch(&self, whose: Watch, report: fn(&Scheduler) -> String) {
+        let _ = self.watch.set(Watching { whose, report });
+    }
+
+    /// By the worker `of_caller`, which was the last to fall asleep. `last_look` is what it was told to
+    /// wait for the last time, if nothing has happened since.
+    pub(super) fn stand_still(&self, of_caller: usize, last_look: Duration) -> Standstill {
+        let watch = self.watch.get();
+        let clock = self.settings.virtual_clock.as_ref();
+        if watch.is_none() && clock.is_none() || self.is_shut_down() {
+            return Standstill::Sleep;
+        }
+        let Some(still) = self.at_rest() else { return Standstill::Sleep };
+        if let Some(Watching { whose: Watch::Test(watcher), .. }) = watch {
+            let mut state = watcher.state.lock();
+            if state.ended {
+                state.settled = true;
+                watcher.changed.notify_all();
+                return Standstill::Sleep;
+            }
+        }
+        match (clock, still) {
+            // The last moments stand for never.
+            (Some(clock), AtRest { next: Some(next), held: 0, .. }) if next < FOREVER => {
+                clock.advance(next.max(clock.now()));
+                let due = |worker: &usize| self.workers[*worker].due().is_some_and(|at| at <= next);
+                for other in (0..self.workers.len()).filter(|w| *w != of_caller).filter(due) {
+                    self.workers[other].interrupt();
+                }
+                if due(&of_caller) { Standstill::GoOn } else { Standstill::Sleep }
+            }
+            (_, AtRest { next: None, held: 0, .. }) => match watch {
+                Some(watch) => self.suspect_deadlock(watch, last_look),
+                None => Standstill::Sleep,
+            },
+            _ => Standstill::Sleep,
+        }
+    }
+
+    /// If nobody is awake and nothing is queued: what can still happen.
+    fn at_rest(&self) -> Option<AtRest> {
+        let glance = self.quiet.glance()?;
+        let workers = || self.workers.iter();
+        let nothing_queued = self.injector.is_empty() && !workers().any(|w| w.has_any());
+        let next = workers().filter_map(|w| w.due()).min();
+        let held = workers().map(|w| w.held()).sum();
+        (nothing_queued && self.quiet.holds(glance)).then_some(AtRest { glance, next, held })
+    }
+
+    /// If its coroutines, as far as there are any, can only be woken from outside: since when.
+    fn stuck(&self) -> Option<Glance> {
+        match self.at_rest()? {
+            AtRest { glance, next: None, held: 0 } => Some(glance),
+            _ => None,
+        }
+    }
+
+    /// How far the virtual clock has come, and how many waits hold it.
+    pub(crate) fn virtual_time(&self) -> Option<(Duration, usize)> {
+        let clock = self.settings.virtual_clock.as_ref()?;
+        Some((clock.elapsed(), self.workers.iter().map(|w| w.held()).sum()))
+    }
+
+    fn suspect_deadlock(&self, watch: &Watching, last_look: Duration) -> Standstill {
+        let unwanted = matches!(&watch.whose, Watch::Test(watcher) if !watcher.deadlock);
+        if unwanted || self.workers.iter().all(|worker| worker.hosted() == 0) {
+            return Standstill::Sleep;
+        }
+        if !self.nobody_else_can_wake(&watch.whose) {
+            return Standstill::LookAgain((2 * last_look).clamp(FIRST_LOOK, LAST_LOOK));
+        }
+        let report = (watch.report)(self);
+        match &watch.whose {
+            Watch::Test(watcher) => watcher.change(|state| state.deadlock = Some(report)),
+            Watch::Main => {
+                eprintln!(
+                    "mco: deadlock: every coroutine is blocked, and nothing is left that could wake \
+                     one\n{report}"
+                );
+                std::process::exit(2);
+            }
+        }
+        Standstill::Sleep
+    }
+
+    /// Whether no thread, job or other runtime is left that could wake a coroutine of this one.
+    ///
+    /// Each of them may just have done so, and come to rest after it. So all are looked at one after the
+    /// other, and then again: if no worker of any runtime has risen in between, they have all been at rest at
+    /// one moment.
+    fn nobody_else_can_wake(&self, watch: &Watch) -> bool {
+        let related = self.related();
+        let stuck = || -> Option<Vec<Glance>> {
+            let others = related.iter().map(|other| other.stuck());
+            others.chain([self.stuck()]).collect()
+        };
+        let first = stuck();
+        first.is_some() && self.no_thread_can_wake(watch) && stuck() == first
+    }
+
+    fn no_thread_can_wake(&self, watch: &Watch) -> bool {
+        // Under the test harness the main thread waits for the tests, or runs this one.
+        let others = match watch {
+            Watch::Test(_) => u64::from(!threads::has_main()),
+            Watch::Main => 0,
+        };
+        let pool = blocking::counters();
+        pool.threads == pool.idle && pool.queued == 0 && threads::are_all_ours(others) == Some(true)
+    }
+
+    /// The other runtimes that may have to do with this one.
+    fn related(&self) -> Vec<Arc<Scheduler>> {
+        let unrelated = |other: &Scheduler| {
+            let (own, its) = (self.settings.world, other.settings.world);
+            std::ptr::eq(self, other) || its != 0 && its != own
+        };
+        all().into_iter().filter(|other| !unrelated(other)).collect()
+    }
+}
+
+/// What can still happen when all workers sleep.
+struct AtRest {
+    /// Until somebody rises.
+    glance: Glance,
+    /// When the next timer is due.
+    next: Option<Moment>,
+    /// How many waits are for what happens outside.
+    held: usize,
+}

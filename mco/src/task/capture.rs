@@ -1,0 +1,147 @@
+//! The backtrace of a suspended coroutine, taken by itself.
+//!
+//! A stack that is not the thread's own cannot be walked by what systems have for it. So the home
+//! worker, between two turns, resumes the coroutine while [`FRAMES`] says where to leave what it finds.
+//! The coroutine, which comes back from its switch then, walks its own stack, and suspends again. Of
+//! what it waits for it learns nothing, and nothing of it changes:
+//!
+//! ```text
+//!   home worker                                   coroutine, suspended in `switch`
+//!   FRAMES = place
+//!   resume ─────────────────────────────────────> comes back, sees FRAMES: walks its stack
+//!   FRAMES = null   <──────────────────────────── suspends again
+//! ```
+//!
+//! Nothing else can happen in between: only the home worker resumes it, and that one is here. Whoever
+//! wakes it meanwhile queues it, as ever, and it runs when its turn comes. Whether it is parked, or
+//! queued after a wake or a yield, makes no difference.
+//!
+//! Addresses only are taken there, without a lock and without memory of their own; names are found by
+//! [`resolve`], by whoever wants them, which may take long.
+
+#![allow(unsafe_code)]
+
+use std::cell::Cell;
+use std::ffi::c_void;
+use std::path::{Path, PathBuf};
+use std::ptr;
+use std::sync::OnceLock;
+
+use super::{TaskRef, current};
+use crate::fiber::Bounds;
+
+/// More frames than this are cut off.
+const MAX_FRAMES: usize = 96;
+
+/// What walking a stack takes of it, with a good margin. A coroutine that has less left is let be.
+const ROOM: usize = 9 * 1024;
+
+thread_local! {
+    /// Where the coroutine that has just been resumed is to leave its frames; null: it is to go on.
+    static FRAMES: Cell<*mut Frames> = const { Cell::new(ptr::null_mut()) };
+}
+
+/// The addresses of a stack's frames, the innermost first.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Frames {
+    pub(crate) addresses: Vec<usize>,
+    /// There are more.
+    pub(crate) cut_off: bool,
+    /// So little is left of the stack that it was let be.
+    pub(crate) no_room: bool,
+}
+
+/// By a coroutine that has just been resumed.
+#[inline(always)]
+pub(super) fn is_asked_for() -> bool {
+    !FRAMES.get().is_null()
+}
+
+/// By the coroutine that was asked, on its own stack, which lies in `bounds`.
+#[inline(never)]
+pub(super) fn answer(bounds: Bounds) {
+    let here = ptr::from_ref(&bounds).addr();
+    // SAFETY: it is not null, and its owner waits in `capture` until this coroutine suspends.
+    let frames = unsafe { &mut *FRAMES.get() };
+    if here.saturating_sub(bounds.bottom) < ROOM {
+        frames.no_room = true;
+        return;
+    }
+    let visit = |frame: &backtrace::Frame| {
+        frames.cut_off = frames.addresses.len() == MAX_FRAMES;
+        if !frames.cut_off {
+            // Within its capacity.
+            frames.addresses.push(frame.ip().addr());
+        }
+        !frames.cut_off
+    };
+    #[cfg(not(windows))]
+    // SAFETY: synchronisation is needed for the library of Windows only.
+    unsafe {
+        backtrace::trace_unsynchronized(visit);
+    }
+    #[cfg(windows)]
+    backtrace::trace(visit);
+}
+
+impl TaskRef {
+    /// The frames of the coroutine's stack, if this is its home worker's thread, outside any coroutine,
+    /// and it has started and not ended.
+    pub(crate) fn capture(&self) -> Option<Frames> {
+        let header = self.header();
+        if !header.home.get().is_some_and(current::is_home) || current::running().is_some() {
+            return None;
+        }
+        // SAFETY: the home worker is here, outside any coroutine.
+        unsafe { header.fiber() }.as_ref()?;
+        let mut frames = Frames { addresses: Vec::with_capacity(MAX_FRAMES), ..Frames::default() };
+        FRAMES.set(&raw mut frames);
+        // SAFETY: as above; and since it has a stack, it has run: a worker that starts one runs it
+        // next. It has not ended. So it is suspended, which is in `switch`.
+        unsafe { current::resume_to_capture(self) }
+        FRAMES.set(ptr::null_mut());
+        Some(frames)
+    }
+}
+
+/// A line of a backtrace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Line {
+    pub(crate) function: String,
+    pub(crate) file: Option<PathBuf>,
+    /// Line and column, as far as they are known.
+    pub(crate) place: String,
+}
+
+/// The names of what lies at an address: several, if functions are inlined into each other there, the
+/// innermost first. Slow, and takes locks: not for a worker.
+pub(crate) fn resolve(address: usize) -> Vec<Line> {
+    let mut lines = Vec::new();
+    backtrace::resolve(ptr::without_provenance_mut::<c_void>(address), |symbol| {
+        let Some(name) = symbol.name() else { return };
+        let numbers = [symbol.lineno(), symbol.colno()].into_iter().flatten();
+        // Without the hash at the end.
+        let function = format!("{name:#}");
+        let file = symbol.filename().map(Path::to_owned);
+        lines.push(Line { function, file, place: numbers.map(|n| format!(":{n}")).collect() });
+    });
+    lines
+}
+
+/// The folder of mco's sources, as the names of files in backtraces begin, if that can be told.
+pub(crate) fn own_folder() -> Option<&'static Path> {
+    static FOLDER: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let find = || {
+        // Anywhere in a function of this file, which is two folders deep.
+        let lines = resolve((answer as *const ()).addr() + 1);
+        let file = lines.into_iter().filter_map(|line| line.file).find(|f| f.ends_with(OWN_FILE));
+        Some(file?.parent()?.parent()?.to_owned())
+    };
+    FOLDER.get_or_init(find).as_deref()
+}
+
+/// This file, in the folder of mco's sources: there a coroutine is asked for its frames.
+pub(crate) const OWN_FILE: &str = "task/capture.rs";
+
+/// Where the closure of a coroutine is called.
+pub(crate) const CALLING_FILE: &str = "task/header.rs";

@@ -1,0 +1,103 @@
+//! The task of a future that waits for something, and whether that comes from outside.
+//!
+//! As long as a coroutine waits for a socket, a virtual clock stands still, and nothing is a deadlock. A
+//! coroutine in `block_on` does so if its future does, and that may be several futures within one, each with
+//! a waker of its own, of which only some are polled at a time. So the entries in the sockets' lists are
+//! counted:
+//!
+//! ```text
+//!   block_on:  begins a count (Polling); after each poll that is pending: is it above zero? then it holds
+//!   a poll:    enters its task with the count of the coroutine that polls: + 1
+//!   an event:  takes the task out, wakes it, then drops it: - 1
+//! ```
+//!
+//! The wake comes first: who finds the count at zero has been woken, and will not wait. A task that stays in
+//! a list after its future was dropped holds for longer than it should, until its socket is dropped or
+//! ready: that may hide a deadlock, and never claims one.
+
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Waker;
+
+use super::current;
+
+/// A waker that is in a list of those who wait.
+///
+/// To drop and to wake it runs code of others: not under a lock. To clone it does not.
+#[derive(Clone)]
+pub(crate) struct TaskWaiter(Arc<Entry>);
+
+struct Entry {
+    waker: Waker,
+    /// The count of the `block_on` that has entered it, if it waits for something outside.
+    outside: Option<Arc<AtomicUsize>>,
+}
+
+impl TaskWaiter {
+    /// One that waits for something of mco's.
+    pub(crate) fn new(waker: &Waker) -> TaskWaiter {
+        TaskWaiter(Arc::new(Entry { waker: waker.clone(), outside: None }))
+    }
+
+    /// One that waits for what happens outside.
+    #[cfg(feature = "_bridge")]
+    pub(crate) fn for_outside(waker: &Waker) -> TaskWaiter {
+        let running = current::running();
+        let outside = running.and_then(|running| running.with_owned(|owned| owned.polling.clone()));
+        if let Some(count) = &outside {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        TaskWaiter(Arc::new(Entry { waker: waker.clone(), outside }))
+    }
+
+    pub(crate) fn wake(&self) {
+        wake_task(&self.0.waker);
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        if let Some(count) = &self.outside {
+            // Release: see `waits_outside`.
+            count.fetch_sub(1, Ordering::Release);
+        }
+    }
+}
+
+/// Wakes the task of a future. If its waker panics, the panic hook has said so, and the caller, which is
+/// often a worker between two runs, goes on.
+pub(crate) fn wake_task(waker: &Waker) {
+    let _ = panic::catch_unwind(AssertUnwindSafe(|| waker.wake_by_ref()));
+}
+
+/// While it lives, the calling coroutine is in a `block_on`. It stays in the frame of that.
+pub(crate) struct Polling {
+    count: Arc<AtomicUsize>,
+    /// That of the `block_on` around this one.
+    outer: Option<Arc<AtomicUsize>>,
+}
+
+impl Polling {
+    pub(crate) fn begin() -> Polling {
+        let count = Arc::new(AtomicUsize::new(0));
+        Polling { outer: replace(Some(count.clone())), count }
+    }
+
+    /// Whether the future waits for something outside.
+    pub(crate) fn waits_outside(&self) -> bool {
+        // Acquire: one that is not counted any more has been woken before, which is seen then.
+        self.count.load(Ordering::Acquire) > 0
+    }
+}
+
+impl Drop for Polling {
+    fn drop(&mut self) {
+        replace(self.outer.take());
+    }
+}
+
+fn replace(count: Option<Arc<AtomicUsize>>) -> Option<Arc<AtomicUsize>> {
+    let running = current::running()?;
+    running.with_owned(|owned| std::mem::replace(&mut owned.polling, count))
+}

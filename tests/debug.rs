@@ -1,0 +1,882 @@
+//! `mco::debug`: what a dump says of coroutines, and that it disturbs nobody.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use mco::coroutine::{self, Builder, JoinHandle};
+use mco::debug::{self, CoroutineInfo, Dump, Reason, State};
+use mco::runtime::Runtime;
+use mco::std::sync::channel::{bounded, unbounded};
+use mco::std::sync::{Condvar, Mutex, RwLock, Semaphore};
+use mco_tests::{HUNG, eventually, runtime};
+
+/// As those of `mco_tests`, one test after the other: each sees all runtimes of the process.
+fn within(limit: Duration, test: impl FnOnce() + Send + 'static) {
+    static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    mco_tests::within(limit, test);
+}
+
+fn with_runtimes(test: impl Fn(&Runtime) + Clone + Send + 'static) {
+    for workers in [1, 2, 8] {
+        // Shown only if the test fails.
+        eprintln!("on {workers} workers:");
+        let test = test.clone();
+        within(HUNG, move || test(&runtime(workers)));
+    }
+}
+
+/// The coroutine of that name, which must be there.
+#[track_caller]
+fn named(dump: &[CoroutineInfo], name: &str) -> CoroutineInfo {
+    let found = dump.iter().find(|info| info.name.as_deref() == Some(name));
+    found.unwrap_or_else(|| panic!("`{name}` is missing in {dump:#?}")).clone()
+}
+
+/// Spawns one that is to block; returns when it does.
+#[track_caller]
+fn blocked<T: Send + 'static>(
+    runtime: &Runtime,
+    name: &str,
+    f: impl FnOnce() -> T + Send + 'static,
+) -> JoinHandle<T> {
+    let handle = runtime.run(|| Builder::new().name(name).spawn(f));
+    eventually("it blocks", || is_blocked(name));
+    handle
+}
+
+fn is_blocked(name: &str) -> bool {
+    let all = debug::coroutines();
+    all.iter().any(|info| info.name.as_deref() == Some(name) && info.state == State::Blocked)
+}
+
+fn infos(dump: &Dump) -> Vec<CoroutineInfo> {
+    dump.coroutines().cloned().collect()
+}
+
+/// What the text says of circles.
+fn deadlocks_in(text: &str) -> String {
+    text.split("runtime `").next().expect("the beginning").to_owned()
+}
+
+#[test]
+fn a_blocked_one_is_shown_with_what_it_waits_for_and_where() {
+    with_runtimes(|runtime| {
+        let (sender, receiver) = unbounded::<()>();
+        let line = line!() + 2;
+        let handle = blocked(runtime, "receiver a", move || {
+            receiver.recv().unwrap();
+        });
+        let info = named(&debug::coroutines(), "receiver a");
+        assert_eq!(info.id, handle.coroutine().id());
+        assert_eq!(info.spawned_at, handle.coroutine().spawned_at());
+        assert_eq!(info.wait_reason, Some(Reason::Receive));
+        let site = info.wait_site.expect("it waits somewhere");
+        assert_eq!((site.file(), site.line()), (file!(), line));
+        assert_eq!(info.until, None);
+        assert!(info.object.is_some() && !info.is_stuck);
+        sender.send(()).unwrap();
+        handle.join().unwrap();
+    });
+}
+
+#[test]
+fn one_that_runs_and_one_that_could_are_told_apart() {
+    within(HUNG, || {
+        let runtime = runtime(1);
+        let stop = Arc::new(AtomicBool::new(false));
+        let stops = stop.clone();
+        let ready = runtime.run(|| {
+            Builder::new().name("ready one").spawn(|| {
+                coroutine::yield_now();
+                coroutine::park();
+            })
+        });
+        eventually("it parks", || is_blocked("ready one"));
+        let running = runtime.run(|| {
+            Builder::new().name("running one").spawn(move || {
+                while !stops.load(Ordering::SeqCst) {
+                    std::hint::spin_loop();
+                }
+            })
+        });
+        eventually("it runs", || {
+            debug::coroutines().iter().any(|info| {
+                info.name.as_deref() == Some("running one") && info.state == State::Running
+            })
+        });
+        ready.coroutine().unpark();
+        eventually("it is woken", || {
+            named(&debug::coroutines(), "ready one").state == State::Ready
+        });
+        let fresh = runtime.spawn(|| ());
+        eventually("it is queued", || debug::dump().not_started() >= 1);
+        stop.store(true, Ordering::SeqCst);
+        running.join().unwrap();
+        ready.join().unwrap();
+        fresh.join().unwrap();
+    });
+}
+
+#[test]
+fn one_that_has_never_been_suspended_is_shown_while_it_runs() {
+    within(HUNG, || {
+        let runtime = runtime(1);
+        let stop = Arc::new(AtomicBool::new(false));
+        let stops = stop.clone();
+        let running = runtime.spawn(move || {
+            while !stops.load(Ordering::SeqCst) {
+                std::hint::spin_loop();
+            }
+        });
+        let id = running.coroutine().id();
+        eventually("it is shown", || {
+            debug::coroutines().iter().any(|info| info.id == id && info.state == State::Running)
+        });
+        stop.store(true, Ordering::SeqCst);
+        running.join().unwrap();
+        assert!(!debug::coroutines().iter().any(|info| info.id == id));
+    });
+}
+
+#[test]
+fn one_that_asks_runs() {
+    with_runtimes(|runtime| {
+        runtime.run(|| {
+            let me = coroutine::current().id();
+            let find = |all: &[CoroutineInfo]| all.iter().find(|info| info.id == me).cloned();
+            for _ in 0..2 {
+                // The second time it has been suspended.
+                let listed = find(&debug::coroutines()).expect("it is listed");
+                assert_eq!((listed.state, listed.wait_reason), (State::Running, None));
+            }
+            let dump = debug::dump();
+            assert_eq!(find(&infos(&dump)).expect("it is in the dump").state, State::Running);
+        });
+    });
+}
+
+#[test]
+fn a_coroutine_sees_those_of_its_own_runtime_and_a_dump_all() {
+    within(HUNG, || {
+        let (one, other) = (runtime(1), runtime(1));
+        let parked = blocked(&other, "elsewhere", coroutine::park);
+        assert!(
+            one.run(|| debug::coroutines())
+                .iter()
+                .all(|info| { info.name.as_deref() != Some("elsewhere") })
+        );
+        let dump = one.run(debug::dump);
+        named(&infos(&dump), "elsewhere");
+        parked.coroutine().unpark();
+        parked.join().unwrap();
+    });
+}
+
+#[test]
+fn how_long_it_has_waited_is_known_to_some_time() {
+    within(HUNG, || {
+        let runtime = runtime(1);
+        let before = Instant::now();
+        let handle = runtime.run(|| {
+            Builder::new().name("late parker").spawn(|| {
+                // The worker does not look at its clock in such a long turn.
+                let start = Instant::now();
+                while start.elapsed() < Duration::from_millis(300) {
+                    std::hint::spin_loop();
+                }
+                coroutine::park();
+            })
+        });
+        eventually("it parks", || is_blocked("late parker"));
+        let since = named(&debug::coroutines(), "late parker").since.expect("it waits");
+        let parked_after = since.saturating_duration_since(before);
+        // 300 ms less what the clock is behind: the monitor looks every 10 ms, and may have to wait
+        // for a processor.
+        assert!(parked_after >= Duration::from_millis(200), "{parked_after:?}");
+        handle.coroutine().unpark();
+        handle.join().unwrap();
+    });
+}
+
+#[test]
+fn one_that_waits_for_a_time_says_until_when() {
+    within(HUNG, || {
+        let runtime = runtime(1);
+        let sleeper =
+            blocked(&runtime, "sleeper b", || coroutine::sleep(Duration::from_secs(3600)));
+        let info = named(&debug::coroutines(), "sleeper b");
+        let left = info.until.expect("it ends").saturating_duration_since(Instant::now());
+        assert!(left > Duration::from_secs(3000) && left <= Duration::from_secs(3600), "{left:?}");
+        assert_eq!(info.wait_reason, Some(Reason::Sleep));
+        let text = debug::dump().to_string();
+        assert!(text.contains("waits for the end of a sleep"), "{text}");
+        assert!(text.contains("59 min"), "{text}");
+        sleeper.cancel();
+        sleeper.join().unwrap_err();
+    });
+}
+
+#[test]
+fn ten_thousand_that_are_alike_are_one_group() {
+    within(HUNG, || {
+        let runtime = runtime(2);
+        let (sender, receiver) = unbounded::<()>();
+        let waits = |receiver: mco::std::sync::Receiver<()>| move || receiver.recv().is_err();
+        let handles: Vec<_> = (0..10_000).map(|_| runtime.spawn(waits(receiver.clone()))).collect();
+        let site = handles[0].coroutine().spawned_at();
+        let of_these =
+            |info: &&CoroutineInfo| info.spawned_at == site && info.state == State::Blocked;
+        eventually("all wait", || debug::coroutines().iter().filter(of_these).count() == 10_000);
+        let text = runtime.run(debug::dump).to_string();
+        let mut ids: Vec<u64> = handles.iter().map(|h| h.coroutine().id().into()).collect();
+        ids.sort_unstable();
+        let line = text.lines().find(|line| line.starts_with("10,000 coroutines: "));
+        let line = line.unwrap_or_else(|| panic!("there is no such group in\n{text}"));
+        let lowest: Vec<String> = ids.iter().take(8).map(u64::to_string).collect();
+        assert!(line.contains(&format!(": {}, .. wait", lowest.join(", "))), "{line}");
+        assert_eq!(text.matches(&format!("spawned at {site}")).count(), 1, "{text}");
+        drop(sender);
+        assert!(handles.into_iter().all(|handle| handle.join().unwrap()));
+    });
+}
+
+/// A function with a name that is looked for, and not inlined.
+#[inline(never)]
+fn a_function_of_the_users(receiver: &mco::std::sync::Receiver<u32>) -> u32 {
+    std::hint::black_box(receiver.recv().unwrap()) + 1
+}
+
+#[test]
+fn a_backtrace_names_the_users_functions_and_nothing_of_mco() {
+    with_runtimes(|runtime| {
+        let (sender, receiver) = unbounded();
+        let handle = blocked(runtime, "traced", move || a_function_of_the_users(&receiver));
+        for text in [debug::dump().to_string(), runtime.run(debug::dump).to_string()] {
+            let rest = text.split("`traced`").nth(1).unwrap_or_else(|| panic!("{text}"));
+            let section = rest.split("\n\n").next().unwrap();
+            let function = section.find("a_function_of_the_users").expect(section);
+            let closure = section.find("a_backtrace_names_the_users").expect(section);
+            assert!(function < closure, "the innermost comes first:\n{section}");
+            assert!(section.contains("at ") && section.contains("debug.rs:"), "{section}");
+            for own in ["mco::", "generator::", "backtrace::", "core::", "std::panic"] {
+                let lines = section.lines().skip(3);
+                assert!(!lines.into_iter().any(|l| l.trim().starts_with(own)), "{section}");
+            }
+        }
+        sender.send(4).unwrap();
+        assert_eq!(handle.join().unwrap(), 5);
+    });
+}
+
+#[test]
+fn a_coroutine_with_the_smallest_stack_survives_it() {
+    within(HUNG, || {
+        let runtime = runtime(1);
+        let (sender, receiver) = unbounded();
+        let handle = runtime.run(|| {
+            Builder::new()
+                .name("small")
+                .stack_size(1)
+                .spawn(move || a_function_of_the_users(&receiver))
+        });
+        eventually("it blocks", || is_blocked("small"));
+        for _ in 0..10 {
+            let text = debug::dump().to_string();
+            let rest = text.split("`small`").nth(1).unwrap_or_else(|| panic!("{text}"));
+            let section = rest.split("\n\n").next().unwrap();
+            assert!(
+                section.contains("a_function_of_the_users") || section.contains("too little"),
+                "{section}"
+            );
+        }
+        sender.send(4).unwrap();
+        assert_eq!(handle.join().unwrap(), 5);
+    });
+}
+
+#[test]
+fn a_dump_changes_nothing_for_those_who_wait() {
+    with_runtimes(|runtime| {
+        let stop = Arc::new(AtomicBool::new(false));
+        let rounds = Arc::new(AtomicUsize::new(0));
+        let (to, from) = (bounded::<usize>(0), bounded::<usize>(0));
+        let echo = runtime.spawn(move || {
+            while let Ok(n) = to.1.recv() {
+                from.0.send(n).unwrap();
+            }
+        });
+        let asks = runtime.spawn({
+            let (stop, rounds) = (stop.clone(), rounds.clone());
+            move || {
+                while !stop.load(Ordering::SeqCst) {
+                    let n = rounds.fetch_add(1, Ordering::SeqCst);
+                    to.0.send(n).unwrap();
+                    assert_eq!(from.1.recv(), Ok(n));
+                }
+            }
+        });
+        // One that must not be woken without reason.
+        let parked = blocked(runtime, "left alone", || {
+            coroutine::park_timeout(Duration::from_secs(3600)).unwrap();
+        });
+        let start = Instant::now();
+        let mut dumps = 0;
+        while dumps < 5 || start.elapsed() < Duration::from_millis(300) {
+            let dump = debug::dump();
+            let info = named(&infos(&dump), "left alone");
+            assert_eq!(info.wait_reason, Some(Reason::Park));
+            let _ = debug::coroutines();
+            dumps += 1;
+        }
+        let before = rounds.load(Ordering::SeqCst);
+        eventually("they go on", || rounds.load(Ordering::SeqCst) > before);
+        stop.store(true, Ordering::SeqCst);
+        asks.join().unwrap();
+        echo.join().unwrap();
+        parked.coroutine().unpark();
+        parked.join().unwrap();
+    });
+}
+
+#[test]
+fn coroutines_come_and_go_by_thousands_meanwhile() {
+    with_runtimes(|runtime| {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stops = stop.clone();
+        let spawner = runtime.spawn(move || {
+            let mut count = 0;
+            while !stops.load(Ordering::SeqCst) {
+                let (sender, receiver) = bounded::<usize>(1);
+                let handles: Vec<_> = (0..200)
+                    .map(|_| {
+                        let receiver = receiver.clone();
+                        coroutine::spawn(move || receiver.recv().unwrap())
+                    })
+                    .collect();
+                (0..200).for_each(|n| sender.send(n).unwrap());
+                let sum: usize = handles.into_iter().map(|handle| handle.join().unwrap()).sum();
+                assert_eq!(sum, 199 * 200 / 2);
+                count += 200;
+            }
+            count
+        });
+        let start = Instant::now();
+        let mut dumps = 0;
+        while dumps < 5 || start.elapsed() < Duration::from_millis(300) {
+            assert_eq!(deadlocks_in(&debug::dump().to_string()), "");
+            dumps += 1;
+        }
+        stop.store(true, Ordering::SeqCst);
+        assert!(spawner.join().unwrap() > 0);
+    });
+}
+
+#[test]
+fn a_stuck_worker_is_named_and_the_others_are_shown() {
+    within(HUNG, || {
+        let runtime = runtime(1);
+        let (sender, receiver) = unbounded();
+        let waiting = blocked(&runtime, "behind", move || a_function_of_the_users(&receiver));
+        let (unblock, blocks) = mpsc::channel::<()>();
+        let stuck =
+            runtime.run(|| Builder::new().name("holds up").spawn(move || blocks.recv().unwrap()));
+        eventually("it holds the worker up", || named_state("holds up") == Some(State::Running));
+        let text = debug::dump().to_string();
+        assert!(text.contains("no backtraces from worker 0: "), "{text}");
+        assert!(text.contains("`holds up`, spawned at"), "{text}");
+        assert!(text.contains("`behind` waits for a value to receive from a channel"), "{text}");
+        unblock.send(()).unwrap();
+        stuck.join().unwrap();
+        // Later it works again.
+        eventually("there is a backtrace", || {
+            debug::dump().to_string().contains("a_function_of_the_users")
+        });
+        sender.send(1).unwrap();
+        waiting.join().unwrap();
+    });
+}
+
+fn named_state(name: &str) -> Option<State> {
+    let all = debug::coroutines();
+    all.iter().find(|info| info.name.as_deref() == Some(name)).map(|info| info.state)
+}
+
+#[test]
+fn two_locks_in_crossed_order_are_a_circle() {
+    with_runtimes(|runtime| {
+        let locks = Arc::new((Mutex::new(()), Mutex::new(())));
+        let both = Arc::new(mco::std::sync::Barrier::new(2));
+        let take = |crossed: bool| {
+            let (locks, both) = (locks.clone(), both.clone());
+            move || {
+                let (first, second) =
+                    if crossed { (&locks.1, &locks.0) } else { (&locks.0, &locks.1) };
+                let _first = first.lock().unwrap();
+                both.wait();
+                let _second = second.lock().unwrap();
+            }
+        };
+        let (straight, crossed) = runtime.run(|| {
+            let straight = Builder::new().name("straight").spawn(take(false));
+            (straight, Builder::new().name("crossed").spawn(take(true)))
+        });
+        eventually("they are stuck", || {
+            let all = debug::coroutines();
+            all.iter().filter(|info| info.is_stuck).count() >= 2
+        });
+        let all = debug::coroutines();
+        let (one, other) = (named(&all, "straight"), named(&all, "crossed"));
+        assert_eq!((one.waits_for, other.waits_for), (vec![other.id], vec![one.id]));
+        assert_ne!(one.object, other.object);
+        let text = debug::dump().to_string();
+        let circle = deadlocks_in(&text);
+        assert!(circle.contains("deadlock: 2 coroutines wait for each other"), "{text}");
+        let says = |who: &CoroutineInfo, whom: &CoroutineInfo| {
+            format!(
+                "waits for a mutex at {}, held by coroutine {} `{}`",
+                who.wait_site.unwrap(),
+                whom.id,
+                whom.name.as_ref().unwrap()
+            )
+        };
+        let (one, other) = (named(&all, "straight"), named(&all, "crossed"));
+        assert!(circle.contains(&says(&one, &other)), "{circle}");
+        assert!(circle.contains(&says(&other, &one)), "{circle}");
+        straight.cancel();
+        straight.join().unwrap_err();
+        crossed.join().unwrap();
+        assert_eq!(deadlocks_in(&debug::dump().to_string()), "");
+    });
+}
+
+#[test]
+fn dining_philosophers_are_a_circle_of_all() {
+    with_runtimes(|runtime| {
+        const SEATS: usize = 5;
+        let forks: Arc<Vec<_>> = Arc::new((0..SEATS).map(|_| Mutex::new(())).collect());
+        let all_have_one = Arc::new(mco::std::sync::Barrier::new(SEATS));
+        let dine = |seat: usize| {
+            let (forks, all) = (forks.clone(), all_have_one.clone());
+            move || {
+                let _left = forks[seat].lock().unwrap();
+                all.wait();
+                let _right = forks[(seat + 1) % SEATS].lock().unwrap();
+            }
+        };
+        let handles: Vec<_> = runtime.run(|| {
+            let spawn = |seat| Builder::new().name(format!("philosopher {seat}")).spawn(dine(seat));
+            (0..SEATS).map(spawn).collect()
+        });
+        // One who waits for a philosopher is stuck too.
+        let host = blocked(runtime, "host", {
+            let first = forks.clone();
+            move || drop(first[0].lock().unwrap())
+        });
+        eventually("they are stuck", || {
+            debug::coroutines().iter().filter(|info| info.is_stuck).count() == SEATS + 1
+        });
+        let text = debug::dump().to_string();
+        let circle = deadlocks_in(&text);
+        assert!(circle.contains("deadlock: 5 coroutines wait for each other"), "{text}");
+        assert!(circle.contains("1 more wait for these"), "{text}");
+        for (seat, handle) in handles.iter().enumerate() {
+            let holder =
+                format!("held by coroutine {} `philosopher {seat}`", handle.coroutine().id());
+            assert!(circle.contains(&holder), "{text}");
+        }
+        handles[0].cancel();
+        let ends = handles.into_iter().map(|handle| handle.join().is_ok()).collect::<Vec<_>>();
+        assert_eq!(ends, [false, true, true, true, true]);
+        host.join().unwrap();
+    });
+}
+
+#[test]
+fn two_that_join_each_other_are_a_circle() {
+    with_runtimes(|runtime| {
+        let (to_one, for_one) = unbounded::<JoinHandle<()>>();
+        let (to_other, for_other) = unbounded::<JoinHandle<()>>();
+        let join = |handles: mco::std::sync::Receiver<JoinHandle<()>>| {
+            move || drop(handles.recv().unwrap().join())
+        };
+        let one = runtime.spawn(join(for_one));
+        let other = runtime.spawn(join(for_other));
+        let stop = one.coroutine().clone();
+        let ids = [one.coroutine().id(), other.coroutine().id()];
+        to_one.send(other).unwrap();
+        to_other.send(one).unwrap();
+        let stuck = || {
+            let all = debug::coroutines();
+            let mut stuck: Vec<_> =
+                all.iter().filter(|info| info.is_stuck).map(|info| info.id).collect();
+            stuck.sort();
+            stuck
+        };
+        eventually("they are stuck", || {
+            stuck() == {
+                let mut ids = ids;
+                ids.sort();
+                ids
+            }
+        });
+        let text = debug::dump().to_string();
+        assert!(
+            deadlocks_in(&text).contains("waits for the end of another coroutine at"),
+            "{text}"
+        );
+        stop.cancel();
+        eventually("they end", || stuck().is_empty());
+    });
+}
+
+#[test]
+fn one_that_locks_twice_waits_for_itself() {
+    with_runtimes(|runtime| {
+        let handle = blocked(runtime, "twice", || {
+            let mutex = Mutex::new(());
+            let _once = mutex.lock().unwrap();
+            drop(mutex.lock().unwrap());
+        });
+        let text = debug::dump().to_string();
+        let who =
+            format!("deadlock: coroutine {} `twice` waits for a mutex", handle.coroutine().id());
+        assert!(text.contains(&who), "{text}");
+        assert!(deadlocks_in(&text).contains("held by itself"), "{text}");
+        handle.cancel();
+        handle.join().unwrap_err();
+    });
+}
+
+#[test]
+fn a_writer_is_the_holder_of_its_lock() {
+    with_runtimes(|runtime| {
+        let lock = Arc::new(RwLock::new(()));
+        let both = Arc::new(mco::std::sync::Barrier::new(2));
+        let mutex = Arc::new(Mutex::new(()));
+        let writer = {
+            let (lock, mutex, both) = (lock.clone(), mutex.clone(), both.clone());
+            runtime.run(|| {
+                Builder::new().name("writer").spawn(move || {
+                    let _lock = lock.write().unwrap();
+                    both.wait();
+                    let _mutex = mutex.lock().unwrap();
+                })
+            })
+        };
+        let reader = runtime.run(|| {
+            Builder::new().name("reader").spawn(move || {
+                let _mutex = mutex.lock().unwrap();
+                both.wait();
+                let _lock = lock.read().unwrap();
+            })
+        });
+        eventually("they are stuck", || {
+            debug::coroutines().iter().filter(|info| info.is_stuck).count() == 2
+        });
+        let text = debug::dump().to_string();
+        assert!(deadlocks_in(&text).contains("waits for a lock to read at"), "{text}");
+        reader.cancel();
+        reader.join().unwrap_err();
+        writer.join().unwrap();
+    });
+}
+
+#[test]
+fn a_scope_waits_for_its_children() {
+    with_runtimes(|runtime| {
+        let handle = runtime.spawn(|| {
+            let mutex = Mutex::new(());
+            let held = mutex.lock().unwrap();
+            coroutine::scope(|s| {
+                s.spawn(|| drop(mutex.lock().unwrap()));
+            });
+            drop(held);
+        });
+        eventually("they are stuck", || {
+            debug::coroutines().iter().filter(|info| info.is_stuck).count() == 2
+        });
+        let text = debug::dump().to_string();
+        assert!(deadlocks_in(&text).contains("waits for the end of a scope at"), "{text}");
+        handle.cancel();
+        handle.join().unwrap_err();
+    });
+}
+
+#[test]
+fn a_lock_that_a_thread_holds_names_it_and_is_no_deadlock() {
+    with_runtimes(|runtime| {
+        let mutex = Arc::new(Mutex::new(()));
+        let (locked, is_locked) = mpsc::channel();
+        let (release, released) = mpsc::channel::<()>();
+        let holder = thread::Builder::new().name("outsider".to_owned()).spawn({
+            let mutex = mutex.clone();
+            move || {
+                let _guard = mutex.lock().unwrap();
+                locked.send(()).unwrap();
+                released.recv().unwrap();
+            }
+        });
+        is_locked.recv().unwrap();
+        let waits = blocked(runtime, "inside", move || drop(mutex.lock().unwrap()));
+        let info = named(&debug::coroutines(), "inside");
+        assert_eq!(info.held_by_thread.as_deref(), Some("outsider"));
+        assert!(!info.is_stuck);
+        let text = debug::dump().to_string();
+        assert!(text.contains("held by the thread `outsider`"), "{text}");
+        release.send(()).unwrap();
+        holder.unwrap().join().unwrap();
+        waits.join().unwrap();
+    });
+}
+
+#[test]
+fn a_circle_with_a_way_out_is_no_deadlock() {
+    with_runtimes(|runtime| {
+        let mutex = Arc::new(Mutex::new(()));
+        let permits = Arc::new(Semaphore::new(0));
+        let holder = {
+            let (mutex, permits) = (mutex.clone(), permits.clone());
+            blocked(runtime, "holder", move || {
+                let _guard = mutex.lock().unwrap();
+                permits.wait();
+            })
+        };
+        let waits = blocked(runtime, "waits", {
+            let mutex = mutex.clone();
+            move || drop(mutex.lock().unwrap())
+        });
+        let all = debug::coroutines();
+        assert_eq!(named(&all, "waits").waits_for, [holder.coroutine().id()]);
+        assert!(!all.iter().any(|info| info.is_stuck));
+        permits.post();
+        holder.join().unwrap();
+        waits.join().unwrap();
+        // With a deadline, or a condition that anyone could make true.
+        let sleeper = blocked(runtime, "sleeps with it", {
+            let mutex = mutex.clone();
+            move || {
+                let _guard = mutex.lock().unwrap();
+                coroutine::sleep(Duration::from_secs(3600));
+            }
+        });
+        let waits = blocked(runtime, "waits for it", {
+            let mutex = mutex.clone();
+            move || drop(mutex.lock())
+        });
+        let changed = blocked(runtime, "condition", || {
+            let (mutex, changed) = (Mutex::new(()), Condvar::new());
+            drop(changed.wait(mutex.lock().unwrap()));
+        });
+        assert_eq!(deadlocks_in(&debug::dump().to_string()), "");
+        changed.cancel();
+        sleeper.cancel();
+        waits.join().unwrap();
+        changed.join().unwrap_err();
+        sleeper.join().unwrap_err();
+    });
+}
+
+/// Locks that are taken and given back all the time, in one order: now and then everyone waits for
+/// somebody, but never in a circle.
+#[test]
+fn nobody_is_accused_where_all_goes_on() {
+    with_runtimes(|runtime| {
+        let locks: Arc<Vec<_>> = Arc::new((0..4).map(|_| Mutex::new(0u64)).collect());
+        let stop = Arc::new(AtomicBool::new(false));
+        let handles: Vec<_> = (0..16)
+            .map(|n: usize| {
+                let (locks, stop) = (locks.clone(), stop.clone());
+                runtime.spawn(move || {
+                    while !stop.load(Ordering::SeqCst) {
+                        let mut low = locks[n % 3].lock().unwrap();
+                        if n.is_multiple_of(2) {
+                            coroutine::yield_now();
+                        }
+                        *locks[n % 3 + 1].lock().unwrap() += 1;
+                        *low += 1;
+                    }
+                })
+            })
+            .collect();
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_millis(500) {
+            let all = debug::coroutines();
+            let accused: Vec<_> = all.iter().filter(|info| info.is_stuck).collect();
+            assert!(accused.is_empty(), "{accused:#?}");
+        }
+        stop.store(true, Ordering::SeqCst);
+        handles.into_iter().for_each(|handle| handle.join().unwrap());
+    });
+}
+
+#[test]
+fn ids_are_unique_and_in_order() {
+    within(HUNG, || {
+        let runtime = runtime(2);
+        let handles: Vec<_> = (0..100).map(|_| runtime.spawn(coroutine::park)).collect();
+        let ids: HashSet<_> = handles.iter().map(|handle| handle.coroutine().id()).collect();
+        let seen = || -> Vec<_> {
+            let all = debug::coroutines();
+            all.iter().map(|info| info.id).filter(|id| ids.contains(id)).collect()
+        };
+        eventually("all are seen", || seen().len() == 100);
+        assert!(seen().is_sorted());
+        for handle in handles {
+            handle.coroutine().unpark();
+            handle.join().unwrap();
+        }
+    });
+}
+
+/// How many of those whose names begin so are stuck.
+fn stuck(prefix: &str) -> usize {
+    let all = debug::coroutines();
+    let names = |info: &&CoroutineInfo| info.name.as_deref().is_some_and(|n| n.starts_with(prefix));
+    all.iter().filter(names).filter(|info| info.is_stuck).count()
+}
+
+#[test]
+fn two_that_wait_for_each_others_channel_are_stuck_while_others_go_on() {
+    with_runtimes(|runtime| {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stops = stop.clone();
+        let goes_on = runtime.spawn(move || {
+            while !stops.load(Ordering::SeqCst) {
+                coroutine::sleep(Duration::from_millis(1));
+            }
+        });
+        let ((to_one, for_one), (to_other, for_other)) = (unbounded(), unbounded());
+        let (one, other) = runtime.run(move || {
+            let one = Builder::new().name("cross one").spawn(move || {
+                let n: u32 = for_one.recv().unwrap_or(0);
+                to_other.send(n)
+            });
+            let other = Builder::new().name("cross other").spawn(move || {
+                let n: u32 = for_other.recv().unwrap_or(0);
+                to_one.send(n)
+            });
+            (one, other)
+        });
+        eventually("they are stuck", || stuck("cross") == 2);
+        let text = debug::dump().to_string();
+        let circle = deadlocks_in(&text);
+        assert!(
+            circle.contains("deadlock, as far as can be told: 2 coroutines wait for each other"),
+            "{text}"
+        );
+        for (who, whom) in [(&one, "other"), (&other, "one")] {
+            let with = "of which the other end is with coroutine";
+            assert!(circle.contains(with) && circle.contains(&format!("`cross {whom}`")), "{text}");
+            assert!(circle.contains(&who.coroutine().id().to_string()), "{text}");
+        }
+        // Who waits for one of them waits for ever too.
+        one.cancel();
+        drop((one.join(), other.join()));
+        assert_eq!(stuck("cross"), 0);
+        stop.store(true, Ordering::SeqCst);
+        goes_on.join().unwrap();
+    });
+}
+
+#[test]
+fn two_that_send_to_each_other_without_receiving_are_stuck() {
+    with_runtimes(|runtime| {
+        let ((to_one, for_one), (to_other, for_other)) = (bounded(0), bounded(0));
+        let (one, other) = runtime.run(move || {
+            let one = Builder::new().name("sends one").spawn(move || {
+                to_other.send(1u8).unwrap();
+                for_one.recv().unwrap();
+            });
+            let other = Builder::new().name("sends other").spawn(move || {
+                to_one.send(1u8).unwrap();
+                for_other.recv().unwrap();
+            });
+            (one, other)
+        });
+        eventually("they are stuck", || stuck("sends") == 2);
+        one.cancel();
+        one.join().unwrap_err();
+        other.join().unwrap_err();
+    });
+}
+
+/// Each of these waits for a channel whose other end somebody has who could use it.
+#[test]
+fn who_could_be_sent_something_is_not_stuck() {
+    with_runtimes(|runtime| {
+        // By a thread, to which it has gone.
+        let (sender, receiver) = unbounded::<()>();
+        let (release, released) = mpsc::channel::<()>();
+        let outside = thread::spawn(move || {
+            let _ = released.recv();
+            drop(sender);
+        });
+        // A coroutine made it, has its bytes in its frames, and waits for the receiver.
+        let waits_for_receiver = runtime.run(move || {
+            Builder::new().name("fed parent").spawn(move || {
+                let child = Builder::new().name("fed by thread").spawn(move || receiver.recv());
+                child.join().unwrap().unwrap_err();
+            })
+        });
+        // By one that sleeps.
+        let (sender, receiver) = unbounded::<()>();
+        let sleeps = runtime.run(|| {
+            Builder::new().name("fed sleeper").spawn(move || {
+                coroutine::sleep(Duration::from_secs(3600));
+                drop(sender);
+            })
+        });
+        let by_sleeper =
+            runtime.run(|| Builder::new().name("fed by sleeper").spawn(move || receiver.recv()));
+        // By one that was spawned with it and has passed it on to a child that lives.
+        let (sender, receiver) = unbounded::<()>();
+        let (to_child, for_child) = unbounded::<()>();
+        let passed_on = runtime.run(|| {
+            let receives = Builder::new().name("fed by child").spawn(move || receiver.recv());
+            Builder::new().name("fed passer").spawn(move || {
+                let child = Builder::new().name("fed child").spawn(move || {
+                    for_child.recv().unwrap_err();
+                    drop(sender);
+                });
+                receives.join().unwrap().unwrap_err();
+                child.join().unwrap();
+            })
+        });
+        // By another clone, in a structure.
+        let (sender, receiver) = unbounded::<()>();
+        let registry = Arc::new(std::sync::Mutex::new(vec![sender.clone()]));
+        let holds = runtime.run(|| {
+            Builder::new().name("fed holder").spawn(move || {
+                let own = sender;
+                receiver.recv().unwrap_err();
+                drop(own);
+            })
+        });
+        let all = || {
+            let all = debug::coroutines();
+            let fed = |info: &&CoroutineInfo| {
+                info.name.as_deref().is_some_and(|name| name.starts_with("fed"))
+            };
+            all.iter().filter(fed).filter(|info| info.state == State::Blocked).count()
+        };
+        eventually("all are blocked", || all() == 8);
+        for _ in 0..10 {
+            assert_eq!(stuck("fed"), 0, "{}", debug::dump());
+        }
+        drop(release);
+        outside.join().unwrap();
+        waits_for_receiver.join().unwrap();
+        sleeps.cancel();
+        sleeps.join().unwrap_err();
+        by_sleeper.join().unwrap().unwrap_err();
+        drop(to_child);
+        passed_on.join().unwrap();
+        drop(registry);
+        holds.cancel();
+        holds.join().unwrap_err();
+    });
+}

@@ -1,0 +1,147 @@
+//! How the last of several workers to fall asleep finds that nothing happens any more: `Quiet`.
+
+use loom::sync::Arc;
+use loom::sync::atomic::{AtomicUsize, Ordering};
+use loom::thread;
+
+use super::explore;
+use super::idle::Sleep;
+use super::inbox::{Inbox, Poll};
+use super::quiet::Quiet;
+
+struct Worker {
+    inbox: Inbox,
+    sleep: Sleep,
+    poll: Poll,
+}
+
+/// Workers that pass items around: each item is passed on to the next worker until it has made its way.
+struct Runtime {
+    workers: Vec<Worker>,
+    quiet: Quiet,
+    /// How many items have come to their end. Changed by whichever worker ends one, with no order but what
+    /// the protocol gives; read by who finds everything at rest.
+    ended: AtomicUsize,
+    /// Set by who finds everything at rest: the workers end.
+    over: AtomicUsize,
+}
+
+impl Runtime {
+    fn new(workers: usize) -> Runtime {
+        let quiet = Quiet::new();
+        (0..workers).for_each(|_| quiet.rise());
+        let worker = |_| Worker { inbox: Inbox::new(), sleep: Sleep::new(), poll: Poll::new() };
+        Runtime {
+            workers: (0..workers).map(worker).collect(),
+            quiet,
+            ended: AtomicUsize::new(0),
+            over: AtomicUsize::new(0),
+        }
+    }
+
+    fn schedule(&self, worker: usize, item: u32) {
+        self.workers[worker].inbox.push(item);
+        self.interrupt(worker);
+    }
+
+    fn interrupt(&self, worker: usize) {
+        if self.workers[worker].sleep.interrupt() {
+            self.workers[worker].poll.wake();
+        }
+    }
+
+    /// As `Local::work`. `route` says where an item goes next, if anywhere.
+    fn work(&self, index: usize, items: usize, route: fn(usize, u32) -> Option<usize>) {
+        let own = &self.workers[index];
+        while self.over.load(Ordering::SeqCst) == 0 {
+            let came = own.inbox.drain();
+            for item in (0..8).filter(|item| came & 1 << item != 0) {
+                match route(index, item) {
+                    Some(next) => self.schedule(next, item),
+                    None => drop(self.ended.fetch_add(1, Ordering::Relaxed)),
+                }
+            }
+            own.sleep.begin();
+            if own.inbox.is_empty() && self.over.load(Ordering::SeqCst) == 0 {
+                let last = self.quiet.fall();
+                if last && self.is_at_rest() {
+                    assert_eq!(self.ended.load(Ordering::Relaxed), items, "it was not at rest");
+                    self.over.store(1, Ordering::SeqCst);
+                    (0..self.workers.len()).for_each(|worker| self.interrupt(worker));
+                }
+                if self.over.load(Ordering::SeqCst) == 0 {
+                    own.poll.poll();
+                }
+                self.quiet.rise();
+            }
+            own.sleep.end();
+        }
+    }
+
+    /// As `Scheduler::at_rest`.
+    fn is_at_rest(&self) -> bool {
+        let Some(glance) = self.quiet.glance() else { return false };
+        self.workers.iter().all(|worker| worker.inbox.is_empty()) && self.quiet.holds(glance)
+    }
+}
+
+/// If everything is at rest too early, an item has not ended; if that is never found, the workers sleep for
+/// ever, which loom reports as a deadlock.
+fn model(workers: usize, items: &'static [(usize, u32)], route: fn(usize, u32) -> Option<usize>) {
+    let runtime = Arc::new(Runtime::new(workers));
+    for (worker, item) in items {
+        runtime.schedule(*worker, *item);
+    }
+    let start = |index| {
+        let runtime = runtime.clone();
+        thread::spawn(move || runtime.work(index, items.len(), route))
+    };
+    let threads: Vec<_> = (1..workers).map(start).collect();
+    runtime.work(0, items.len(), route);
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+}
+
+#[test]
+fn rest_is_found_when_the_item_has_ended_and_not_before() {
+    explore(3, || model(2, &[(0, 0)], |worker, _| (worker == 0).then_some(1)));
+}
+
+#[test]
+fn an_item_that_comes_back_is_waited_for() {
+    // From the second worker to the first, where it ends.
+    explore(3, || model(2, &[(1, 0)], |worker, _| (worker == 1).then_some(0)));
+}
+
+#[test]
+fn three_workers_pass_one_on() {
+    explore(2, || model(3, &[(0, 0)], |worker, _| (worker < 2).then_some(worker + 1)));
+}
+
+/// Only the moment that matters: one worker falls last while the other, which has been woken, rises and
+/// takes its item.
+#[test]
+fn one_that_rises_is_noticed() {
+    explore(4, || {
+        let runtime = Arc::new(Runtime::new(2));
+        runtime.quiet.fall();
+        runtime.workers[1].inbox.push(0);
+        let assert_at_rest = |runtime: &Runtime| {
+            if runtime.quiet.fall() && runtime.is_at_rest() {
+                assert_eq!(runtime.ended.load(Ordering::Relaxed), 1, "it was not at rest");
+                runtime.over.fetch_add(1, Ordering::Relaxed);
+            }
+        };
+        let woken = {
+            let runtime = runtime.clone();
+            thread::spawn(move || {
+                runtime.quiet.rise();
+                assert_eq!(runtime.workers[1].inbox.drain(), 1);
+                runtime.ended.fetch_add(1, Ordering::Relaxed);
+                assert_at_rest(&runtime);
+            })
+        };
+        assert_at_rest(&runtime);
+        woken.join().unwrap();
+        assert!(runtime.over.load(Ordering::Relaxed) > 0, "the rest was never found");
+    });
+}

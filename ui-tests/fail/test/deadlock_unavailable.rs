@@ -1,4 +1,0 @@
-#[mco::test(deadlock = false)]
-fn works() {}
-
-fn main() {}

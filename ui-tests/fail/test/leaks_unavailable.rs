@@ -1,4 +1,0 @@
-#[mco::test(leaks = cfg!(debug_assertions))]
-fn works() {}
-
-fn main() {}

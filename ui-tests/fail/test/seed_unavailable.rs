@@ -1,4 +1,0 @@
-#[mco::test(seed = 7)]
-fn works() {}
-
-fn main() {}

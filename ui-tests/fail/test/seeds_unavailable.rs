@@ -1,4 +1,0 @@
-#[mco::test(seeds = 100)]
-fn works() {}
-
-fn main() {}

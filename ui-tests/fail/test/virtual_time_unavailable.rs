@@ -1,4 +1,0 @@
-#[mco::test(virtual_time = true)]
-fn works() {}
-
-fn main() {}

@@ -1,0 +1,4 @@
+#[mco::test(seeds = 100, workers = 2)]
+fn works() {}
+
+fn main() {}
