@@ -12,6 +12,7 @@ use crate::coroutine::Cancelled;
 use crate::runtime;
 use crate::scheduler::standstill::Watch;
 use crate::threads::Ours;
+use crate::trace;
 
 /// What `select!` expands to calls.
 pub mod select {
@@ -65,6 +66,7 @@ pub fn main<R: Termination>(
             return ExitCode::FAILURE;
         }
     };
+    let _written = trace::UntilReturn;
     // This thread only waits, so it wakes nobody.
     let _ours = Ours::new();
     runtime.handle().scheduler().watch(Watch::Main, runtime::dump::report);

@@ -3,6 +3,7 @@
 mod ask;
 #[cfg(unix)]
 mod chat;
+mod collatz;
 mod echo;
 mod echo_swarm;
 #[cfg(unix)]

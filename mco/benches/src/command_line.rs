@@ -12,7 +12,7 @@ usage: cargo run --release -p mco-benches -- [ROW..] [OPTION..]
   --list            list the rows and end
   --rounds N        measurements of each side of a row, interleaved (5)
   --workers N       worker threads of each runtime (2)
-  --only A,B        only these of mco, tokio, flume, may, epoll, go
+  --only A,B        only these of mco, traced, tokio, flume, may, epoll, go
   --json FILE       write the result there, too
   --stack-size N    bytes of a coroutine's stack, for mco and May (the default of each)
   --min-ms N        the shortest measurement, in milliseconds (200)

@@ -118,6 +118,11 @@ fn verdicts(measured: &Measured) -> Vec<Verdict> {
                     mco.zip(of(Runtime::Epoll)).map(|(mco, floor)| mco / floor),
                 ),
                 Goal::AtMost(limit) => (FIGURE.into(), limit, mco),
+                Goal::TracedOfMco(limit) => (
+                    "traced of mco".into(),
+                    limit,
+                    of(Runtime::Traced).zip(mco).map(|(traced, mco)| traced / mco),
+                ),
             };
             Verdict { of, limit, reached, met: reached.is_some_and(|reached| reached <= limit) }
         })

@@ -9,6 +9,8 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Runtime {
     Mco,
+    /// mco, recording what happens when.
+    Traced,
     Tokio,
     /// flume's channels between tokio's tasks.
     Flume,
@@ -20,12 +22,13 @@ pub(crate) enum Runtime {
 }
 
 impl Runtime {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Mco, Self::Tokio, Self::Flume, Self::May, Self::Epoll, Self::Go];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Mco, Self::Traced, Self::Tokio, Self::Flume, Self::May, Self::Epoll, Self::Go];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Mco => "mco",
+            Self::Traced => "traced",
             Self::Tokio => "tokio",
             Self::Flume => "flume",
             Self::May => "may",
@@ -36,7 +39,7 @@ impl Runtime {
 
     /// Whether mco is held against it when the best peer is asked for. The raw loop is a floor, not a peer.
     pub(crate) fn is_peer(self) -> bool {
-        !matches!(self, Self::Mco | Self::Epoll)
+        !matches!(self, Self::Mco | Self::Traced | Self::Epoll)
     }
 }
 

@@ -18,6 +18,7 @@ use crate::clock::Moment;
 use crate::fiber::Pool;
 use crate::reactor::Reactor;
 use crate::task::{Home, Pause, TaskRef, cancel, current};
+use crate::trace;
 use crate::wait::timers;
 
 /// Every so many turns the oldest fresh coroutine goes first, so that none waits for ever.
@@ -138,6 +139,7 @@ impl Local {
         reactor.enter();
         let home: Arc<dyn Home> = worker.clone();
         current::enter_home(&home);
+        trace::enter(scheduler.traced, worker.index, worker.clone());
         worker.set_clock(Moment::real());
         let _ = worker.delay.set(DelayMeter::of_this_thread());
         let pool_capacity = scheduler.settings.pool_capacity / scheduler.settings.workers;
@@ -165,6 +167,7 @@ impl Local {
             let local = place.get_or_init(|| local);
             local.work();
             current::leave_home();
+            trace::leave();
             local.worker.alarms.close();
             local.worker.set_stopped();
             local.worker.errands.close();
@@ -202,6 +205,7 @@ impl Local {
 
 /// The loop.
 impl Local {
+    #[inline(never)]
     fn work(&self) {
         loop {
             self.receive();
@@ -248,6 +252,7 @@ impl Local {
 
     /// The next woken one. With many of them each is found outside the cache, so those behind it
     /// are fetched meanwhile.
+    #[inline(always)]
     fn next_ready(&self) -> Option<TaskRef> {
         let mut ready = self.ready.borrow_mut();
         let next = ready.pop_front();
@@ -272,6 +277,7 @@ impl Local {
             .or_else(|| self.worker.newest.take())
     }
 
+    #[inline(always)]
     fn run_one(&self, task: TaskRef) {
         if !task.has_started() && !self.start(&task) {
             return;
@@ -281,7 +287,9 @@ impl Local {
         counts.turn.store(self.turn.get(), Ordering::Relaxed);
         counts.current_site.set(task.spawned_at());
         counts.current_id.store(task.id(), Ordering::Relaxed);
+        let slice = trace::begin();
         let pause = task.run();
+        slice.end(task.id(), task.spawned_at(), || task.why_paused(pause));
         counts.current_id.store(0, Ordering::Relaxed);
         match pause {
             Pause::Parked => {
@@ -342,6 +350,7 @@ impl Local {
     }
 
     fn set_hosted(&self, hosted: usize) {
+        trace::hosted(self.hosted.get(), hosted);
         self.hosted.set(hosted);
         self.worker.counts.hosted.store(hosted, Ordering::Relaxed);
     }
@@ -383,6 +392,7 @@ impl Local {
             clock.countdown.set(clock.countdown.get() - 1);
             return;
         }
+        trace::looked(self.ready.borrow().len());
         let now = Moment::real();
         self.worker.set_clock(now);
         self.run_errands();

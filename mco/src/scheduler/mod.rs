@@ -53,6 +53,7 @@ use crate::fiber::Pool;
 use crate::reactor::Registrar;
 use crate::task::{self, Attributes, Reason, TaskRef};
 use crate::threads::Ours;
+use crate::trace;
 use crate::wait::{Hold, Wait, Waiter, WaiterList};
 pub(crate) use errands::Errand;
 use idle::Idle;
@@ -86,6 +87,7 @@ pub(crate) struct Settings {
 /// The workers of one runtime and what they share.
 pub(crate) struct Scheduler {
     settings: Settings,
+    traced: trace::Runtime,
     /// The regular ones first, then the places for spare ones.
     workers: Box<[Arc<Worker>]>,
     /// Fresh coroutines from outside, for any worker.
@@ -135,6 +137,7 @@ impl Scheduler {
             alive: AtomicUsize::new(0),
             stopping: Mutex::new(WaiterList::new()),
             threads: Mutex::new(Vec::new()),
+            traced: trace::start(&settings.name, task::reason_text),
             settings,
         });
         let started = (0..regular)
@@ -206,6 +209,7 @@ impl Scheduler {
             task.discard_fresh(None);
             return;
         }
+        trace::spawn(task.id(), task.name(), || task::current::running().is_some());
         let task = Cell::new(Some(task));
         Local::with(|local| {
             if std::ptr::eq(&raw const **local.scheduler(), self) {
@@ -278,6 +282,7 @@ impl Scheduler {
                 worker.alarms.close();
             }
         }
+        trace::flush();
     }
 
     /// The reactor of some worker, for a socket on which a thread waits among other things.

@@ -19,6 +19,7 @@ use super::local::Local;
 use crate::clock::Moment;
 use crate::reactor::{Reactor, Registrar};
 use crate::task::{AtomicSite, Home, Inbox, Registry, Slot, TaskRef, current};
+use crate::trace;
 
 /// The part of a worker that others see.
 pub(super) struct Worker {
@@ -273,6 +274,12 @@ impl Worker {
     /// Whether somebody could steal from here.
     pub(super) fn has_fresh(&self) -> bool {
         !self.stealer.is_empty()
+    }
+}
+
+impl trace::Watched for Worker {
+    fn running(&self) -> Option<(u64, &'static Location<'static>)> {
+        self.current()
     }
 }
 

@@ -275,6 +275,7 @@ pub(crate) fn preempt(one_in: usize) {
 /// # Safety
 ///
 /// The caller must be its home worker, outside any coroutine, and hold a reference to it.
+#[inline(always)]
 pub(super) unsafe fn run(task: &TaskRef) -> Pause {
     let header = task.header();
     // SAFETY: the home worker is here, so the coroutine does not run, and nobody else looks.

@@ -26,7 +26,7 @@ use std::thread;
 
 use parking_lot::Mutex;
 
-use super::cancel::Unwinding;
+use super::cancel::{Cancelled, Unwinding};
 use super::local::Locals;
 use super::record::WaitRecord;
 use super::state::State;
@@ -89,6 +89,8 @@ pub(super) struct Owned {
     pub(super) polling: Option<Arc<AtomicUsize>>,
     /// The closure has returned or unwound; what is left are destructors.
     pub(super) ended: bool,
+    /// How the closure has ended, when it has.
+    pub(super) outcome: Ended,
 }
 
 /// Why a run of a coroutine has ended.
@@ -100,6 +102,15 @@ pub(crate) enum Pause {
     Parked,
     /// Wants to go on after the others.
     Yielded,
+}
+
+/// How the closure of a coroutine has ended.
+#[derive(Clone, Copy, Default)]
+pub(super) enum Ended {
+    #[default]
+    Returned,
+    Panicked,
+    Cancelled,
 }
 
 // SAFETY: the fields that are not `Sync` by themselves are touched as the table in the module says:
@@ -177,6 +188,12 @@ impl<F: FnOnce() -> T, T> TaskCell<F, T> {
         // The borrow ends before the closure runs.
         let Some(f) = (unsafe { Self::take_closure(header) }) else { return };
         let output = catch_unwind(AssertUnwindSafe(f));
+        if let Err(payload) = &output {
+            let cancelled = payload.is::<Cancelled>();
+            let outcome = if cancelled { Ended::Cancelled } else { Ended::Panicked };
+            // SAFETY: this is the coroutine's own thread.
+            unsafe { header.as_ref().with_owned(|owned| owned.outcome = outcome) }
+        }
         // SAFETY: as above.
         *unsafe { Self::stage(header) } = Stage::Finished(output);
     }

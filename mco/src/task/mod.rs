@@ -47,12 +47,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Once};
 
 pub(crate) use current::{has_budget, let_others_go_on, spend_budget};
-use header::{AWAITED, DETACHED, FINISHED};
+use header::{AWAITED, DETACHED, Ended, FINISHED};
 pub(crate) use header::{Attributes, Output, Pause, TaskRef};
 pub(crate) use inbox::{Inbox, Slot};
 pub use local::LocalKey;
-pub(crate) use record::AtomicSite;
 pub use record::Reason;
+pub(crate) use record::{AtomicSite, reason_text};
 pub(crate) use registry::Registry;
 pub(crate) use waiter::{Blocked, ThreadParker, Waiter, WaiterList, Wakeup};
 #[cfg(feature = "hyper")]
@@ -60,6 +60,7 @@ pub(crate) use waiting_task::wake_task;
 pub(crate) use waiting_task::{Polling, TaskWaiter};
 
 use crate::fiber::{Fiber, overflow};
+use crate::trace;
 
 /// Where a started coroutine lives: its worker, as far as this layer needs to know it.
 pub(crate) trait Home: Send + Sync {
@@ -153,7 +154,9 @@ impl TaskRef {
     /// Queues a coroutine that `notify` has returned.
     fn schedule(self) {
         let home = self.header().home.get().expect("it was parked at home");
-        if current::is_home(home) {
+        let here = current::is_home(home);
+        trace::wake(self.id(), here, || current::running().is_some());
+        if here {
             let home: *const dyn Home = &**home;
             // SAFETY: this is the home's own thread, which holds a reference to it.
             unsafe { &*home }.schedule_here(self);
@@ -298,9 +301,25 @@ impl TaskRef {
     }
 
     /// Runs a started coroutine until it suspends or ends, and says which.
+    #[inline(always)]
     pub(crate) fn run(&self) -> Pause {
         // SAFETY: as the block above says of all its calls.
         unsafe { current::run(self) }
+    }
+
+    /// After `run`: why it has ended, for a trace.
+    #[inline(always)]
+    pub(crate) fn why_paused(&self, pause: Pause) -> trace::End {
+        match pause {
+            Pause::Parked => self.header().record.as_end(),
+            Pause::Yielded => trace::End::YIELDED,
+            // SAFETY: as the block above says of all its calls.
+            Pause::Finished => match unsafe { self.header().with_owned(|owned| owned.outcome) } {
+                Ended::Returned => trace::End::RETURNED,
+                Ended::Panicked => trace::End::PANICKED,
+                Ended::Cancelled => trace::End::CANCELLED,
+            },
+        }
     }
 
     /// After `Parked`: from here on the coroutine holds the reference on itself that the next

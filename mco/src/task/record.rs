@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use super::awaited::Awaiting;
 use crate::clock::Moment;
+use crate::trace;
 
 /// The kind of operation that a coroutine is blocked in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -127,6 +128,11 @@ impl fmt::Display for Reason {
     }
 }
 
+/// What a reason is called, of which a trace has kept the code.
+pub(crate) fn reason_text(code: u8) -> String {
+    REASONS.get(usize::from(code)).map_or_else(String::new, Reason::to_string)
+}
+
 /// A place in the source that others may read at any time.
 pub(crate) struct AtomicSite(AtomicPtr<Location<'static>>);
 
@@ -194,6 +200,12 @@ impl WaitRecord {
 
     pub(super) fn reason(&self) -> Reason {
         REASONS[usize::from(self.reason.load(Ordering::Relaxed))]
+    }
+
+    /// Of a coroutine that is blocked, for a trace.
+    #[inline(always)]
+    pub(super) fn as_end(&self) -> trace::End {
+        trace::End::blocked(self.reason.load(Ordering::Relaxed), self.site.get())
     }
 
     /// Where the wait was called from, if the coroutine is blocked.

@@ -31,6 +31,8 @@ pub(crate) enum Goal {
     OfFloor(f64),
     /// So much, whatever others do.
     AtMost(f64),
+    /// While it records, so much of what it is while it does not.
+    TracedOfMco(f64),
 }
 
 /// A function for each runtime that takes part.

@@ -17,6 +17,7 @@ pub(crate) use go::version as go_version;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
 use std::process::{Command, exit};
 use std::time::Duration;
 
@@ -90,6 +91,12 @@ fn figure(
         Work::Alone(_) => {
             let mut child = Child::start(command)?;
             let value = child.word_after("value", Duration::from_secs(60))?;
+            if runtime == Runtime::Traced {
+                // It writes at its end.
+                child.end();
+                fs::remove_file(trace_file())
+                    .map_err(|fault| format!("it left no trace: {fault}"))?;
+            }
             value.parse().map_err(|_| format!("its value was `{value}`"))
         }
         Work::Served { ref load, figure: Figure::CpuMicroseconds, .. } => {
@@ -112,7 +119,16 @@ fn own_side(plan: &Plan, row: &Row, runtime: Runtime) -> Result<Command, String>
     if let Some(bytes) = plan.setup.stack_size {
         command.args(["--stack-size", &bytes.to_string()]);
     }
+    command.env_remove("MCO_TRACE");
+    if runtime == Runtime::Traced {
+        command.env("MCO_TRACE", trace_file());
+    }
     Ok(command)
+}
+
+/// Where a side that is traced leaves its trace.
+fn trace_file() -> PathBuf {
+    std::env::temp_dir().join(format!("mco-benches-{}.trace.json", std::process::id()))
 }
 
 fn cpu_per_request(plan: &Plan, command: Command, load: &Load) -> Result<f64, String> {

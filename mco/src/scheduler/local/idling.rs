@@ -9,6 +9,7 @@ use super::{Local, retry};
 use crate::clock::Moment;
 use crate::random;
 use crate::task::current;
+use crate::trace;
 use crate::wait::{Hold, timers};
 
 /// How long a worker that hosts too many lets the others start their fresh coroutines themselves.
@@ -39,6 +40,7 @@ enum Search {
 impl Local {
     /// Looks for work elsewhere, or sleeps until there is some. `false`: this worker has ended.
     pub(super) fn idle(&self) -> bool {
+        trace::looked(0);
         if self.worker.blocked.load(Ordering::Relaxed) {
             self.unblock();
         }

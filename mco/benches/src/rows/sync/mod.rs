@@ -22,6 +22,14 @@ pub(crate) const ROWS: &[Row] = &[
         ]),
     },
     Row {
+        name: "trace_ping_pong",
+        what: "ping_pong as it is, and while it is traced",
+        unit: "ns per round trip",
+        goals: &[Goal::TracedOfMco(1.15)],
+        extra: false,
+        work: Work::Alone(&[(Runtime::Mco, ping_pong::mco), (Runtime::Traced, ping_pong::mco)]),
+    },
+    Row {
         name: "ping_pong_cross",
         what: "the same, the two on different workers of mco",
         unit: "ns per round trip",

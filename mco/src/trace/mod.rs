@@ -1,0 +1,187 @@
+//! What happened when: `MCO_TRACE=file.json` records it, and writes it in the Chrome trace event format.
+//!
+//! # Recording
+//!
+//! Each worker's thread has a [`Lane`]: a [`ring`] of words in which it notes what it does, and which
+//! nobody else writes. It is found through a thread-local variable, which is empty when nothing is
+//! recorded: that question is all that tracing costs then.
+//!
+//! ```text
+//!   worker      begin   wake(7)      spawn(9)        end: 5, blocked in receive  begin ..
+//!   its lane           (kept)       │WAKE 7│SPAWN_AT│SLICE: 5, its site, T2,   │
+//!                                   │      │9, T1   │blocked in receive at ..  │
+//! ```
+//!
+//! - **A stamp is what costs most**, some 8 ns of the 130 of a round trip between two coroutines with
+//!   their two switches and two wakes. So there is one a switch: the end of a slice is the begin of the
+//!   next, unless the worker has looked elsewhere in between ([`looked`]). A wake within a worker needs
+//!   none: whom it wakes cannot run before the slice is over. One that goes elsewhere has one, and so
+//!   has a spawn.
+//! - **The records are what costs next**, some 2 ns each, whatever their length. So a slice is one, and
+//!   has room for the one wake that most slices do.
+//! - **What a record says is constant**: ids, reasons, and places in the source, as addresses of what
+//!   lives for ever. Names are kept apart ([`recorder`]), since they go away with their coroutines.
+//! - **Memory is bounded**: a lane keeps the newest (`MCO_TRACE_BUFFER`), and the file says what is
+//!   missing. Wakes by threads that are no workers, and names, have bounds of their own.
+//!
+//! A thread that is no worker has no lane: it notes its wakes and spawns under a lock.
+//!
+//! Not recorded: wakes of plain threads, and of a coroutine that looks out for what it waits for rather
+//! than switch away (its slice goes on).
+//!
+//! # Writing
+//!
+//! The file is opened when the first runtime starts, and is a valid trace from then on. When a runtime
+//! ends, what its workers have recorded is added; at the end of the process all the rest is, also of
+//! workers that run or are stuck at that moment: [`ring`] and [`lane`] say how one reads what another
+//! writes. A thread of its own does it ([`writer`]).
+//! [`story`] makes slices and arrows of the records, [`json`] makes text of those.
+//!
+//! An arrow is added together with the first of its two ends. By then what is at the other end has
+//! been recorded too: a wake comes before the slice that it makes possible.
+
+mod exit;
+mod json;
+mod lane;
+mod record;
+mod recorder;
+mod ring;
+mod stamp;
+mod story;
+mod writer;
+
+/// The atomics of the ring, apart so that the model in `tests/loom` can include it and supply loom's.
+mod atomic {
+    pub(super) use std::sync::atomic::{AtomicU64, Ordering, fence};
+}
+
+use std::cell::Cell;
+use std::panic::Location;
+use std::sync::Arc;
+
+use lane::Lane;
+pub(crate) use recorder::{Runtime, begin as start, flush};
+
+/// Why a slice has ended. Not an enumeration, since it is made at each switch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct End {
+    code: u8,
+    site: Option<&'static Location<'static>>,
+}
+
+impl End {
+    pub(crate) const YIELDED: End = End { code: 252, site: None };
+    pub(crate) const RETURNED: End = End { code: 253, site: None };
+    pub(crate) const PANICKED: End = End { code: 254, site: None };
+    pub(crate) const CANCELLED: End = End { code: 255, site: None };
+
+    /// The coroutine is blocked: for a reason of which only the layer above knows the meaning, below the
+    /// codes of the others.
+    #[inline(always)]
+    pub(crate) fn blocked(reason: u8, site: Option<&'static Location<'static>>) -> End {
+        End { code: reason, site }
+    }
+
+    fn is_blocked(self) -> bool {
+        self.code < End::YIELDED.code
+    }
+}
+
+thread_local! {
+    /// The lane of this thread, if it is a worker's and something is recorded. No destructor, so
+    /// that reading it costs an instruction.
+    static LANE: Cell<Option<&'static Lane>> = const { Cell::new(None) };
+}
+
+/// A worker, as others see it.
+pub(crate) trait Watched: Send + Sync {
+    /// The id of the coroutine that it runs, and where that one was spawned.
+    fn running(&self) -> Option<(u64, &'static Location<'static>)>;
+}
+
+/// A slice that has begun. The worker's thread alone has it.
+pub(crate) struct Slice(Option<&'static Lane>);
+
+/// By a worker that is about to run a coroutine.
+#[inline(always)]
+pub(crate) fn begin() -> Slice {
+    let lane = LANE.get();
+    if let Some(lane) = lane {
+        lane.begin();
+    }
+    Slice(lane)
+}
+
+impl Slice {
+    /// The coroutine with this id, spawned there, has switched away.
+    #[inline(always)]
+    pub(crate) fn end(self, id: u64, site: &'static Location<'static>, why: impl FnOnce() -> End) {
+        if let Some(lane) = self.0 {
+            lane.end(id, site, why());
+        }
+    }
+}
+
+/// By whoever is about to queue a coroutine that was blocked and can go on. `at_home`: on the thread
+/// on which it will. `in_slice`: by a coroutine.
+#[inline(always)]
+pub(crate) fn wake(id: u64, at_home: bool, in_slice: impl FnOnce() -> bool) {
+    match LANE.get() {
+        Some(lane) => lane.wake(id, at_home, in_slice()),
+        // Of the threads at home, all have a lane, or none.
+        None if !at_home => recorder::woken_by_thread(id),
+        None => {}
+    }
+}
+
+/// By whoever is about to queue a fresh coroutine. `in_slice`: by another one.
+#[inline]
+pub(crate) fn spawn(id: u64, name: Option<&str>, in_slice: impl FnOnce() -> bool) {
+    match LANE.get() {
+        Some(lane) => {
+            recorder::named(id, name);
+            lane.spawn(id, in_slice());
+        }
+        None => recorder::spawned_by_thread(id, name),
+    }
+}
+
+/// By a worker between two slices: it has done something else, and so many coroutines are ready.
+#[inline]
+pub(crate) fn looked(ready: usize) {
+    if let Some(lane) = LANE.get() {
+        lane.looked(ready);
+    }
+}
+
+/// By a worker, when the number of coroutines that it hosts changes.
+#[inline]
+pub(crate) fn hosted(before: usize, now: usize) {
+    if let Some(lane) = LANE.get() {
+        lane.hosted(before, now);
+    }
+}
+
+/// Kept by `#[mco::main]`: what has been recorded is written before it returns or unwinds, where the end
+/// of the process cannot be told.
+pub(crate) struct UntilReturn;
+
+impl Drop for UntilReturn {
+    fn drop(&mut self) {
+        if cfg!(not(unix)) {
+            recorder::finish();
+        }
+    }
+}
+
+/// By a worker's thread, when it begins: it records from now on, if anything is recorded.
+pub(crate) fn enter(runtime: Runtime, index: usize, worker: Arc<dyn Watched>) {
+    LANE.set(recorder::enter(runtime, index, worker));
+}
+
+/// By a worker's thread, at its end.
+pub(crate) fn leave() {
+    if let Some(lane) = LANE.take() {
+        lane.leave();
+    }
+}

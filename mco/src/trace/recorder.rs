@@ -1,0 +1,364 @@
+//! What the process records in, and where it goes: the lanes and what they lack, and the file.
+
+use std::cell::Cell;
+use std::collections::{HashMap, VecDeque};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::{env, fs, io, process, thread};
+
+use once_cell::sync::Lazy;
+use parking_lot::Mutex;
+
+use super::Watched;
+use super::exit;
+use super::json::{self, File};
+use super::lane::Lane;
+use super::stamp::{self, Clock};
+use super::story::{Cause, Story, Track};
+use super::writer::Writer;
+
+/// The file to write.
+const FILE: &str = "MCO_TRACE";
+/// How much each worker keeps, in KiB.
+const BUFFER: &str = "MCO_TRACE_BUFFER";
+const DEFAULT_BUFFER: usize = 2048;
+const MAX_BUFFER: usize = 1024 * 1024;
+
+/// As many names of coroutines are remembered.
+const NAMES: usize = 64 * 1024;
+/// As many wakes and spawns by threads that are no workers.
+const BY_THREADS: usize = 64 * 1024;
+/// As many such threads are told apart.
+const THREADS: usize = 1024;
+
+/// Something is recorded. For threads that have no lane to ask.
+static ON: AtomicBool = AtomicBool::new(false);
+
+static RECORDER: OnceLock<Option<Recorder>> = OnceLock::new();
+
+static WRITER: Lazy<Writer> = Lazy::new(Writer::default);
+
+struct Recorder {
+    /// What the layer above means by a reason.
+    reason: fn(u8) -> String,
+    clock: Clock,
+    /// One that is forked off inherits all this, but not the thread that writes.
+    process: u32,
+    /// Of each ring.
+    words: usize,
+    path: PathBuf,
+    seats: Mutex<Seats>,
+    names: Mutex<Names>,
+    by_threads: Mutex<ByThreads>,
+    /// Taken before any of the others.
+    file: Mutex<File>,
+}
+
+/// A runtime, for the tracks of its workers. 0: nothing is recorded.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Runtime(u32);
+
+/// The threads with lanes.
+#[derive(Default)]
+struct Seats {
+    taken: Vec<Seat>,
+    /// Lanes of threads that have ended, and whose records have been written.
+    free: Vec<&'static Lane>,
+    /// The names of the runtimes, by id.
+    runtimes: HashMap<u32, String>,
+    /// The last id of a runtime or a thread. Viewers take a thread with the id of its process for the
+    /// process's first.
+    ids: u32,
+}
+
+/// A lane and the thread that writes it.
+#[derive(Clone)]
+pub(super) struct Seat {
+    pub(super) lane: &'static Lane,
+    pub(super) worker: Arc<dyn Watched>,
+    pub(super) runtime: u32,
+    pub(super) thread: u32,
+    /// The worker's number in its runtime.
+    pub(super) index: usize,
+    pub(super) name: String,
+}
+
+/// Names of coroutines, by id; the oldest go first.
+#[derive(Default)]
+struct Names {
+    by_id: HashMap<u64, Box<str>>,
+    order: VecDeque<u64>,
+}
+
+/// What threads that are no workers do.
+#[derive(Default)]
+struct ByThreads {
+    events: VecDeque<ByThread>,
+    threads: Vec<String>,
+    /// How many have been forgotten, and how many have been written.
+    forgotten: u64,
+    written: u64,
+}
+
+/// A wake, or a spawn, by a thread that is no worker.
+#[derive(Clone, Copy)]
+pub(super) struct ByThread {
+    pub(super) stamp: u64,
+    pub(super) cause: Cause,
+    pub(super) id: u64,
+    /// Its place among the threads.
+    pub(super) thread: u32,
+}
+
+/// Begins to record, if that is asked for, with the first runtime. `reason` says what the reason of an
+/// [`End::Blocked`](super::End) means.
+pub(crate) fn begin(runtime: &str, reason: fn(u8) -> String) -> Runtime {
+    let recorder = RECORDER.get_or_init(|| {
+        let recorder = Recorder::from_environment(reason)?;
+        let write = |all| {
+            // It has been stored by the time that anyone asks for this.
+            if let Some(Some(recorder)) = RECORDER.get() {
+                recorder.write(all);
+            }
+        };
+        if let Err(error) = WRITER.start(write) {
+            eprintln!("mco: nothing is traced: the thread that writes cannot start: {error}");
+            return None;
+        }
+        ON.store(true, Ordering::Relaxed);
+        exit::expect();
+        Some(recorder)
+    });
+    Runtime(recorder.as_ref().map_or(0, |recorder| {
+        let mut seats = recorder.seats.lock();
+        let id = seats.next_id();
+        seats.runtimes.insert(id, runtime.to_owned());
+        id
+    }))
+}
+
+/// The one that records.
+fn current() -> Option<&'static Recorder> {
+    if ON.load(Ordering::Relaxed) { RECORDER.get()?.as_ref() } else { None }
+}
+
+/// A lane for the calling thread, a worker's.
+pub(super) fn enter(
+    runtime: Runtime,
+    index: usize,
+    worker: Arc<dyn Watched>,
+) -> Option<&'static Lane> {
+    let recorder = current()?;
+    let mut seats = recorder.seats.lock();
+    let lane = match seats.free.pop() {
+        Some(lane) => {
+            lane.reset();
+            lane
+        }
+        None => Box::leak(Box::new(Lane::new(recorder.words))),
+    };
+    let name = thread::current().name().unwrap_or("a worker").to_owned();
+    let thread = seats.next_id();
+    seats.taken.push(Seat { lane, worker, runtime: runtime.0, thread, index, name });
+    Some(lane)
+}
+
+/// Remembers what a coroutine is called.
+pub(super) fn named(id: u64, name: Option<&str>) {
+    if let (Some(name), Some(recorder)) = (name, current()) {
+        let mut names = recorder.names.lock();
+        if names.order.len() == NAMES
+            && let Some(oldest) = names.order.pop_front()
+        {
+            names.by_id.remove(&oldest);
+        }
+        names.order.push_back(id);
+        names.by_id.insert(id, name.into());
+    }
+}
+
+/// By a thread that is no worker.
+#[cold]
+pub(super) fn woken_by_thread(id: u64) {
+    if let Some(recorder) = current() {
+        recorder.by_threads.lock().add(Cause::Wake, id);
+    }
+}
+
+/// As above.
+#[cold]
+pub(super) fn spawned_by_thread(id: u64, name: Option<&str>) {
+    if let Some(recorder) = current() {
+        named(id, name);
+        recorder.by_threads.lock().add(Cause::Spawn, id);
+    }
+}
+
+/// Writes what threads that have ended have recorded.
+pub(crate) fn flush() {
+    if current().is_some_and(Recorder::is_of_this_process) {
+        WRITER.write(false);
+    }
+}
+
+/// Writes all that has been recorded. Nothing is after that.
+pub(super) fn finish() {
+    if current().is_some_and(Recorder::is_of_this_process) {
+        ON.store(false, Ordering::Relaxed);
+        WRITER.write(true);
+    }
+}
+
+impl Seats {
+    fn next_id(&mut self) -> u32 {
+        self.ids += 1;
+        self.ids
+    }
+}
+
+impl ByThreads {
+    fn add(&mut self, cause: Cause, id: u64) {
+        thread_local! {
+            /// The thread's place, plus 1.
+            static PLACE: Cell<u32> = const { Cell::new(0) };
+        }
+        if PLACE.get() == 0 {
+            if self.threads.len() == THREADS {
+                self.threads.push("other threads".to_owned());
+            }
+            if self.threads.len() <= THREADS {
+                self.threads.push(match thread::current().name() {
+                    Some(name) => name.to_owned(),
+                    None => format!("thread {}", self.threads.len() + 1),
+                });
+            }
+            PLACE.set(self.threads.len() as u32);
+        }
+        if self.events.len() == BY_THREADS {
+            self.events.pop_front();
+            self.forgotten += 1;
+        }
+        self.events.push_back(ByThread { stamp: stamp::now(), cause, id, thread: PLACE.get() - 1 });
+    }
+}
+
+impl Recorder {
+    fn from_environment(reason: fn(u8) -> String) -> Option<Recorder> {
+        let given = env::var_os(FILE).filter(|path| !path.is_empty())?;
+        let path = expand(&given);
+        let file = match create(&path) {
+            Ok(file) => file,
+            Err(error) => {
+                eprintln!(
+                    "mco: nothing is traced: `{}`, which `{FILE}` names, cannot be written: {error}; \
+                     name a file in a folder that exists and may be written to",
+                    path.display()
+                );
+                return None;
+            }
+        };
+        let recorder = Recorder {
+            reason,
+            clock: Clock::begin(),
+            process: process::id(),
+            words: buffer() * 1024 / size_of::<u64>(),
+            path,
+            seats: Mutex::default(),
+            names: Mutex::default(),
+            by_threads: Mutex::default(),
+            file: Mutex::new(file),
+        };
+        Some(recorder)
+    }
+
+    fn is_of_this_process(&self) -> bool {
+        self.process == process::id()
+    }
+
+    /// Adds to the file what lanes hold whose threads have ended, or what `all` do.
+    fn write(&self, all: bool) {
+        let mut file = self.file.lock();
+        let (seats, runtimes) = {
+            let seats = self.seats.lock();
+            (seats.taken.clone(), seats.runtimes.clone())
+        };
+        let ended: Vec<bool> = seats.iter().map(|seat| seat.lane.has_ended()).collect();
+        if !all && !ended.contains(&true) {
+            return;
+        }
+        let now = stamp::now();
+        let scale = self.clock.scale();
+        let tracks = seats.iter().map(|s| Track::read(s, &scale, now)).collect();
+        let (threads, by_threads, new, forgotten) = self.by_threads();
+        let story = Story::new(tracks, &by_threads, &scale);
+        let part = json::Part {
+            story: &story,
+            seats: &seats,
+            write: &ended.iter().map(|ended| all || *ended).collect::<Vec<_>>(),
+            runtimes: &runtimes,
+            threads: &threads,
+            new,
+            forgotten,
+            names: &|id| self.names.lock().by_id.get(&id).map(ToString::to_string),
+            reason: self.reason,
+            clock: self.clock.name(),
+        };
+        if let Err(error) = file.add(&part) {
+            eprintln!("mco: the trace cannot be written to `{}`: {error}", self.path.display());
+        }
+        let mut places = self.seats.lock();
+        for (seat, _) in seats.iter().zip(&ended).filter(|(_, ended)| **ended) {
+            places.taken.retain(|taken| !std::ptr::eq(taken.lane, seat.lane));
+            places.free.push(seat.lane);
+            if !places.taken.iter().any(|taken| taken.runtime == seat.runtime) {
+                places.runtimes.remove(&seat.runtime);
+            }
+        }
+    }
+
+    /// The threads that are no workers, what they have done, how much of that has been written, and how
+    /// much is forgotten.
+    fn by_threads(&self) -> (Vec<String>, Vec<ByThread>, usize, u64) {
+        let mut by = self.by_threads.lock();
+        let end = by.forgotten + by.events.len() as u64;
+        let new = by.written.saturating_sub(by.forgotten) as usize;
+        by.written = end;
+        (by.threads.clone(), by.events.iter().copied().collect(), new, by.forgotten)
+    }
+}
+
+/// Puts the process's id in the place of `%p`.
+fn expand(path: &std::ffi::OsStr) -> PathBuf {
+    match path.to_str() {
+        Some(text) => text.replace("%p", &process::id().to_string()).into(),
+        None => path.into(),
+    }
+}
+
+/// Opens the file, if it is one: a pipe would have the program wait for a reader, and cannot be added to.
+fn create(path: &Path) -> io::Result<File> {
+    if fs::metadata(path).is_ok_and(|existing| !existing.is_file()) {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
+    }
+    File::create(path)
+}
+
+/// In KiB.
+fn buffer() -> usize {
+    let Some(given) = env::var_os(BUFFER).filter(|given| !given.is_empty()) else {
+        return DEFAULT_BUFFER;
+    };
+    let number = given.to_str().and_then(|text| text.trim().parse().ok());
+    match number {
+        Some(kib @ 1..=MAX_BUFFER) => kib,
+        _ => {
+            eprintln!(
+                "mco: `{BUFFER}={}` is no number of KiB from 1 to {MAX_BUFFER}; each worker keeps \
+                 {DEFAULT_BUFFER}",
+                given.display()
+            );
+            DEFAULT_BUFFER
+        }
+    }
+}
