@@ -13,6 +13,7 @@ use mco::net::{TcpListener, TcpStream, ToSocketAddrs};
 use mco::runtime::Runtime;
 use mco_tests::everywhere::{alone, assert_times_out_everywhere, everywhere};
 use mco_tests::{HUNG, child, eventually, process, runtime, sockets, with_runtimes, within};
+use socket2::{Domain, Socket, Type};
 
 /// Serves echoes on a runtime, one coroutine for each connection.
 fn echo_server(runtime: &Runtime) -> SocketAddr {
@@ -687,7 +688,10 @@ fn a_refused_connection_is_told() {
 #[test]
 fn of_several_addresses_the_first_that_answers_is_taken() {
     everywhere(|| {
-        let closed = sockets::listener().1;
+        // Nobody listens there, and nobody else can take it.
+        let taken = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        taken.bind(&sockets::ANY.parse::<SocketAddr>().unwrap().into()).unwrap();
+        let closed = taken.local_addr().unwrap().as_socket().unwrap();
         let (listener, open) = sockets::listener();
         let stream = TcpStream::connect(&[closed, open][..]).unwrap();
         assert_eq!(stream.peer_addr().unwrap(), open);
@@ -832,9 +836,15 @@ fn out_of_descriptors_accept_says_so_and_serving_goes_on() {
         });
         let mut streams: Vec<_> = (0..10).map(|_| net::TcpStream::connect(addr).unwrap()).collect();
         streams.iter_mut().for_each(|stream| ask(stream, b"first"));
-        // Room for the clients' half only.
-        process::leave_descriptors(3);
-        let mut waiting: Vec<_> = (0..3).map(|_| net::TcpStream::connect(addr).unwrap()).collect();
+        // The clients have their half beforehand, and for the server's there is none.
+        let socket = |_| Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        let clients: Vec<_> = (0..3).map(socket).collect();
+        process::leave_descriptors(0);
+        let connect = |socket: Socket| {
+            socket.connect(&addr.into()).unwrap();
+            net::TcpStream::from(socket)
+        };
+        let mut waiting: Vec<_> = clients.into_iter().map(connect).collect();
 
         let error = told.recv_timeout(HUNG).expect("an error");
         let text = error.to_string();
