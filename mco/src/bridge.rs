@@ -5,8 +5,8 @@
 //!
 //! - [`mco::block_on`](crate::block_on()) runs a future in the calling coroutine, or thread.
 //! - A [`JoinHandle`](crate::coroutine::JoinHandle) can be awaited.
-//! - [`TcpStream`](crate::net::TcpStream) and `UnixStream`, and references to them, implement what the
-//!   features of the crate `mco` name. One does not exclude another.
+//! - [`TcpStream`](crate::net::TcpStream), `UnixStream` and, with the feature `tls`, `TlsStream`, and
+//!   references to them, implement what the features of the crate `mco` name. One does not exclude another.
 //!
 //! | feature | what the streams implement | what else there is |
 //! | --- | --- | --- |
@@ -95,6 +95,16 @@
 //!   not looked at. [`timeout`](crate::std::time::timeout) around `block_on` works.
 //! - Closing or shutting down ends the writing direction, for the peer to read the end. That of a
 //!   connection that is gone already is no error.
+//!
+//! With TLS moreover:
+//!
+//! - The handshake blocks: `accept` and `connect` come before the future.
+//! - A write is ready when its data has been encrypted, of which a part may have yet to be sent. That goes
+//!   out with what is polled next, be it a read. Who waits for neither flushes first.
+//! - To close sends a close_notify behind what was written, and is ready when that is on its way. A
+//!   connection that ends without one fails with `UnexpectedEof`.
+//! - What is called from the configuration, as a store of sessions, runs inside of polls, and should not
+//!   block.
 
 // How a future waits for a socket is at the head of `reactor/source.rs`, since it is how a coroutine does
 // too: it enters a list, as `Waiter::Task`. `reactor/evented.rs` tries, enters, and looks again.
@@ -116,6 +126,8 @@ mod tokio_io;
 pub use self::hyper::{Executor, Timer};
 #[cfg(feature = "_bridge")]
 pub(crate) use self::stream::{SocketStream, socket_stream};
+#[cfg(all(feature = "_bridge", feature = "tls"))]
+pub(crate) use self::{buffer::Room, stream::PollStream};
 
 /// Implements what the features ask for, for types that implement `PollStream`, and for references to
 /// them.
@@ -171,4 +183,6 @@ async_traits!(
     crate::net::TcpStream,
     #[cfg(unix)]
     crate::os::unix::net::UnixStream,
+    #[cfg(feature = "tls")]
+    crate::net::tls::TlsStream,
 );

@@ -7,11 +7,14 @@ use std::os::unix::net::UnixStream;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
+use mco::net::tls::TlsStream;
 use mco_tests::everywhere::everywhere;
 use mco_tests::sockets;
 
-/// A stream of mco's with the traits of all crates.
-pub(crate) trait Stream:
+use crate::setup;
+
+/// The traits of all crates.
+pub(crate) trait Traits:
     Read
     + Write
     + futures_io::AsyncRead
@@ -21,17 +24,35 @@ pub(crate) trait Stream:
     + hyper::rt::Read
     + hyper::rt::Write
     + Unpin
-    + Sized
     + Send
     + Sync
-    + 'static
 {
-    /// Its other end, of std's.
+}
+
+impl<S> Traits for S where
+    S: Read
+        + Write
+        + futures_io::AsyncRead
+        + futures_io::AsyncWrite
+        + tokio::io::AsyncRead
+        + tokio::io::AsyncWrite
+        + hyper::rt::Read
+        + hyper::rt::Write
+        + Unpin
+        + Send
+        + Sync
+{
+}
+
+/// A stream of mco's.
+pub(crate) trait Stream: Traits + Sized + 'static {
+    /// Its other end.
     type Peer: Peer;
+    type Ref<'a>: Traits;
 
     fn pair() -> (Self, Self::Peer);
 
-    fn clone_of(&self) -> Self;
+    fn by_ref(&self) -> Self::Ref<'_>;
 }
 
 /// The other end, which just blocks.
@@ -41,26 +62,49 @@ pub(crate) trait Peer: Read + Write + Send + 'static {
 
 impl Stream for mco::net::TcpStream {
     type Peer = TcpStream;
+    type Ref<'a> = &'a Self;
 
     fn pair() -> (Self, TcpStream) {
         sockets::mixed_pair()
     }
 
-    fn clone_of(&self) -> Self {
-        self.try_clone().unwrap()
+    fn by_ref(&self) -> &Self {
+        self
     }
 }
 
 impl Stream for mco::os::unix::net::UnixStream {
     type Peer = UnixStream;
+    type Ref<'a> = &'a Self;
 
     fn pair() -> (Self, UnixStream) {
         let (near, far) = UnixStream::pair().unwrap();
         (near.try_into().unwrap(), far)
     }
 
-    fn clone_of(&self) -> Self {
-        self.try_clone().unwrap()
+    fn by_ref(&self) -> &Self {
+        self
+    }
+}
+
+/// The server's end, to which nothing comes that the test has not sent.
+impl Stream for TlsStream {
+    type Peer = TlsStream;
+    type Ref<'a> = &'a Self;
+
+    fn pair() -> (Self, TlsStream) {
+        let (client, server) = setup::pair();
+        (server, client)
+    }
+
+    fn by_ref(&self) -> &Self {
+        self
+    }
+}
+
+impl Peer for TlsStream {
+    fn end_writing(&self) {
+        self.shutdown(Shutdown::Write).unwrap();
     }
 }
 
@@ -78,27 +122,27 @@ impl Peer for UnixStream {
 
 /// The traits of one crate, under one name.
 pub(crate) trait Flavour: Send + Sync + 'static {
-    fn poll_read<S: Stream>(
+    fn poll_read<S: Traits>(
         stream: &mut S,
         context: &mut Context<'_>,
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>>;
 
-    fn poll_write<S: Stream>(
+    fn poll_write<S: Traits>(
         stream: &mut S,
         context: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>>;
 
-    fn poll_write_vectored<S: Stream>(
+    fn poll_write_vectored<S: Traits>(
         stream: &mut S,
         context: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>>;
 
-    fn poll_flush<S: Stream>(stream: &mut S, context: &mut Context<'_>) -> Poll<io::Result<()>>;
+    fn poll_flush<S: Traits>(stream: &mut S, context: &mut Context<'_>) -> Poll<io::Result<()>>;
 
-    fn poll_close<S: Stream>(stream: &mut S, context: &mut Context<'_>) -> Poll<io::Result<()>>;
+    fn poll_close<S: Traits>(stream: &mut S, context: &mut Context<'_>) -> Poll<io::Result<()>>;
 }
 
 pub(crate) struct FuturesIo;
@@ -107,7 +151,7 @@ pub(crate) struct Hyper;
 
 macro_rules! writes {
     ($Write:path, $close:ident) => {
-        fn poll_write<S: Stream>(
+        fn poll_write<S: Traits>(
             stream: &mut S,
             context: &mut Context<'_>,
             buf: &[u8],
@@ -116,7 +160,7 @@ macro_rules! writes {
             Write::poll_write(Pin::new(stream), context, buf)
         }
 
-        fn poll_write_vectored<S: Stream>(
+        fn poll_write_vectored<S: Traits>(
             stream: &mut S,
             context: &mut Context<'_>,
             bufs: &[IoSlice<'_>],
@@ -125,7 +169,7 @@ macro_rules! writes {
             Write::poll_write_vectored(Pin::new(stream), context, bufs)
         }
 
-        fn poll_flush<S: Stream>(
+        fn poll_flush<S: Traits>(
             stream: &mut S,
             context: &mut Context<'_>,
         ) -> Poll<io::Result<()>> {
@@ -133,7 +177,7 @@ macro_rules! writes {
             Write::poll_flush(Pin::new(stream), context)
         }
 
-        fn poll_close<S: Stream>(
+        fn poll_close<S: Traits>(
             stream: &mut S,
             context: &mut Context<'_>,
         ) -> Poll<io::Result<()>> {
@@ -144,7 +188,7 @@ macro_rules! writes {
 }
 
 impl Flavour for FuturesIo {
-    fn poll_read<S: Stream>(
+    fn poll_read<S: Traits>(
         stream: &mut S,
         context: &mut Context<'_>,
         buf: &mut [u8],
@@ -156,7 +200,7 @@ impl Flavour for FuturesIo {
 }
 
 impl Flavour for TokioIo {
-    fn poll_read<S: Stream>(
+    fn poll_read<S: Traits>(
         stream: &mut S,
         context: &mut Context<'_>,
         buf: &mut [u8],
@@ -170,7 +214,7 @@ impl Flavour for TokioIo {
 }
 
 impl Flavour for Hyper {
-    fn poll_read<S: Stream>(
+    fn poll_read<S: Traits>(
         stream: &mut S,
         context: &mut Context<'_>,
         buf: &mut [u8],
@@ -184,13 +228,13 @@ impl Flavour for Hyper {
 }
 
 pub(crate) async fn read<F: Flavour>(
-    stream: &mut impl Stream,
+    stream: &mut impl Traits,
     buf: &mut [u8],
 ) -> io::Result<usize> {
     poll_fn(|context| F::poll_read(stream, context, buf)).await
 }
 
-pub(crate) async fn read_exact<F: Flavour>(stream: &mut impl Stream, len: usize) -> Vec<u8> {
+pub(crate) async fn read_exact<F: Flavour>(stream: &mut impl Traits, len: usize) -> Vec<u8> {
     let mut bytes = vec![0; len];
     let mut done = 0;
     while done < len {
@@ -202,12 +246,12 @@ pub(crate) async fn read_exact<F: Flavour>(stream: &mut impl Stream, len: usize)
     bytes
 }
 
-pub(crate) async fn write<F: Flavour>(stream: &mut impl Stream, buf: &[u8]) -> io::Result<usize> {
+pub(crate) async fn write<F: Flavour>(stream: &mut impl Traits, buf: &[u8]) -> io::Result<usize> {
     poll_fn(|context| F::poll_write(stream, context, buf)).await
 }
 
 pub(crate) async fn write_all<F: Flavour>(
-    stream: &mut impl Stream,
+    stream: &mut impl Traits,
     mut buf: &[u8],
 ) -> io::Result<()> {
     while !buf.is_empty() {
@@ -217,7 +261,7 @@ pub(crate) async fn write_all<F: Flavour>(
     poll_fn(|context| F::poll_flush(stream, context)).await
 }
 
-pub(crate) async fn close<F: Flavour>(stream: &mut impl Stream) -> io::Result<()> {
+pub(crate) async fn close<F: Flavour>(stream: &mut impl Traits) -> io::Result<()> {
     poll_fn(|context| F::poll_close(stream, context)).await
 }
 
@@ -262,6 +306,7 @@ fn of_flavour<F: Flavour>(test: &impl Test) {
     eprintln!("{}:", std::any::type_name::<F>());
     test.run::<F, mco::net::TcpStream>();
     test.run::<F, mco::os::unix::net::UnixStream>();
+    test.run::<F, TlsStream>();
 }
 
 /// Defines a test for [`with_all`].

@@ -2,7 +2,11 @@
 
 mod executor;
 mod flavour;
+#[path = "../tls/setup.rs"]
+#[expect(dead_code, reason = "most of it is for the tests of TLS")]
+mod setup;
 mod sleep;
 mod streams;
+mod tls;
 mod virtual_time;
 mod wakers;

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use mco::coroutine::{self, Cancelled};
 use mco::net::TcpStream;
+use mco::net::tls::TlsStream;
 use mco::std::time::timeout;
 use mco::{block_on, go};
 use mco_tests::everywhere::everywhere;
@@ -25,18 +26,18 @@ use crate::flavour::{
 for_all! {
     fn several_megabytes_in_both_directions_at_once<F, S>() {
         const LEN: usize = 4 << 20;
-        let (mut stream, peer) = S::pair();
+        let (stream, peer) = S::pair();
         let echoes = thread::spawn(move || echo(peer));
-        let mut writer = stream.clone_of();
+        let (mut writer, mut reader) = (stream.by_ref(), stream.by_ref());
         let received = block_on(async {
             let sends = async {
                 write_all::<F>(&mut writer, &pattern(LEN)).await.unwrap();
                 close::<F>(&mut writer).await.unwrap();
             };
-            both(sends, read_exact::<F>(&mut stream, LEN)).await.1
+            both(sends, read_exact::<F>(&mut reader, LEN)).await.1
         });
         assert!(received == pattern(LEN), "what came back differs");
-        assert_eq!(block_on(read::<F>(&mut stream, &mut [0; 8])).unwrap(), 0);
+        assert_eq!(block_on(read::<F>(&mut reader, &mut [0; 8])).unwrap(), 0);
         echoes.join().unwrap();
     }
 }
@@ -72,6 +73,7 @@ fn one_handle_for_both_directions() {
         test::<FuturesIo, TcpStream>();
         test::<TokioIo, TcpStream>();
         test::<Hyper, mco::os::unix::net::UnixStream>();
+        test::<Hyper, TlsStream>();
     });
 }
 
@@ -246,6 +248,7 @@ fn a_future_may_move_while_it_waits() {
         test::<FuturesIo, TcpStream>();
         test::<TokioIo, mco::os::unix::net::UnixStream>();
         test::<Hyper, TcpStream>();
+        test::<FuturesIo, TlsStream>();
     });
 }
 

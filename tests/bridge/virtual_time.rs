@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::io::Write;
 use std::pin::{Pin, pin};
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,8 @@ use mco::runtime::Timer;
 use mco::{block_on, go};
 use mco_tests::sockets::mixed_pair;
 
-use crate::flavour::{Hyper, both, read_exact};
+use crate::flavour::{Flavour, Hyper, both, read_exact};
+use crate::setup;
 
 const HOUR: Duration = Duration::from_secs(3600);
 /// Longer than a clock that is not held would take, and a deadlock to be found.
@@ -88,4 +89,38 @@ fn a_future_that_waits_for_a_socket_is_no_deadlock() {
     let (mut stream, peer) = mixed_pair();
     answer_later(peer);
     block_on(read_exact::<Hyper>(&mut stream, 1));
+}
+
+/// Also where it waits for room too, with what it would send for others.
+#[mco::test(virtual_time = true)]
+fn a_tls_stream_holds_the_clock() {
+    let (mut client, mut server) = setup::pair();
+    let start = mco::std::time::Instant::now();
+    // Until there is no room.
+    let mut sent = 0;
+    let write = |context: &mut Context<'_>| {
+        while let Poll::Ready(count) = Hyper::poll_write(&mut server, context, &[7; 64 * 1024]) {
+            sent += count.unwrap();
+        }
+        Poll::Ready(())
+    };
+    block_on(poll_fn(write));
+    let sleeper = go!(move || {
+        mco::coroutine::sleep(HOUR);
+        start.elapsed()
+    });
+    // In a thread, so that only the wait itself holds the clock.
+    let reads = thread::spawn(move || {
+        thread::sleep(WHILE);
+        std::io::Read::read_exact(&mut client, &mut vec![0; sent]).unwrap();
+        thread::sleep(WHILE);
+        client.write_all(b"x").unwrap();
+        client
+    });
+    block_on(read_exact::<Hyper>(&mut server, 1));
+    assert_eq!(start.elapsed(), Duration::ZERO, "the clock went on");
+    // Nothing holds it any more.
+    block_on(Timer.sleep(HOUR));
+    assert_eq!(sleeper.join().unwrap(), HOUR);
+    drop(reads.join().unwrap());
 }

@@ -25,8 +25,17 @@ impl<'a> Room<'a> {
         Room { bytes }
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.bytes.len()
+    }
+
+    /// Copies as many of `bytes` as there is room for behind the first `at`, and returns how many.
+    #[cfg(feature = "tls")]
+    pub(crate) fn put(&mut self, at: usize, bytes: &[u8]) -> usize {
+        let to = &mut self.bytes[at..];
+        let count = to.len().min(bytes.len());
+        to[..count].write_copy_of_slice(&bytes[..count]);
+        count
     }
 
     /// Has `read` write to it, which returns how many bytes. It may be called again if that failed.

@@ -242,6 +242,19 @@ impl TcpStream {
         self.socket.source().pretend_event();
     }
 
+    /// Has `waiter` woken when `side` may be ready, once an attempt has said that it is not; `false`: it may
+    /// be now.
+    #[cfg(feature = "_bridge")]
+    pub(super) fn enter(&self, side: Side, waiter: &crate::wait::Waiter) -> io::Result<bool> {
+        self.socket.enter(side, waiter, super::accept::any_registrar)
+    }
+
+    /// Undoes `enter`.
+    #[cfg(feature = "_bridge")]
+    pub(super) fn leave(&self, side: Side, waiter: &crate::wait::Waiter) {
+        self.socket.leave(side, waiter);
+    }
+
     /// Waits until there may be room again, once `try_write` has said that there is none.
     #[track_caller]
     pub(super) fn wait_writable(&self, deadline: Option<Moment>) -> io::Result<()> {

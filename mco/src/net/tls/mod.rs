@@ -121,6 +121,27 @@
 // filled each time; rustls keeps the one record that is not complete. The buffer is empty whenever the
 // socket is read.
 //
+// # Futures
+//
+// A poll neither waits nor switches, whatever it finds (`bridge`). It does what its blocking counterpart does
+// between two waits, and then leaves its task where it would have waited:
+//
+// - for `session` or `reading`, with the lock (`lock.rs`), whose holder wakes it. So it does not matter for
+//   how long the lock is held. It holds them during the poll only. `sending` it leaves alone: that one is
+//   for waiting writers to be in order, and what is queued is in order by `session`;
+// - for bytes to read, in the socket's list, as with TCP;
+// - for room to send, in `Shared::room`. Of each direction a socket knows one task, but the one that writes
+//   and the one that reads may both wait for room, the latter with what is `unsent`. So what is in the
+//   socket's list stands for both, and wakes both. Where it was taken back, because there was room by then,
+//   the other is woken, since it may have been its entry.
+//
+// A write is ready when its records are queued: it cannot be pending and have taken something. What is left
+// is `unsent`, and interrupts a reader as above, which may be a future. One that reads looks at `unsent`
+// after it has entered the socket's list.
+//
+// A task that waits for the socket or for room holds a virtual clock. One that waits for a lock does not: if
+// the holder waits for the peer, it does so itself. A reader that goes on takes back that it waits for room.
+//
 // # The end
 //
 // `close_notify` is sent once: by shutting the writing side down, or when the stream is dropped. It goes
@@ -133,6 +154,9 @@ mod buffer;
 mod error;
 mod half;
 mod handshake;
+mod lock;
+#[cfg(feature = "_bridge")]
+mod poll;
 mod session;
 mod stream;
 

@@ -1,6 +1,6 @@
 //! What belongs to rustls, and what is asked of it while its lock is held.
 
-use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::io::{self, BufRead, ErrorKind, IoSlice, Write};
 
 use rustls::Connection;
 
@@ -33,7 +33,7 @@ impl Session {
     pub(super) fn read(
         &mut self,
         buffer: &mut Buffer,
-        take: &mut dyn FnMut(&mut dyn Read) -> io::Result<usize>,
+        take: &mut dyn FnMut(&mut dyn BufRead) -> io::Result<usize>,
     ) -> Result<Option<usize>, Failure> {
         loop {
             match take(&mut self.connection.reader()) {

@@ -2,10 +2,10 @@
 
 use std::cell::OnceCell;
 use std::fmt;
-use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read, Write};
+use std::io::{self, BufRead, ErrorKind, IoSlice, IoSliceMut, Write};
 use std::net::{Shutdown, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, TryLockError, TryLockResult};
 use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
@@ -13,6 +13,9 @@ use rustls::{Connection, HandshakeKind, ProtocolVersion, SupportedCipherSuite};
 
 use super::buffer::Buffer;
 use super::error::{Peer, TlsError};
+#[cfg(feature = "_bridge")]
+use super::lock::Tasks;
+use super::lock::{Lock, Locked};
 use super::session::{Failure, Session, discard_received, push};
 use crate::clock::Moment;
 use crate::net::TcpStream;
@@ -42,34 +45,72 @@ use crate::std::sync::{Mutex, MutexGuard};
 /// **Dropping** the stream tells the peer so (close_notify), as far as that is possible without
 /// waiting. [`shutdown`](TlsStream::shutdown) waits.
 ///
+/// With the features for async crates it implements their traits: see [`mco::bridge`](crate::bridge).
+///
 /// As TCP streams do, it waits for more data before it sends small records, unless
 /// [`TcpStream::set_nodelay`] is called beforehand or through [`get_ref`](TlsStream::get_ref).
 pub struct TlsStream {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
 /// The connection, of which the two halves are handles. The locks are as the module says.
-struct Shared {
-    stream: TcpStream,
-    session: Mutex<Session>,
-    reading: Mutex<Reading>,
+pub(super) struct Shared {
+    pub(super) stream: TcpStream,
+    pub(super) session: Lock<Session>,
+    pub(super) reading: Lock<Reading>,
     sending: Mutex<()>,
     /// There may be something in the queue that nobody is waiting to send. Written with `session` held.
-    unsent: AtomicBool,
+    pub(super) unsent: AtomicBool,
+    /// The futures that wait for room to send. Those that read are there if `Reading::in_room` says so.
+    #[cfg(feature = "_bridge")]
+    pub(super) room: Arc<Tasks>,
     /// The reading side has been shut down.
     deaf: AtomicBool,
     facts: Facts,
 }
 
 /// What the reader has in hand.
-struct Reading {
-    buffer: Buffer,
+pub(super) struct Reading {
+    pub(super) buffer: Buffer,
     /// What the client had sent ahead, to be read first.
     early: Vec<u8>,
     /// How much of it has been read.
     early_read: usize,
     /// rustls may have something to be read, or the end.
-    pending: bool,
+    pub(super) pending: bool,
+    /// The end of the TCP connection has come, of which rustls is to be told.
+    ended: bool,
+    /// A future that reads waits for room to send, or did.
+    #[cfg(feature = "_bridge")]
+    pub(super) in_room: bool,
+}
+
+impl Reading {
+    /// Has `take` read what the client had sent ahead, if there is any left.
+    pub(super) fn take_early(
+        &mut self,
+        take: &mut dyn FnMut(&mut dyn BufRead) -> io::Result<usize>,
+    ) -> Option<io::Result<usize>> {
+        if self.early_read == self.early.len() {
+            return None;
+        }
+        let done = take(&mut &self.early[self.early_read..]);
+        if let Ok(count) = done {
+            self.early_read += count;
+            if self.early_read == self.early.len() {
+                self.early = Vec::new();
+                self.early_read = 0;
+            }
+        }
+        Some(done)
+    }
+
+    /// So many bytes have come from the socket, into the buffer.
+    pub(super) fn received(&mut self, count: usize) {
+        self.buffer.filled(count);
+        self.ended = count == 0;
+        self.pending = true;
+    }
 }
 
 /// What the handshake has settled.
@@ -112,13 +153,23 @@ impl TlsStream {
         early: Vec<u8>,
     ) -> TlsStream {
         let facts = Facts::new(&connection, peer);
-        let reading = Reading { buffer, early, early_read: 0, pending: true };
+        let reading = Reading {
+            buffer,
+            early,
+            early_read: 0,
+            pending: true,
+            ended: false,
+            #[cfg(feature = "_bridge")]
+            in_room: false,
+        };
         let shared = Shared {
             stream,
-            session: Mutex::new(Session::new(connection)),
-            reading: Mutex::new(reading),
+            session: Lock::new(Session::new(connection)),
+            reading: Lock::new(reading),
             sending: Mutex::new(()),
             unsent: AtomicBool::new(false),
+            #[cfg(feature = "_bridge")]
+            room: Arc::default(),
             deaf: AtomicBool::new(false),
             facts,
         };
@@ -316,17 +367,7 @@ impl TlsStream {
         if bufs.iter().all(|buf| buf.is_empty()) {
             return Ok(0);
         }
-        self.receive_with(&mut |received| {
-            let mut total = 0;
-            for buf in bufs.iter_mut().filter(|buf| !buf.is_empty()) {
-                match received.read(buf) {
-                    Ok(count) => total += count,
-                    Err(_) if total > 0 => break,
-                    Err(error) => return Err(error),
-                }
-            }
-            Ok(total)
-        })
+        self.receive_with(&mut |received| read_into(received, bufs))
     }
 
     #[track_caller]
@@ -360,52 +401,57 @@ impl TlsStream {
     #[track_caller]
     fn receive_with(
         &self,
-        take: &mut dyn FnMut(&mut dyn Read) -> io::Result<usize>,
+        take: &mut dyn FnMut(&mut dyn BufRead) -> io::Result<usize>,
     ) -> io::Result<usize> {
         let shared = &*self.shared;
         let mut reading = self.reading()?;
         let reading = &mut *reading;
-        if reading.early_read < reading.early.len() {
-            let count = take(&mut &reading.early[reading.early_read..])?;
-            reading.early_read += count;
-            if reading.early_read == reading.early.len() {
-                reading.early = Vec::new();
-                reading.early_read = 0;
-            }
-            return Ok(count);
+        if let Some(done) = reading.take_early(take) {
+            return done;
         }
         // For the whole of the read, however many pieces come; asked for when there is a wait.
         let deadline = OnceCell::new();
         loop {
-            if reading.pending {
-                let mut session = self.session()?;
-                let read = session.read(&mut reading.buffer, take);
-                if session.connection.wants_write() {
-                    // If that fails, so will the next write.
-                    let _ = self.push(&mut session);
-                }
-                drop(session);
-                match read {
-                    Ok(Some(count)) => return Ok(count),
-                    Ok(None) => reading.pending = false,
-                    Err(_) if self.is_deaf() => return Ok(0),
-                    Err(Failure::Truncated) => return Err(self.truncated()),
-                    Err(Failure::Tls(error)) => return Err(self.failed(error)),
-                }
+            if reading.pending
+                && let Some(done) = self.understand(reading, self.session()?, take)
+            {
+                return done;
             }
             let until = || *deadline.get_or_init(|| shared.stream.read_deadline());
             match self.receive_bytes(reading.buffer.room(), until) {
                 Ok(_) | Err(_) if self.is_deaf() => return Ok(0),
-                Ok(0) => {
-                    reading.pending = true;
-                    self.session()?.end();
-                }
-                Ok(count) => {
-                    reading.buffer.filled(count);
-                    reading.pending = true;
-                }
+                Ok(count) => reading.received(count),
                 Err(error) => return Err(error),
             }
+        }
+    }
+
+    /// Has rustls understand what was received, and `take` read what comes of it; sends what rustls has to
+    /// say to that. `None`: more has to be received.
+    pub(super) fn understand(
+        &self,
+        reading: &mut Reading,
+        mut session: Locked<'_, Session>,
+        take: &mut dyn FnMut(&mut dyn BufRead) -> io::Result<usize>,
+    ) -> Option<io::Result<usize>> {
+        if reading.ended {
+            session.end();
+        }
+        let read = session.read(&mut reading.buffer, take);
+        if session.connection.wants_write() {
+            // If that fails, so will the next write.
+            let _ = self.push(&mut session);
+        }
+        drop(session);
+        match read {
+            Ok(Some(count)) => Some(Ok(count)),
+            Ok(None) => {
+                reading.pending = false;
+                None
+            }
+            Err(_) if self.is_deaf() => Some(Ok(0)),
+            Err(Failure::Truncated) => Some(Err(self.truncated())),
+            Err(Failure::Tls(error)) => Some(Err(self.failed(error))),
         }
     }
 
@@ -440,17 +486,23 @@ impl TlsStream {
         put: impl FnOnce(&mut rustls::Writer<'_>) -> io::Result<usize>,
     ) -> io::Result<usize> {
         let _sending = self.sending()?;
-        let write = |session: &mut Session| {
-            if session.closed {
-                let text = "the writing side of the TLS stream has been shut down";
-                return Err(io::Error::new(ErrorKind::BrokenPipe, text));
-            }
-            put(&mut session.connection.writer()).map_err(|error| match error.downcast() {
-                Ok(cause) => self.failed(cause),
-                Err(error) => error,
-            })
-        };
-        self.send(write).map(|(count, _)| count)
+        self.send(|session| self.write(session, put)).map(|(count, _)| count)
+    }
+
+    /// Has `put` write, and rustls queue what comes of it.
+    pub(super) fn write(
+        &self,
+        session: &mut Session,
+        put: impl FnOnce(&mut rustls::Writer<'_>) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        if session.closed {
+            let text = "the writing side of the TLS stream has been shut down";
+            return Err(io::Error::new(ErrorKind::BrokenPipe, text));
+        }
+        put(&mut session.connection.writer()).map_err(|error| match error.downcast() {
+            Ok(cause) => self.failed(cause),
+            Err(error) => error,
+        })
     }
 
     /// Sends what is queued, then has `produce` queue something, and sends that, for one that has
@@ -504,40 +556,44 @@ impl TlsStream {
     }
 
     /// Sends what is queued, as far as there is room: `true` if that was all.
-    fn push(&self, session: &mut Session) -> io::Result<bool> {
+    pub(super) fn push(&self, session: &mut Session) -> io::Result<bool> {
         let pushed = push(&mut session.connection, &self.shared.stream);
         // A connection that has failed sends nothing any more.
         self.shared.unsent.store(matches!(pushed, Ok(false)), Ordering::Relaxed);
         pushed
     }
 
-    fn is_deaf(&self) -> bool {
+    pub(super) fn is_deaf(&self) -> bool {
         self.shared.deaf.load(Ordering::Relaxed)
     }
 
     #[track_caller]
-    fn session(&self) -> io::Result<MutexGuard<'_, Session>> {
+    fn session(&self) -> io::Result<Locked<'_, Session>> {
         self.shared.session.lock().map_err(|_| self.broken())
-    }
-
-    #[track_caller]
-    fn reading(&self) -> io::Result<MutexGuard<'_, Reading>> {
-        self.turn(&self.shared.reading)
-    }
-
-    #[track_caller]
-    fn sending(&self) -> io::Result<MutexGuard<'_, ()>> {
-        self.turn(&self.shared.sending)
     }
 
     /// Waits for one's turn, unless the stream is not to wait.
     #[track_caller]
-    fn turn<'a, T>(&self, lock: &'a Mutex<T>) -> io::Result<MutexGuard<'a, T>> {
-        use std::sync::TryLockError;
-        if !self.shared.stream.is_nonblocking() {
-            return lock.lock().map_err(|_| self.broken());
+    fn reading(&self) -> io::Result<Locked<'_, Reading>> {
+        if self.shared.stream.is_nonblocking() {
+            self.at_once(self.shared.reading.try_lock())
+        } else {
+            self.shared.reading.lock().map_err(|_| self.broken())
         }
-        lock.try_lock().map_err(|error| match error {
+    }
+
+    /// As `reading`.
+    #[track_caller]
+    fn sending(&self) -> io::Result<MutexGuard<'_, ()>> {
+        if self.shared.stream.is_nonblocking() {
+            self.at_once(self.shared.sending.try_lock())
+        } else {
+            self.shared.sending.lock().map_err(|_| self.broken())
+        }
+    }
+
+    fn at_once<G>(&self, attempt: TryLockResult<G>) -> io::Result<G> {
+        attempt.map_err(|error| match error {
             TryLockError::WouldBlock => ErrorKind::WouldBlock.into(),
             TryLockError::Poisoned(_) => self.broken(),
         })
@@ -548,7 +604,7 @@ impl TlsStream {
     }
 
     #[cold]
-    fn broken(&self) -> io::Error {
+    pub(super) fn broken(&self) -> io::Error {
         let peer = self.shared.facts.peer.at(&self.shared.stream);
         io::Error::other(format!(
             "the TLS connection with {peer} is of no use any more: something in its configuration \
@@ -565,6 +621,22 @@ impl TlsStream {
         );
         io::Error::new(ErrorKind::UnexpectedEof, text)
     }
+}
+
+/// Reads into one buffer after the other.
+pub(super) fn read_into(
+    received: &mut dyn BufRead,
+    bufs: &mut [IoSliceMut<'_>],
+) -> io::Result<usize> {
+    let mut total = 0;
+    for buf in bufs.iter_mut().filter(|buf| !buf.is_empty()) {
+        match received.read(buf) {
+            Ok(count) => total += count,
+            Err(_) if total > 0 => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(total)
 }
 
 impl Drop for Shared {

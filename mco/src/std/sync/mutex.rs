@@ -155,8 +155,9 @@ impl<T: ?Sized> Mutex<T> {
         self.try_lock_now()
     }
 
+    /// As `try_lock`, for one that must not suspend: it costs no budget, and never unwinds.
     #[inline]
-    fn try_lock_now(&self) -> TryLockResult<MutexGuard<'_, T>> {
+    pub(crate) fn try_lock_now(&self) -> TryLockResult<MutexGuard<'_, T>> {
         self.poison.try_result(self.lock.try_lock().then(|| self.guard()))
     }
 
