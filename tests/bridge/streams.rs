@@ -240,7 +240,8 @@ fn a_future_may_move_while_it_waits() {
             peer.write_all(b"12").unwrap();
             drop(runtime);
         }
-        let ends = thread::spawn(move || block_on(future));
+        // The worker of this coroutine may be the one that reports the event, so it is not blocked.
+        let ends = mco::std::blocking::spawn_blocking(move || block_on(future));
         peer.write_all(b"12").unwrap();
         assert_eq!(ends.join().unwrap(), b"121212");
     }
