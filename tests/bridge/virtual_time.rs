@@ -29,6 +29,20 @@ fn sleeps_take_no_time() {
     assert!(before.elapsed() < HOUR);
 }
 
+#[mco::test(virtual_time = true)]
+fn sleeps_of_one_task_end_in_their_order() {
+    let start = mco::std::time::Instant::now();
+    let long = async {
+        Timer.sleep(4 * HOUR).await;
+        start.elapsed()
+    };
+    let short = async {
+        Timer.sleep(HOUR).await;
+        start.elapsed()
+    };
+    assert_eq!(block_on(both(long, short)), (4 * HOUR, HOUR));
+}
+
 /// By a thread, so that only the wait itself holds the clock.
 fn answer_later(mut peer: impl Write + Send + 'static) {
     thread::spawn(move || {
