@@ -221,6 +221,7 @@ impl Local {
     /// Empties the inbox.
     fn receive(&self) {
         self.worker.inbox.drain(|task| {
+            trace::arrived();
             if task.has_started() {
                 self.ready.borrow_mut().push_back(task);
             } else {

@@ -128,8 +128,13 @@ impl Lane {
         }
     }
 
-    pub(super) fn looked(&self, ready: usize) {
+    /// Since the last slice time has passed that is not the next one's.
+    pub(super) fn pass(&self) {
         self.last.store(0, Ordering::Relaxed);
+    }
+
+    pub(super) fn looked(&self, ready: usize) {
+        self.pass();
         if self.ready.load(Ordering::Relaxed) != ready as u64 {
             self.ready.store(ready as u64, Ordering::Relaxed);
             self.ring.write([record::head(READY, ready as u64), stamp::now()]);
@@ -140,7 +145,7 @@ impl Lane {
         if now > before {
             self.first.store(FIRST, Ordering::Relaxed);
             // What it took to start it is no part of its slice.
-            self.last.store(0, Ordering::Relaxed);
+            self.pass();
         }
         self.ring.write([record::head(HOSTED, now as u64)]);
     }

@@ -14,7 +14,7 @@
 //!
 //! - **A stamp is what costs most**, some 8 ns of the 130 of a round trip between two coroutines with
 //!   their two switches and two wakes. So there is one a switch: the end of a slice is the begin of the
-//!   next, unless the worker has looked elsewhere in between ([`looked`]). A wake within a worker needs
+//!   next, unless the worker has looked elsewhere in between ([`looked`], [`arrived`]). A wake within a worker needs
 //!   none: whom it wakes cannot run before the slice is over. One that goes elsewhere has one, and so
 //!   has a spawn.
 //! - **The records are what costs next**, some 2 ns each, whatever their length. So a slice is one, and
@@ -151,6 +151,15 @@ pub(crate) fn spawn(id: u64, name: Option<&str>, in_slice: impl FnOnce() -> bool
 pub(crate) fn looked(ready: usize) {
     if let Some(lane) = LANE.get() {
         lane.looked(ready);
+    }
+}
+
+/// By a worker between two slices: something has come from elsewhere, so the next one may not begin where
+/// the last one has ended: that was before the wake.
+#[inline]
+pub(crate) fn arrived() {
+    if let Some(lane) = LANE.get() {
+        lane.pass();
     }
 }
 
