@@ -40,7 +40,7 @@ mod atomic {
 use std::cell::Cell;
 use std::io;
 use std::panic::Location;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, Thread};
 
@@ -224,7 +224,20 @@ impl Scheduler {
 
     fn inject(&self, task: TaskRef) {
         self.injector.push(task);
+        // Begins with a sequentially consistent fence, so either the look below sees that the runtime has
+        // been shut down, or `stop`, which looks into the queue after it has said so, finds the coroutine.
         self.wake_one();
+        if self.is_shut_down() {
+            self.discard_injected();
+        }
+    }
+
+    /// After the shutdown: ends what nobody takes out of the queue any more.
+    fn discard_injected(&self) {
+        fence(Ordering::SeqCst);
+        while let Some(task) = retry(|| self.injector.steal()) {
+            task.discard_fresh(None);
+        }
     }
 
     /// Wakes a sleeping worker for fresh coroutines that have just been queued.
@@ -272,9 +285,7 @@ impl Scheduler {
             }
         }
         // Spawned while the workers were ending.
-        while let Some(task) = retry(|| self.injector.steal()) {
-            task.discard_fresh(None);
-        }
+        self.discard_injected();
         for worker in &self.workers {
             worker.discard_fresh();
             if !worker.is_running() {
