@@ -101,24 +101,38 @@ static MUCH: LazyLock<Vec<u8>> = LazyLock::new(|| sockets::pattern(32 << 20));
 
 // Both directions at once.
 
-fn both_directions<S: Stream>(runtime: &Runtime, near_kind: Kind, far_kind: Kind) {
-    const SIZE: usize = 4_000_000;
+/// Each end has one who reads, to the end, and one who writes, all at once.
+fn both_ways<S: Stream>(
+    runtime: &Runtime,
+    kinds: [Kind; 2],
+    size: usize,
+    read: fn(&S) -> Vec<u8>,
+    write: fn(&S, &[u8]),
+) {
     let (near, far) = S::pair();
-    let (near, far) = (Arc::new(near), Arc::new(far));
     let mut peers = Vec::new();
-    for (stream, kind) in [(near, near_kind), (far, far_kind)] {
+    for (stream, kind) in [Arc::new(near), Arc::new(far)].into_iter().zip(kinds) {
         let reads = stream.clone();
         peers.push(kind.start(runtime, move || {
-            let mut received = Vec::new();
-            By(&*reads).read_to_end(&mut received).unwrap();
-            assert!(received == sockets::pattern(SIZE), "{} bytes arrived", received.len());
+            let received = read(&reads);
+            assert!(received == sockets::pattern(size), "{} bytes arrived", received.len());
         }));
         peers.push(kind.start(runtime, move || {
-            By(&*stream).write_all(&sockets::pattern(SIZE)).unwrap();
+            write(&stream, &sockets::pattern(size));
             stream.shut(Shutdown::Write);
         }));
     }
     peers.into_iter().for_each(|peer| peer.join().unwrap());
+}
+
+fn both_directions<S: Stream>(runtime: &Runtime, near: Kind, far: Kind) {
+    let read = |stream: &S| {
+        let mut received = Vec::new();
+        By(stream).read_to_end(&mut received).unwrap();
+        received
+    };
+    let write = |stream: &S, bytes: &[u8]| By(stream).write_all(bytes).unwrap();
+    both_ways(runtime, [near, far], 4_000_000, read, write);
 }
 
 #[test]
@@ -292,27 +306,18 @@ fn slow_readers_hold_up_nobody() {
 
 // Peers that send a byte at a time.
 
-fn a_byte_at_a_time<S: Stream>(runtime: &Runtime, near_kind: Kind, far_kind: Kind) {
-    let (near, far) = S::pair();
-    let (near, far) = (Arc::new(near), Arc::new(far));
-    let mut peers = Vec::new();
-    for (stream, kind) in [(near, near_kind), (far, far_kind)] {
-        let reads = stream.clone();
-        peers.push(kind.start(runtime, move || {
-            let (mut received, mut byte) = (Vec::new(), [0]);
-            while reads.reads(&mut byte).unwrap() > 0 {
-                received.push(byte[0]);
-            }
-            assert!(received == sockets::pattern(3_000));
-        }));
-        peers.push(kind.start(runtime, move || {
-            for byte in sockets::pattern(3_000) {
-                assert_eq!(stream.writes(&[byte]).unwrap(), 1);
-            }
-            stream.shut(Shutdown::Write);
-        }));
-    }
-    peers.into_iter().for_each(|peer| peer.join().unwrap());
+fn a_byte_at_a_time<S: Stream>(runtime: &Runtime, near: Kind, far: Kind) {
+    let read = |stream: &S| {
+        let (mut received, mut byte) = (Vec::new(), [0]);
+        while stream.reads(&mut byte).unwrap() > 0 {
+            received.push(byte[0]);
+        }
+        received
+    };
+    let write = |stream: &S, bytes: &[u8]| {
+        bytes.iter().for_each(|byte| assert_eq!(stream.writes(&[*byte]).unwrap(), 1));
+    };
+    both_ways(runtime, [near, far], 3_000, read, write);
 }
 
 #[test]

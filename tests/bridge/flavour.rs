@@ -13,36 +13,27 @@ use mco_tests::sockets;
 
 use crate::setup;
 
-/// The traits of all crates.
-pub(crate) trait Traits:
-    Read
-    + Write
-    + futures_io::AsyncRead
-    + futures_io::AsyncWrite
-    + tokio::io::AsyncRead
-    + tokio::io::AsyncWrite
-    + hyper::rt::Read
-    + hyper::rt::Write
-    + Unpin
-    + Send
-    + Sync
-{
+/// `Traits`: the traits of all crates. Listed once.
+macro_rules! traits {
+    ($first:path $(, $other:path)*) => {
+        pub(crate) trait Traits: $first $(+ $other)* {}
+        impl<S: $first $(+ $other)*> Traits for S {}
+    };
 }
 
-impl<S> Traits for S where
-    S: Read
-        + Write
-        + futures_io::AsyncRead
-        + futures_io::AsyncWrite
-        + tokio::io::AsyncRead
-        + tokio::io::AsyncWrite
-        + hyper::rt::Read
-        + hyper::rt::Write
-        + Unpin
-        + Send
-        + Sync
-{
-}
+traits!(
+    Read,
+    Write,
+    futures_io::AsyncRead,
+    futures_io::AsyncWrite,
+    tokio::io::AsyncRead,
+    tokio::io::AsyncWrite,
+    hyper::rt::Read,
+    hyper::rt::Write,
+    Unpin,
+    Send,
+    Sync
+);
 
 /// A stream of mco's.
 pub(crate) trait Stream: Traits + Sized + 'static {

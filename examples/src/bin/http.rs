@@ -53,14 +53,7 @@ struct Options {
 fn main() -> ExitCode {
     let options = Options::parse();
     match run(&options) {
-        Ok(Served { cut_off: 0, connections }) => {
-            println!("stopped after {connections} connections");
-            ExitCode::SUCCESS
-        }
-        Ok(Served { cut_off, .. }) => {
-            eprintln!("http: {cut_off} connections took too long, and were cut off");
-            ExitCode::FAILURE
-        }
+        Ok(served) => served.report("http"),
         Err(error) => {
             eprintln!("http: `{}` cannot be served: {error}", options.address);
             ExitCode::FAILURE

@@ -19,6 +19,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
+use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -42,6 +43,18 @@ pub struct Served {
     pub connections: u64,
     /// Those whose request took longer than [`Limits::grace`].
     pub cut_off: usize,
+}
+
+impl Served {
+    /// Says how it went, for the program of that name, which then ends with this code.
+    pub fn report(self, program: &str) -> ExitCode {
+        if self.cut_off > 0 {
+            eprintln!("{program}: {} connections took too long, and were cut off", self.cut_off);
+            return ExitCode::FAILURE;
+        }
+        println!("stopped after {} connections", self.connections);
+        ExitCode::SUCCESS
+    }
 }
 
 /// Those who are connected.

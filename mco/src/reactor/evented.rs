@@ -4,19 +4,13 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-#[cfg(unix)]
-use std::time::Duration;
 
 use parking_lot::RwLock;
 
 use super::source::{Direction, Glance, Source};
 use super::{Registrar, Side, thread};
-#[cfg(unix)]
-use crate::clock;
 use crate::clock::Moment;
 use crate::task::{current, spend_budget};
-#[cfg(unix)]
-use crate::wait::Hold;
 use crate::wait::{Wait, Waiter};
 
 /// What can be waited for: anything with a descriptor.
@@ -245,29 +239,15 @@ impl<S: Io> Evented<S> {
         mut op: impl FnMut(&S) -> io::Result<Attempt<R>>,
     ) -> io::Result<R> {
         let direction = self.source.side(side);
-        loop {
-            let glance = direction.glance();
-            // A thread does not rely on what is remembered, as in `retry`.
-            if !glance.is_ready() && current::running().is_some() && self.is_registered() {
-                return Err(io::ErrorKind::WouldBlock.into());
-            }
-            match self.with(&mut op) {
-                Ok(Attempt::More(result)) => return Ok(result),
-                Ok(Attempt::Drained(result)) => {
-                    if self.is_registered() {
-                        direction.clear_if_open(glance);
-                    }
-                    return Ok(result);
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    if error.kind() == io::ErrorKind::WouldBlock {
-                        direction.clear(glance);
-                    }
-                    return Err(error);
-                }
-            }
+        let glance = direction.glance();
+        // A thread does not rely on what is remembered, as in `retry`.
+        if !glance.is_ready() && current::running().is_some() && self.is_registered() {
+            return Err(io::ErrorKind::WouldBlock.into());
         }
+        self.once(direction, glance, &mut op).unwrap_or_else(|would_block| {
+            direction.clear(glance);
+            Err(would_block)
+        })
     }
 
     /// Does `op` once, and clears the readiness that `glance` saw if it did less than it was asked for.
@@ -343,22 +323,16 @@ impl<S: Io> Evented<S> {
         mut op: impl FnMut(&S) -> io::Result<R>,
     ) -> io::Result<Option<R>> {
         let direction = self.source.side(side);
-        loop {
-            let glance = direction.glance();
-            if !glance.is_ready() && self.is_registered() {
-                return Ok(None);
-            }
-            match self.with(&mut op) {
-                Ok(result) => return Ok(Some(result)),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    if self.is_nonblocking() {
-                        return Err(error);
-                    }
-                    direction.clear(glance);
-                    return Ok(None);
-                }
-                Err(error) => return Err(error),
+        let glance = direction.glance();
+        if !glance.is_ready() && self.is_registered() {
+            return Ok(None);
+        }
+        match self.once(direction, glance, &mut |io| op(io).map(Attempt::More)) {
+            Ok(done) => done.map(Some),
+            Err(would_block) if self.is_nonblocking() => Err(would_block),
+            Err(_) => {
+                direction.clear(glance);
+                Ok(None)
             }
         }
     }
@@ -481,40 +455,7 @@ impl<S: Io + fmt::Debug> fmt::Debug for Evented<S> {
     }
 }
 
-/// Does `op` now and then, for what the system reports no readiness of, until the deadline.
-///
-/// # Errors
-///
-/// What `op` fails with, and `TimedOut` at the deadline.
-#[cfg(unix)]
-pub(crate) fn run_now_and_then<R>(
-    wait: Wait,
-    mut op: impl FnMut() -> io::Result<R>,
-) -> io::Result<R> {
-    const FIRST_PAUSE: Duration = Duration::from_micros(50);
-    const LAST_PAUSE: Duration = Duration::from_millis(10);
-    spend_budget();
-    let mut pause = FIRST_PAUSE;
-    let _hold = Hold::new();
-    loop {
-        match op() {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            done => return done,
-        }
-        if wait.has_timed_out() {
-            return Err(timed_out(Side::Write));
-        }
-        match current::running() {
-            // It would stand still meanwhile.
-            Some(running) if clock::is_virtual() => running.yield_now(),
-            _ => drop(wait.no_later_than(Moment::after(pause)).wait_for(|| false)),
-        }
-        pause = LAST_PAUSE.min(2 * pause);
-    }
-}
-
-fn timed_out(side: Side) -> io::Error {
+pub(super) fn timed_out(side: Side) -> io::Error {
     let message = match side {
         Side::Read => "the read timed out; `set_read_timeout` sets the limit",
         Side::Write => "the write timed out; `set_write_timeout` sets the limit",

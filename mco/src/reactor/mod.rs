@@ -9,6 +9,8 @@
 //! descriptor: it must not stall because a worker is busy.
 
 mod evented;
+#[cfg(unix)]
+mod now_and_then;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod precise;
 mod source;
@@ -23,9 +25,9 @@ use mio::{Events, Interest, Poll, Token};
 use parking_lot::{Mutex, RwLock};
 use slab::Slab;
 
-#[cfg(unix)]
-pub(crate) use evented::run_now_and_then;
 pub(crate) use evented::{Attempt, Evented, Io};
+#[cfg(unix)]
+pub(crate) use now_and_then::run_now_and_then;
 pub(crate) use source::{Side, Source};
 
 use crate::task::TaskWaiter;

@@ -258,11 +258,6 @@ impl TaskRef {
         Some(inspection)
     }
 
-    /// Calls `f` with each word that its closure was spawned with, if it has started.
-    pub(crate) fn visit_given(&self, f: impl FnMut(usize)) {
-        self.visit_closure(f);
-    }
-
     /// Whether it is still parked in the same wait.
     pub(crate) fn is_still_in(&self, wait: &Inspection) -> bool {
         self.hold().is_some_and(|_held| self.header().record.number() == wait.number)

@@ -15,6 +15,8 @@
 #![allow(unsafe_code)]
 
 use std::any::Any;
+#[cfg(all(target_pointer_width = "64", any(target_arch = "x86_64", target_arch = "aarch64")))]
+use std::arch::asm;
 use std::cell::UnsafeCell;
 use std::mem::{self, ManuallyDrop, MaybeUninit};
 use std::num::NonZeroU32;
@@ -359,9 +361,10 @@ impl TaskRef {
         unsafe { (self.header().vtable.discard)(self.0, payload) }
     }
 
-    /// Calls `f` with each word that the closure was spawned with. Of a coroutine that has started; of
-    /// others with none.
-    pub(super) fn visit_closure(&self, mut f: impl FnMut(usize)) {
+    /// Calls `f` with each word that its closure was spawned with, if it has started.
+    ///
+    /// Some may be padding, and all of it has been moved out, so what is found is only to be compared.
+    pub(crate) fn visit_given(&self, mut f: impl FnMut(usize)) {
         const WORD: usize = size_of::<usize>();
         // Acquire, in it, pairs with the start.
         if self.header().home.get().is_none() {
@@ -369,14 +372,12 @@ impl TaskRef {
         }
         // SAFETY: this is the table of its type.
         let (start, size) = unsafe { (self.header().vtable.closure)(self.0) };
-        let begin = start.addr().next_multiple_of(WORD);
-        let mut at = begin;
-        while at + WORD <= start.addr() + size {
-            // SAFETY: it lies within the allocation, and nobody writes there since the coroutine has
-            // started. It may be padding, or what has been moved out, of which the language does not
-            // say what a read finds; the read is volatile, so that the compiler assumes nothing of it,
-            // and whatever is found is only compared.
-            f(unsafe { start.with_addr(at).cast::<usize>().read_volatile() });
+        let end = start.addr() + size;
+        let mut at = start.addr().next_multiple_of(WORD);
+        while at + WORD <= end {
+            // SAFETY: it lies within the allocation and is aligned, and nobody writes there since the
+            // coroutine has started.
+            unsafe { read_opaque(start.with_addr(at).cast()) }.into_iter().for_each(&mut f);
             at += WORD;
         }
     }
@@ -476,5 +477,40 @@ impl Header {
     pub(super) fn is_finished(&self) -> bool {
         // Acquire pairs with the Release of `finish`: the result is visible.
         self.completion.load(Ordering::Acquire) & FINISHED != 0
+    }
+}
+
+/// Reads a word of memory that need not be initialised, of which the language does not know what it holds,
+/// but the processor does. `None`: not known how to on this one.
+///
+/// # Safety
+///
+/// The word must be aligned and lie within an allocation, and nobody may write to it meanwhile.
+unsafe fn read_opaque(at: *const usize) -> Option<usize> {
+    #[cfg(all(target_pointer_width = "64", target_arch = "x86_64"))]
+    {
+        let word;
+        // SAFETY: the caller's promise; nothing else is touched.
+        unsafe {
+            asm!("mov {}, [{}]", out(reg) word, in(reg) at, options(nostack, readonly, preserves_flags));
+        }
+        Some(word)
+    }
+    #[cfg(all(target_pointer_width = "64", target_arch = "aarch64"))]
+    {
+        let word;
+        // SAFETY: as above.
+        unsafe {
+            asm!("ldr {}, [{}]", out(reg) word, in(reg) at, options(nostack, readonly, preserves_flags));
+        }
+        Some(word)
+    }
+    #[cfg(not(all(
+        target_pointer_width = "64",
+        any(target_arch = "x86_64", target_arch = "aarch64")
+    )))]
+    {
+        let _ = at;
+        None
     }
 }

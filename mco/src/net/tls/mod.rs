@@ -150,6 +150,7 @@
 // connection, which may destroy what was just sent; and in TLS there may well be some that the
 // application never asked for, as a server's session tickets or the peer's close_notify.
 
+mod blocking;
 mod buffer;
 mod error;
 mod half;

@@ -7,11 +7,11 @@ use std::net::Shutdown;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker, ready};
 
+#[cfg(feature = "futures-io")]
+use super::blocking::read_into;
 use super::lock::{Lock, Locked};
 use super::session::Session;
 use super::stream::TlsStream;
-#[cfg(feature = "futures-io")]
-use super::stream::read_into;
 use crate::bridge::{PollStream, Room};
 use crate::reactor::Side;
 use crate::task::{TaskWaiter, has_budget};
