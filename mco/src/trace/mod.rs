@@ -14,9 +14,9 @@
 //!
 //! - **A stamp is what costs most**, some 8 ns of the 130 of a round trip between two coroutines with
 //!   their two switches and two wakes. So there is one a switch: the end of a slice is the begin of the
-//!   next, unless the worker has looked elsewhere in between ([`looked`], [`arrived`]). A wake within a worker needs
-//!   none: whom it wakes cannot run before the slice is over. One that goes elsewhere has one, and so
-//!   has a spawn.
+//!   next, unless the worker has looked elsewhere in between ([`looked`], [`arrived`]). A wake within a
+//!   worker needs none: whom it wakes cannot run before the slice is over. One that goes elsewhere has
+//!   one, and so has a spawn.
 //! - **The records are what costs next**, some 2 ns each, whatever their length. So a slice is one, and
 //!   has room for the one wake that most slices do.
 //! - **What a record says is constant**: ids, reasons, and places in the source, as addresses of what
