@@ -99,7 +99,7 @@
 //! returns. A process that is aborted or killed leaves what had been written by then. If the file cannot be
 //! created, a message says so, and nothing is recorded.
 //!
-//! Two coroutines that do nothing but answer each other take some 12 % longer while that is recorded, and no
+//! Two coroutines that do nothing but answer each other take some 14 % longer while that is recorded, and no
 //! longer if it is not.
 //!
 //! # Map
