@@ -203,11 +203,7 @@ impl Readiness {
 
     /// Takes a waiter out, if there is somebody to take out, with `remove`.
     #[inline]
-    pub(super) fn leave(
-        &self,
-        side: Side,
-        remove: impl FnOnce(&mut WaiterList) -> Option<Waiter>,
-    ) {
+    pub(super) fn leave(&self, side: Side, remove: impl FnOnce(&mut WaiterList) -> Option<Waiter>) {
         if self.word.load(Ordering::Relaxed) & side.flag(WAITED) != 0 {
             let mut waiters = self.waiters.lock();
             let removed = remove(&mut waiters[side as usize]);

@@ -30,9 +30,11 @@ const POLL_INTERVAL: Duration = Duration::from_micros(100);
 /// A busy worker looks at the clock about this often.
 const CLOCK_INTERVAL: Duration = Duration::from_micros(50);
 
-/// How far behind the next woken coroutine that one is whose stack is fetched, and whose header.
+/// Behind the one that is to run next and its next: whose stack is fetched, and whose header.
 const STACKS_AHEAD: usize = 1;
 const HEADERS_AHEAD: usize = 2;
+
+/// Of so many that a poll has woken the stacks are looked up at once.
 const LOOK_UPS: usize = 32;
 
 /// Imbalance between workers that is not worth moving a coroutine for.
