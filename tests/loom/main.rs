@@ -38,6 +38,11 @@ mod quiet {
     include!(concat!(env!("OUT_DIR"), "/quiet.rs"));
 }
 
+/// A wrong one.
+mod careless_quiet {
+    include!(concat!(env!("OUT_DIR"), "/careless_quiet.rs"));
+}
+
 /// `mco/src/std/sync/semaphore.rs`, prepared by `build.rs`.
 #[allow(dead_code, unreachable_pub, missing_docs, reason = "the models use most of it")]
 mod semaphore {
