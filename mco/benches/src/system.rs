@@ -18,6 +18,18 @@ pub(crate) fn cpu_time() -> Duration {
     span(usage.ru_utime) + span(usage.ru_stime)
 }
 
+/// Processor time of the calling thread.
+pub(crate) fn thread_time() -> Duration {
+    let mut time = MaybeUninit::<libc::timespec>::uninit();
+    // SAFETY: `time` is a writable place for one `timespec`, which `clock_gettime` fills when it returns 0.
+    let time = unsafe {
+        let done = libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, time.as_mut_ptr());
+        assert_eq!(done, 0, "`clock_gettime` failed");
+        time.assume_init()
+    };
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
 /// Bytes of memory that this process holds: its resident pages and its page tables.
 ///
 /// The resident pages come from `smaps_rollup`, which counts them; the figure in `status` may be off by megabytes.

@@ -1,5 +1,6 @@
 //! The work to measure, one file a family. A row's function takes one figure for one runtime, in a process of its own.
 
+mod dump;
 mod http;
 mod idle;
 mod skynet;
@@ -73,7 +74,7 @@ impl Row {
 
 /// Every row, in the order of the report.
 pub(crate) fn all() -> impl Iterator<Item = &'static Row> {
-    [yields::ROWS, spawn::ROWS, skynet::ROWS, idle::ROWS, http::ROWS, sync::ROWS]
+    [yields::ROWS, spawn::ROWS, skynet::ROWS, idle::ROWS, http::ROWS, sync::ROWS, dump::ROWS]
         .into_iter()
         .flatten()
 }
