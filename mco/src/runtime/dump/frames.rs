@@ -34,7 +34,7 @@ const PATIENCE: Duration = Duration::from_millis(100);
 const LIMIT: Duration = Duration::from_millis(600);
 
 /// What makes coroutines alike.
-type Kind = (State, Option<Reason>, Option<Place>, Place, bool);
+type Kind = (State, Option<Reason>, Option<Place>, Vec<(Reason, bool)>, Place, bool);
 /// A location, to be compared.
 type Place = (&'static str, u32, u32);
 
@@ -93,6 +93,7 @@ fn groups(coroutines: &[SeenCoroutine]) -> Vec<Vec<usize>> {
             info.state,
             info.wait_reason,
             info.wait_site.map(place),
+            info.arms.iter().map(|arm| (arm.wait_reason, arm.is_child)).collect(),
             place(info.spawned_at),
             info.is_stuck,
         );

@@ -1,12 +1,14 @@
 //! Finding all coroutines, and what each waits for.
 
+use std::time::Instant;
+
 use crate::clock::Moment;
 use crate::coroutine::CoroutineId;
 use crate::scheduler::Scheduler;
 use crate::task::TaskRef;
-use crate::task::awaited::{self, Enders, Inspection, Owner};
+use crate::task::awaited::{self, ArmWait, Enders, Inspection, Owner};
 
-use super::{CoroutineInfo, State};
+use super::{ArmInfo, CoroutineInfo, State};
 
 /// One runtime, as it was found.
 pub(super) struct Seen {
@@ -57,6 +59,7 @@ fn look_at(scheduler: &Scheduler, caller: Option<&TaskRef>) -> Seen {
                 waits_for: Vec::new(),
                 held_by_thread: None,
                 object: None,
+                arms: Vec::new(),
                 is_stuck: false,
             };
             coroutines.push(SeenCoroutine { info, worker, task: None, wait: None });
@@ -92,17 +95,14 @@ fn look_at_one(
         None if asks || scheduler.turn_of(worker).1 == Some(id) => State::Running,
         None => State::Ready,
     };
-    let waits_for = match wait.as_ref().map(|wait| &wait.enders) {
-        Some(Enders::Holder(Owner::Coroutine(id))) => vec![CoroutineId::new(*id)],
-        Some(Enders::Each(ids)) => ids.iter().copied().map(CoroutineId::new).collect(),
-        _ => Vec::new(),
-    };
     let held_by_thread = match wait.as_ref().map(|wait| &wait.enders) {
         Some(Enders::Holder(Owner::Thread(number))) => {
             Some(awaited::thread_name(*number).unwrap_or_default())
         }
         _ => None,
     };
+    // The clock of the runtime may be another one.
+    let to_std = |until: Moment| (Moment::real() + until.since(scheduler.now())).to_std();
     let info = CoroutineInfo {
         id: CoroutineId::new(id),
         name: task.name().map(str::to_owned),
@@ -111,14 +111,35 @@ fn look_at_one(
         wait_reason: wait.as_ref().map(|wait| wait.reason),
         wait_site: wait.as_ref().and_then(|wait| wait.site),
         since: wait.as_ref().map(|wait| wait.since.to_std()),
-        until: wait.as_ref().and_then(|wait| wait.until).map(|until| {
-            // The clock of the runtime may be another one.
-            (Moment::real() + until.since(scheduler.now())).to_std()
-        }),
-        waits_for,
+        until: wait.as_ref().and_then(|wait| wait.until).map(to_std),
+        waits_for: wait.as_ref().map_or_else(Vec::new, |wait| it_takes(&wait.enders)),
         held_by_thread,
-        object: wait.as_ref().map(|wait| wait.address).filter(|address| *address != 0),
+        object: wait.as_ref().and_then(|wait| object(wait.address)),
+        arms: wait.iter().flat_map(|wait| &wait.arms).map(|arm| look_at_arm(arm, to_std)).collect(),
         is_stuck: false,
     };
     Some(SeenCoroutine { info, worker, task: Some(task), wait })
+}
+
+fn look_at_arm(arm: &ArmWait, to_std: impl Fn(Moment) -> Instant) -> ArmInfo {
+    ArmInfo {
+        wait_reason: arm.reason,
+        until: arm.until.map(to_std),
+        waits_for: it_takes(&arm.enders),
+        object: object(arm.address),
+        is_child: arm.is_child,
+    }
+}
+
+/// The coroutines without which a wait does not end.
+fn it_takes(enders: &Enders) -> Vec<CoroutineId> {
+    match enders {
+        Enders::Holder(Owner::Coroutine(id)) => vec![CoroutineId::new(*id)],
+        Enders::Each(ids) => ids.iter().copied().map(CoroutineId::new).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn object(address: usize) -> Option<usize> {
+    Some(address).filter(|address| *address != 0)
 }

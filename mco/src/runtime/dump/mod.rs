@@ -62,8 +62,26 @@ pub struct CoroutineInfo {
     pub held_by_thread: Option<String>,
     /// The address of what it waits for, by which two that wait for the same thing are recognised.
     pub object: Option<usize>,
+    /// If it waits in a `select!`: what each of its arms waits for, without those that are disabled.
+    pub arms: Vec<ArmInfo>,
     /// Whether it will wait for ever, as far as that is known; see [`debug`](crate::debug).
     pub is_stuck: bool,
+}
+
+/// An arm of a `select!` in which a coroutine waits. The fields mean what those of [`CoroutineInfo`] do.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ArmInfo {
+    /// What the arm waits for.
+    pub wait_reason: Reason,
+    /// When it is ready by itself, if ever.
+    pub until: Option<Instant>,
+    /// The coroutines that it takes for that.
+    pub waits_for: Vec<CoroutineId>,
+    /// The address of what it waits for.
+    pub object: Option<usize>,
+    /// It is an expression that runs in a coroutine of its own, for whose end it waits.
+    pub is_child: bool,
 }
 
 /// All coroutines at one moment. Its `Display` is a text of several lines. From
