@@ -1207,3 +1207,195 @@ fn a_select_with_one_arm_that_could_happen_is_not_stuck() {
         Arc::into_inner(other).expect("the select is over").join().unwrap();
     });
 }
+
+fn not_started(dump: &Dump) -> Vec<&CoroutineInfo> {
+    dump.coroutines().filter(|info| info.state == State::NotStarted).collect()
+}
+
+#[test]
+fn what_was_spawned_from_outside_and_has_not_started_is_listed() {
+    within(HUNG, || {
+        // Another worker is started for them after a while, maybe before they are seen.
+        eventually("they are listed", || {
+            let runtime = runtime(1);
+            let (stop, stopped) = mpsc::channel::<()>();
+            let (begin, begun) = mpsc::channel();
+            let holds_up = runtime.spawn(move || {
+                begin.send(()).unwrap();
+                stopped.recv().unwrap_err();
+            });
+            begun.recv().unwrap();
+            let fresh: Vec<_> = (0..3).map(|_| runtime.spawn(|| ())).collect();
+            let dump = debug::dump();
+            let text = dump.to_string();
+            let listed = not_started(&dump);
+            let all = listed.len() == 3;
+            if all {
+                let ids: Vec<_> = fresh.iter().map(|handle| handle.coroutine().id()).collect();
+                assert_eq!(listed.iter().map(|info| info.id).collect::<Vec<_>>(), ids);
+                for info in listed {
+                    assert_eq!(info.spawned_at, fresh[0].coroutine().spawned_at());
+                    assert!(info.since.is_none() && info.wait_reason.is_none() && !info.is_stuck);
+                }
+                assert_eq!(dump.not_started(), 3);
+                assert!(
+                    text.contains("1 coroutine: 1 running, 0 ready, 0 blocked; 3 not"),
+                    "{text}"
+                );
+                let [a, b, c] = ids.as_slice() else { unreachable!("there are three") };
+                let group = format!(
+                    "3 coroutines: {a}, {b}, {c} not started\n  spawned at {}\n",
+                    fresh[0].coroutine().spawned_at()
+                );
+                assert!(text.contains(&group), "{text}");
+            }
+            drop(stop);
+            holds_up.join().unwrap();
+            fresh.into_iter().for_each(|handle| handle.join().unwrap());
+            all
+        });
+    });
+}
+
+#[test]
+fn what_a_worker_has_queued_is_listed_and_stays_in_order() {
+    within(HUNG, || {
+        const COUNT: usize = 3000;
+        let runtime = runtime(1);
+        let order = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let parent = runtime.spawn({
+            let order = order.clone();
+            move || {
+                let child = |number| {
+                    let order = order.clone();
+                    Builder::new().name(format!("child {number}")).spawn(move || {
+                        order.lock().unwrap().push(number);
+                        let start = Instant::now();
+                        while start.elapsed() < Duration::from_micros(200) {
+                            std::hint::spin_loop();
+                        }
+                    })
+                };
+                (0..COUNT).map(child).collect::<Vec<_>>()
+            }
+        });
+        let mut most = 0;
+        while order.lock().unwrap().len() < COUNT {
+            let dump = debug::dump();
+            let listed = not_started(&dump);
+            for info in &listed {
+                let name = info.name.as_deref();
+                let known = name.is_some_and(|name| name.starts_with("child "));
+                assert!(known || info.name.is_none(), "{info:?}");
+                assert_eq!(info.spawned_at.file(), file!());
+            }
+            assert!(dump.not_started() >= listed.len());
+            most = most.max(listed.len());
+        }
+        parent.join().unwrap().into_iter().for_each(|child| child.join().unwrap());
+        assert!(most >= 100, "{most} were listed at most");
+        let order = std::mem::take(&mut *order.lock().unwrap());
+        // Each runs once: the newest first, but now and then the oldest.
+        let mut left: std::collections::BTreeSet<usize> = (0..COUNT).collect();
+        let mut out_of_turn = 0;
+        for number in order {
+            let ends = [left.first().copied(), left.last().copied()];
+            out_of_turn += usize::from(!ends.contains(&Some(number)));
+            assert!(left.remove(&number), "{number} has run twice");
+        }
+        assert!(left.is_empty(), "{left:?} have not run");
+        // Others may come in between while the worker has no processor for long.
+        assert!(out_of_turn <= 10, "{out_of_turn} were not in their turn");
+    });
+}
+
+#[test]
+fn what_is_queued_where_nobody_comes_to_it_is_counted() {
+    within(HUNG, || {
+        let runtime = runtime(1);
+        // As many as may ever have a worker, so that all are held up.
+        const WORKERS: usize = 17;
+        let (begin, begun) = mpsc::channel();
+        let (spawn, spawns) = mpsc::channel::<()>();
+        let mut spawns = Some(spawns);
+        let (stops, handles): (Vec<_>, Vec<_>) = (0..WORKERS)
+            .map(|_| {
+                let (stop, stopped) = mpsc::channel::<()>();
+                let (begin, spawns) = (begin.clone(), spawns.take());
+                let handle = runtime.spawn(move || {
+                    begin.send(()).unwrap();
+                    let asked = spawns.is_some_and(|spawns| spawns.recv().is_ok());
+                    let count = if asked { 5 } else { 0 };
+                    let children: Vec<_> = (0..count).map(|_| coroutine::spawn(|| ())).collect();
+                    begin.send(()).unwrap();
+                    stopped.recv().unwrap_err();
+                    children
+                });
+                begun.recv().unwrap();
+                (stop, handle)
+            })
+            .unzip();
+        spawn.send(()).unwrap();
+        (0..WORKERS).for_each(|_| begun.recv().unwrap());
+        // The newest one is offered to all by then, and can be listed.
+        let mut text = String::new();
+        eventually("they are counted", || {
+            let dump = debug::dump();
+            text = dump.to_string();
+            (dump.not_started(), not_started(&dump).len()) == (5, 1)
+        });
+        assert!(
+            text.contains("not listed are 4 of those that have not started: worker 0,"),
+            "{text}"
+        );
+        assert!(text.contains("; 5 not started"), "{text}");
+        drop(stops);
+        for handle in handles {
+            handle.join().unwrap().into_iter().for_each(|child| child.join().unwrap());
+        }
+    });
+}
+
+#[test]
+fn nothing_that_has_not_started_gets_lost_while_it_is_listed() {
+    with_runtimes(|runtime| {
+        let stop = Arc::new(AtomicBool::new(false));
+        let ran = Arc::new(AtomicUsize::new(0));
+        let spawned = Arc::new(AtomicUsize::new(0));
+        let burst = |runtime: &Runtime| -> Vec<_> {
+            let one = || {
+                let ran = ran.clone();
+                spawned.fetch_add(1, Ordering::SeqCst);
+                move || {
+                    ran.fetch_add(1, Ordering::SeqCst);
+                }
+            };
+            let outside = (0..50).map(|_| runtime.spawn(one())).collect::<Vec<_>>();
+            let inside = {
+                let all: Vec<_> = (0..50).map(|_| one()).collect();
+                runtime.run(|| all.into_iter().map(coroutine::spawn).collect::<Vec<_>>())
+            };
+            outside.into_iter().chain(inside).collect()
+        };
+        let dumps = thread::spawn({
+            let stop = stop.clone();
+            move || {
+                let mut listed = 0;
+                while !stop.load(Ordering::SeqCst) {
+                    listed += not_started(&debug::dump()).len();
+                }
+                listed
+            }
+        });
+        let start = Instant::now();
+        let mut bursts = 0;
+        while bursts < 20 || start.elapsed() < Duration::from_millis(500) {
+            // Each join would hang if one got lost, or nobody woke up for it.
+            burst(runtime).into_iter().for_each(|handle| handle.join().unwrap());
+            bursts += 1;
+        }
+        stop.store(true, Ordering::SeqCst);
+        dumps.join().unwrap();
+        assert_eq!(ran.load(Ordering::SeqCst), spawned.load(Ordering::SeqCst));
+    });
+}

@@ -1,5 +1,6 @@
 //! Finding all coroutines, and what each waits for.
 
+use std::panic::Location;
 use std::time::Instant;
 
 use crate::clock::Moment;
@@ -14,13 +15,15 @@ use super::{ArmInfo, CoroutineInfo, State};
 pub(super) struct Seen {
     pub(super) coroutines: Vec<SeenCoroutine>,
     pub(super) fresh: usize,
+    /// What could not be found out.
+    pub(super) remarks: Vec<String>,
 }
 
 pub(super) struct SeenCoroutine {
     pub(super) info: CoroutineInfo,
     /// The place of its worker.
     pub(super) worker: usize,
-    /// None of one that has never been suspended.
+    /// None of one that has never been suspended, or not started.
     pub(super) task: Option<TaskRef>,
     pub(super) wait: Option<Inspection>,
 }
@@ -47,21 +50,7 @@ fn look_at(scheduler: &Scheduler, caller: Option<&TaskRef>) -> Seen {
         }
         if let Some((id, spawned_at)) = current {
             // It has never been suspended, so nothing more is known.
-            let info = CoroutineInfo {
-                id: CoroutineId::new(id),
-                name: None,
-                state: State::Running,
-                spawned_at,
-                wait_reason: None,
-                wait_site: None,
-                since: None,
-                until: None,
-                waits_for: Vec::new(),
-                held_by_thread: None,
-                object: None,
-                arms: Vec::new(),
-                is_stuck: false,
-            };
+            let info = little_known(id, None, State::Running, spawned_at);
             coroutines.push(SeenCoroutine { info, worker, task: None, wait: None });
         }
     }
@@ -74,7 +63,7 @@ fn look_at(scheduler: &Scheduler, caller: Option<&TaskRef>) -> Seen {
         }
         same
     });
-    Seen { coroutines, fresh: scheduler.fresh() }
+    Seen { coroutines, fresh: scheduler.fresh(), remarks: Vec::new() }
 }
 
 /// `None`: it has ended.
@@ -119,6 +108,30 @@ fn look_at_one(
         is_stuck: false,
     };
     Some(SeenCoroutine { info, worker, task: Some(task), wait })
+}
+
+/// One that has never been suspended, or not started.
+pub(super) fn little_known(
+    id: u64,
+    name: Option<String>,
+    state: State,
+    spawned_at: &'static Location<'static>,
+) -> CoroutineInfo {
+    CoroutineInfo {
+        id: CoroutineId::new(id),
+        name,
+        state,
+        spawned_at,
+        wait_reason: None,
+        wait_site: None,
+        since: None,
+        until: None,
+        waits_for: Vec::new(),
+        held_by_thread: None,
+        object: None,
+        arms: Vec::new(),
+        is_stuck: false,
+    }
 }
 
 fn look_at_arm(arm: &ArmWait, to_std: impl Fn(Moment) -> Instant) -> ArmInfo {

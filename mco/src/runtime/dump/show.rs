@@ -110,6 +110,7 @@ fn show_deadlock(f: &mut fmt::Formatter<'_>, deadlock: &Deadlock) -> fmt::Result
 
 fn show_section(f: &mut fmt::Formatter<'_>, section: &Section, now: Instant) -> fmt::Result {
     let count = |state| section.coroutines.iter().filter(|info| info.state == state).count();
+    let started = section.coroutines.len() - count(State::NotStarted);
     writeln!(
         f,
         "runtime `{}`, {} worker{}: {} coroutine{}: {} running, {} ready, {} blocked; {} not \
@@ -117,8 +118,8 @@ fn show_section(f: &mut fmt::Formatter<'_>, section: &Section, now: Instant) -> 
         section.name,
         section.workers,
         plural(section.workers),
-        number(section.coroutines.len()),
-        plural(section.coroutines.len()),
+        number(started),
+        plural(started),
         number(count(State::Running)),
         number(count(State::Ready)),
         number(count(State::Blocked)),
@@ -161,6 +162,7 @@ fn show_group(
     match first.state {
         State::Running => f.write_str(" running")?,
         State::Ready => f.write_str(" ready to go on")?,
+        State::NotStarted => f.write_str(" not started")?,
         State::Blocked => {
             let reason = first.wait_reason.unwrap_or(Reason::None);
             let verb = if group.members.len() == 1 { "waits" } else { "wait" };
