@@ -58,8 +58,10 @@ use crate::wait::{Hold, Wait, Waiter};
 /// Those that are alike, spawned at one place and waiting at one place, are one group, of which one
 /// coroutine's backtrace is shown. It is taken by the coroutine's own worker between two turns, so
 /// there is none of a coroutine whose worker does not come to it within some 100 ms; the dump says
-/// so. Those that have not started are listed too, by the worker that has them queued; if it does not come to
-/// it, or there are very many, they are only counted. No worker is stopped for longer than a few milliseconds, and no coroutine notices.
+/// so. No worker is stopped for longer than a few milliseconds, and no coroutine notices.
+///
+/// Those that have not started are listed too, by the worker that has them queued. If it does not come
+/// to it, or there are very many, they are only counted, and the dump says so.
 ///
 /// Times are known to some 10 ms.
 ///
