@@ -16,7 +16,7 @@ use crate::task::TaskRef;
 /// After this time a worker takes none out any more, and after this time it looks at none. To put them
 /// back takes as long as to take them out.
 const TAKES_OUT: Duration = Duration::from_millis(2);
-const LOOKS: Duration = Duration::from_millis(5);
+const LOOKS: Duration = Duration::from_millis(4);
 /// So many of those that no worker has are looked at.
 const MOST: usize = 200_000;
 
@@ -82,6 +82,8 @@ impl Local {
     pub(super) fn list_fresh(&self) -> FreshList {
         /// Between two looks at the clock.
         const STEPS: usize = 256;
+        /// So many behind the one that is looked at are fetched into the cache.
+        const AHEAD: usize = 16;
         // What was placed here is queued with the others, as before each turn.
         self.receive();
         let begun = Moment::real();
@@ -91,13 +93,21 @@ impl Local {
         let newest = self.worker().newest.take();
         newest.iter().for_each(|task| list.add(task));
         let mut taken = Vec::with_capacity(self.fresh.len());
+        list.seen.reserve(self.fresh.len());
         while in_time(taken.len() + 1, TAKES_OUT)
             && let Some(task) = self.fresh.pop()
         {
             taken.push(task);
         }
-        let looked_at = (1..).zip(&taken).take_while(|(step, _)| in_time(*step, LOOKS));
-        looked_at.for_each(|(_, task)| list.add(task));
+        for (index, task) in taken.iter().enumerate() {
+            if !in_time(index + 1, LOOKS) {
+                break;
+            }
+            if let Some(soon) = taken.get(index + AHEAD) {
+                soon.prefetch_attributes();
+            }
+            list.add(task);
+        }
         let queued = taken.len() + self.fresh.len() + usize::from(newest.is_some());
         list.others = queued.saturating_sub(list.seen.len());
         // The oldest was taken out last.
