@@ -7,10 +7,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use mco::coroutine::{self, Builder, JoinHandle};
-use mco::debug::{self, CoroutineInfo, Dump, Reason, State};
+use mco::debug::{self, ArmInfo, CoroutineInfo, Dump, Reason, State};
+use mco::net::TcpListener;
 use mco::runtime::Runtime;
-use mco::std::sync::channel::{bounded, unbounded};
-use mco::std::sync::{Condvar, Mutex, RwLock, Semaphore};
+use mco::select;
+use mco::std::sync::channel::{Receiver, bounded, unbounded};
+use mco::std::sync::{Condvar, Mutex, RwLock, Semaphore, SyncFlag, WaitGroup};
 use mco_tests::{HUNG, eventually, runtime};
 
 /// As those of `mco_tests`, one test after the other: each sees all runtimes of the process.
@@ -880,5 +882,520 @@ fn who_could_be_sent_something_is_not_stuck() {
         drop(registry);
         holds.cancel();
         holds.join().unwrap_err();
+    });
+}
+
+/// What the text says of the coroutine of that name.
+#[track_caller]
+fn section_of<'a>(text: &'a str, name: &str) -> &'a str {
+    let rest = text.split(&format!("`{name}` wait")).nth(1);
+    rest.unwrap_or_else(|| panic!("{text}")).split("\n\n").next().unwrap()
+}
+
+fn reasons(arms: &[ArmInfo]) -> Vec<Reason> {
+    arms.iter().map(|arm| arm.wait_reason).collect()
+}
+
+#[test]
+fn a_select_is_shown_with_what_each_arm_waits_for() {
+    with_runtimes(|runtime| {
+        let joined = blocked(runtime, "joined", coroutine::park);
+        let id = joined.coroutine().id();
+        let (stop, joined) = (joined.coroutine().clone(), Arc::new(joined));
+        let (_sender, values) = unbounded::<u8>();
+        let (room, _receiver) = bounded::<u8>(0);
+        let (permits, flag, group) = (Semaphore::new(0), SyncFlag::new(), WaitGroup::new());
+        let (quit, quits) = unbounded::<()>();
+        let selects = blocked(runtime, "selects", {
+            let (handle, others) = (joined.clone(), group.clone());
+            move || {
+                let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+                let handle = &*handle;
+                select! {
+                    _ = values.recv() => panic!("nothing was sent"),
+                    _ = room.send(1) => panic!("nobody receives"),
+                    _ = coroutine::sleep(Duration::from_secs(3600)) => panic!("an hour has passed"),
+                    _ = handle.join() => panic!("it is parked"),
+                    _ = permits.wait() => panic!("there is no permit"),
+                    _ = flag.wait() => panic!("it is not fired"),
+                    _ = others.wait() => panic!("the group has others"),
+                    _ = listener.accept() => panic!("nobody connects"),
+                    _ = quits.recv() => (),
+                }
+            }
+        });
+        let info = named(&debug::coroutines(), "selects");
+        assert_eq!(info.wait_reason, Some(Reason::Select));
+        assert_eq!(
+            reasons(&info.arms),
+            [
+                Reason::Receive,
+                Reason::Send,
+                Reason::Sleep,
+                Reason::Join,
+                Reason::Semaphore,
+                Reason::SyncFlag,
+                Reason::WaitGroup,
+                Reason::Accept,
+                Reason::Receive
+            ]
+        );
+        assert_eq!(info.arms[3].waits_for, [id]);
+        assert!(info.arms.iter().all(|arm| !arm.is_child));
+        let until = info.arms[2].until.expect("the sleep ends");
+        assert!(until > Instant::now() + Duration::from_secs(3000));
+        let text = debug::dump().to_string();
+        let line = section_of(&text, "selects").lines().find(|line| line.contains("its arms"));
+        let line = line.unwrap_or_else(|| panic!("{text}"));
+        assert!(
+            line.contains(
+                "  its arms: a value to receive from a channel; room to send into a channel; the end \
+                 of a sleep, for 59 min"
+            ),
+            "{line}"
+        );
+        let rest = format!(
+            "; the end of coroutine {id} `joined`; a permit of a semaphore; a sync flag; the end of a \
+             wait group; a connection to accept; a value to receive from a channel"
+        );
+        assert!(line.ends_with(&rest), "{line}");
+        quit.send(()).unwrap();
+        selects.join().unwrap();
+        stop.unpark();
+        Arc::into_inner(joined).expect("the other is gone").join().unwrap();
+        drop(group);
+    });
+}
+
+#[test]
+fn an_arm_and_a_wait_for_the_same_thing_are_recognised() {
+    with_runtimes(|runtime| {
+        let (sender, receiver) = unbounded::<()>();
+        let permits = Arc::new(Semaphore::new(0));
+        let receives = |receiver: Receiver<()>| move || assert!(receiver.recv().is_err());
+        let handles = [
+            blocked(runtime, "receives", receives(receiver.clone())),
+            blocked(runtime, "takes a permit", {
+                let permits = permits.clone();
+                move || permits.wait()
+            }),
+            blocked(runtime, "either", {
+                let permits = permits.clone();
+                move || {
+                    select! {
+                        _ = receiver.recv() => (),
+                        _ = permits.wait() => (),
+                    }
+                }
+            }),
+        ];
+        let all = debug::coroutines();
+        let objects: Vec<_> = named(&all, "either").arms.iter().map(|arm| arm.object).collect();
+        assert_eq!(objects, [named(&all, "receives").object, named(&all, "takes a permit").object]);
+        assert!(objects[0].is_some() && objects[1].is_some() && objects[0] != objects[1]);
+        drop(sender);
+        permits.post();
+        handles.into_iter().for_each(|handle| handle.join().unwrap());
+    });
+}
+
+#[test]
+fn an_arm_that_a_child_runs_names_the_child() {
+    with_runtimes(|runtime| {
+        let mutex = Arc::new(Mutex::new(()));
+        let held = blocked(runtime, "holds it", {
+            let mutex = mutex.clone();
+            move || {
+                let _guard = mutex.lock().unwrap();
+                coroutine::park();
+            }
+        });
+        let (sender, receiver) = unbounded::<()>();
+        let selects = blocked(runtime, "has a child", move || {
+            select! {
+                _ = { drop(mutex.lock().unwrap()) } => (),
+                _ = receiver.recv() => panic!("nothing was sent"),
+            }
+        });
+        let child = || {
+            let all = debug::coroutines();
+            let arms = named(&all, "has a child").arms;
+            let [child, receive] = arms.as_slice() else { panic!("{all:#?}") };
+            assert!(child.is_child && !receive.is_child);
+            let waits = |info: &&CoroutineInfo| info.wait_reason == Some(Reason::Mutex);
+            let waiting = all.iter().find(waits)?;
+            assert_eq!(child.waits_for, [waiting.id]);
+            Some(waiting.id)
+        };
+        eventually("the child waits", || child().is_some());
+        let id = child().expect("it goes on waiting");
+        let text = debug::dump().to_string();
+        let section = section_of(&text, "has a child");
+        let arms = format!(
+            "  its arms: an expression, which coroutine {id} runs; a value to receive from a channel\n"
+        );
+        assert!(section.contains(&arms), "{section}");
+        held.coroutine().unpark();
+        held.join().unwrap();
+        selects.join().unwrap();
+        drop(sender);
+    });
+}
+
+#[test]
+fn arms_that_are_disabled_are_not_shown_and_make_another_group() {
+    with_runtimes(|runtime| {
+        let (sender, receiver) = unbounded::<()>();
+        let permits = Arc::new(Semaphore::new(0));
+        let spawn = |name: &str, on: bool| {
+            let (receiver, permits) = (receiver.clone(), permits.clone());
+            blocked(runtime, name, move || {
+                select! {
+                    _ = permits.wait(), if on => (),
+                    _ = receiver.recv() => (),
+                }
+            })
+        };
+        let handles = [spawn("with both", true), spawn("also both", true), spawn("one arm", false)];
+        let all = debug::coroutines();
+        assert_eq!(reasons(&named(&all, "one arm").arms), [Reason::Receive]);
+        let text = debug::dump().to_string();
+        let section = section_of(&text, "one arm");
+        assert!(section.contains("  its arms: a value to receive from a channel\n"), "{section}");
+        let section = section_of(&text, "also both");
+        assert!(
+            text.contains("2 coroutines: ") && section.contains("semaphore; a value"),
+            "{text}"
+        );
+        drop(sender);
+        handles.into_iter().for_each(|handle| handle.join().unwrap());
+    });
+}
+
+#[test]
+fn arms_are_looked_at_while_selects_go_on() {
+    with_runtimes(|runtime| {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (a, b, c) = (bounded::<usize>(0), bounded::<usize>(1), unbounded::<usize>());
+        let sends = runtime.spawn({
+            let stop = stop.clone();
+            move || {
+                let mut sent = 0;
+                while !stop.load(Ordering::SeqCst) {
+                    select! {
+                        r = a.0.send(sent) => r.unwrap(),
+                        r = b.0.send(sent) => r.unwrap(),
+                        r = { c.0.send(sent) } => r.unwrap(),
+                    }
+                    sent += 1;
+                }
+                sent
+            }
+        });
+        let receives = runtime.run(|| {
+            Builder::new().name("busy select").spawn(move || {
+                let (mut got, mut open) = (0, [true; 3]);
+                loop {
+                    let (index, more) = select! {
+                        v = a.1.recv(), if open[0] => (0, v.is_ok()),
+                        v = b.1.recv(), if open[1] => (1, v.is_ok()),
+                        v = c.1.recv(), if open[2] => (2, v.is_ok()),
+                        else => break got,
+                    };
+                    got += usize::from(more);
+                    open[index] = more;
+                }
+            })
+        });
+        let start = Instant::now();
+        let mut seen = 0;
+        while seen < 20 || start.elapsed() < Duration::from_millis(300) {
+            let all = debug::coroutines();
+            let info = all.iter().find(|info| info.wait_reason == Some(Reason::Select));
+            if let Some(info) = info {
+                assert!((1..=3).contains(&info.arms.len()), "{info:#?}");
+                seen += 1;
+            }
+            assert!(!all.iter().any(|info| info.is_stuck));
+        }
+        stop.store(true, Ordering::SeqCst);
+        let sent = sends.join().unwrap();
+        assert!(receives.join().unwrap() >= sent);
+    });
+}
+
+/// One selects over the end of another, and an expression that locks what that one has locked; that one
+/// waits for a lock of the first. `quit` is for a third arm.
+fn select_in_a_circle(
+    runtime: &Runtime,
+    quit: Option<Receiver<()>>,
+) -> (JoinHandle<()>, Arc<JoinHandle<()>>) {
+    let (gate, inner) = (Arc::new(Mutex::new(())), Arc::new(Mutex::new(())));
+    let both = Arc::new(mco::std::sync::Barrier::new(2));
+    let other = runtime.run(|| {
+        let (gate, inner, both) = (gate.clone(), inner.clone(), both.clone());
+        Builder::new().name("circle other").spawn(move || {
+            let _inner = inner.lock().unwrap();
+            both.wait();
+            drop(gate.lock().unwrap());
+        })
+    });
+    let other = Arc::new(other);
+    let joins = other.clone();
+    let selects = runtime.run(|| {
+        Builder::new().name("circle select").spawn(move || {
+            let _gate = gate.lock().unwrap();
+            both.wait();
+            let joins = &*joins;
+            let quits = |quit: &Receiver<()>| quit.recv().unwrap();
+            match quit {
+                Some(quit) => select! {
+                    _ = joins.join() => panic!("it waits for this one"),
+                    _ = { drop(inner.lock()) } => panic!("it is locked"),
+                    _ = { quits(&quit) } => (),
+                },
+                None => select! {
+                    _ = joins.join() => panic!("it waits for this one"),
+                    _ = { drop(inner.lock()) } => panic!("it is locked"),
+                },
+            }
+        })
+    });
+    (selects, other)
+}
+
+#[test]
+fn a_select_of_which_all_arms_are_stuck_is_stuck() {
+    with_runtimes(|runtime| {
+        let (selects, other) = select_in_a_circle(runtime, None);
+        eventually("they are stuck", || stuck("circle") == 2);
+        // And the child that runs an arm.
+        let all = debug::coroutines();
+        assert_eq!(all.iter().filter(|info| info.is_stuck).count(), 3);
+        let text = debug::dump().to_string();
+        let circle = deadlocks_in(&text);
+        assert!(circle.contains("deadlock: 2 coroutines wait for each other"), "{text}");
+        let id = selects.coroutine().id();
+        let held_by = format!("held by coroutine {id} `circle select`");
+        assert!(circle.contains("of which one is up to coroutine"), "{text}");
+        assert!(circle.contains(&held_by), "{text}");
+        selects.cancel();
+        selects.join().unwrap_err();
+        Arc::into_inner(other).expect("the select is over").join().unwrap();
+        assert_eq!(deadlocks_in(&debug::dump().to_string()), "");
+    });
+}
+
+#[test]
+fn a_select_with_one_arm_that_could_happen_is_not_stuck() {
+    with_runtimes(|runtime| {
+        let (quit, quits) = unbounded();
+        let (selects, other) = select_in_a_circle(runtime, Some(quits));
+        let waits = |name: &str, reason| {
+            let all = debug::coroutines();
+            all.iter().any(|i| i.name.as_deref() == Some(name) && i.wait_reason == Some(reason))
+        };
+        eventually("both wait", || {
+            waits("circle select", Reason::Select) && waits("circle other", Reason::Mutex)
+        });
+        for _ in 0..10 {
+            let dump = debug::dump();
+            assert!(!dump.coroutines().any(|info| info.is_stuck), "{dump}");
+        }
+        quit.send(()).unwrap();
+        selects.join().unwrap();
+        Arc::into_inner(other).expect("the select is over").join().unwrap();
+    });
+}
+
+fn not_started(dump: &Dump) -> Vec<&CoroutineInfo> {
+    dump.coroutines().filter(|info| info.state == State::NotStarted).collect()
+}
+
+#[test]
+fn what_was_spawned_from_outside_and_has_not_started_is_listed() {
+    within(HUNG, || {
+        // Another worker is started for them after a while, maybe before they are seen.
+        eventually("they are listed", || {
+            let runtime = runtime(1);
+            let (stop, stopped) = mpsc::channel::<()>();
+            let (begin, begun) = mpsc::channel();
+            let holds_up = runtime.spawn(move || {
+                begin.send(()).unwrap();
+                stopped.recv().unwrap_err();
+            });
+            begun.recv().unwrap();
+            let fresh: Vec<_> = (0..3).map(|_| runtime.spawn(|| ())).collect();
+            let dump = debug::dump();
+            let text = dump.to_string();
+            let listed = not_started(&dump);
+            let all = listed.len() == 3;
+            if all {
+                let ids: Vec<_> = fresh.iter().map(|handle| handle.coroutine().id()).collect();
+                assert_eq!(listed.iter().map(|info| info.id).collect::<Vec<_>>(), ids);
+                for info in listed {
+                    assert_eq!(info.spawned_at, fresh[0].coroutine().spawned_at());
+                    assert!(info.since.is_none() && info.wait_reason.is_none() && !info.is_stuck);
+                }
+                assert_eq!(dump.not_started(), 3);
+                assert!(
+                    text.contains("1 coroutine: 1 running, 0 ready, 0 blocked; 3 not"),
+                    "{text}"
+                );
+                let [a, b, c] = ids.as_slice() else { unreachable!("there are three") };
+                let group = format!(
+                    "3 coroutines: {a}, {b}, {c} not started\n  spawned at {}\n",
+                    fresh[0].coroutine().spawned_at()
+                );
+                assert!(text.contains(&group), "{text}");
+            }
+            drop(stop);
+            holds_up.join().unwrap();
+            fresh.into_iter().for_each(|handle| handle.join().unwrap());
+            all
+        });
+    });
+}
+
+#[test]
+fn what_a_worker_has_queued_is_listed_and_stays_in_order() {
+    within(HUNG, || {
+        const COUNT: usize = 3000;
+        let runtime = runtime(1);
+        let order = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let parent = runtime.spawn({
+            let order = order.clone();
+            move || {
+                let child = |number| {
+                    let order = order.clone();
+                    Builder::new().name(format!("child {number}")).spawn(move || {
+                        order.lock().unwrap().push(number);
+                        let start = Instant::now();
+                        while start.elapsed() < Duration::from_micros(200) {
+                            std::hint::spin_loop();
+                        }
+                    })
+                };
+                (0..COUNT).map(child).collect::<Vec<_>>()
+            }
+        });
+        let mut most = 0;
+        while order.lock().unwrap().len() < COUNT {
+            let dump = debug::dump();
+            let listed = not_started(&dump);
+            for info in &listed {
+                let name = info.name.as_deref();
+                let known = name.is_some_and(|name| name.starts_with("child "));
+                assert!(known || info.name.is_none(), "{info:?}");
+                assert_eq!(info.spawned_at.file(), file!());
+            }
+            assert!(dump.not_started() >= listed.len());
+            most = most.max(listed.len());
+        }
+        parent.join().unwrap().into_iter().for_each(|child| child.join().unwrap());
+        assert!(most >= 100, "{most} were listed at most");
+        let order = std::mem::take(&mut *order.lock().unwrap());
+        // Each runs once: the newest first, but now and then the oldest.
+        let mut left: std::collections::BTreeSet<usize> = (0..COUNT).collect();
+        let mut out_of_turn = 0;
+        for number in order {
+            let ends = [left.first().copied(), left.last().copied()];
+            out_of_turn += usize::from(!ends.contains(&Some(number)));
+            assert!(left.remove(&number), "{number} has run twice");
+        }
+        assert!(left.is_empty(), "{left:?} have not run");
+        // Others may come in between while the worker has no processor for long.
+        assert!(out_of_turn <= 10, "{out_of_turn} were not in their turn");
+    });
+}
+
+#[test]
+fn what_is_queued_where_nobody_comes_to_it_is_counted() {
+    within(HUNG, || {
+        let runtime = runtime(1);
+        // As many as may ever have a worker, so that all are held up.
+        const WORKERS: usize = 17;
+        let (begin, begun) = mpsc::channel();
+        let (spawn, spawns) = mpsc::channel::<()>();
+        let mut spawns = Some(spawns);
+        let (stops, handles): (Vec<_>, Vec<_>) = (0..WORKERS)
+            .map(|_| {
+                let (stop, stopped) = mpsc::channel::<()>();
+                let (begin, spawns) = (begin.clone(), spawns.take());
+                let handle = runtime.spawn(move || {
+                    begin.send(()).unwrap();
+                    let asked = spawns.is_some_and(|spawns| spawns.recv().is_ok());
+                    let count = if asked { 5 } else { 0 };
+                    let children: Vec<_> = (0..count).map(|_| coroutine::spawn(|| ())).collect();
+                    begin.send(()).unwrap();
+                    stopped.recv().unwrap_err();
+                    children
+                });
+                begun.recv().unwrap();
+                (stop, handle)
+            })
+            .unzip();
+        spawn.send(()).unwrap();
+        (0..WORKERS).for_each(|_| begun.recv().unwrap());
+        // The newest one is offered to all by then, and can be listed.
+        let mut text = String::new();
+        eventually("they are counted", || {
+            let dump = debug::dump();
+            text = dump.to_string();
+            (dump.not_started(), not_started(&dump).len()) == (5, 1)
+        });
+        assert!(
+            text.contains("not listed are 4 of those that have not started: worker 0,"),
+            "{text}"
+        );
+        assert!(text.contains("; 5 not started"), "{text}");
+        drop(stops);
+        for handle in handles {
+            handle.join().unwrap().into_iter().for_each(|child| child.join().unwrap());
+        }
+    });
+}
+
+#[test]
+fn nothing_that_has_not_started_gets_lost_while_it_is_listed() {
+    with_runtimes(|runtime| {
+        let stop = Arc::new(AtomicBool::new(false));
+        let ran = Arc::new(AtomicUsize::new(0));
+        let spawned = Arc::new(AtomicUsize::new(0));
+        let burst = |runtime: &Runtime| -> Vec<_> {
+            let one = || {
+                let ran = ran.clone();
+                spawned.fetch_add(1, Ordering::SeqCst);
+                move || {
+                    ran.fetch_add(1, Ordering::SeqCst);
+                }
+            };
+            let outside = (0..50).map(|_| runtime.spawn(one())).collect::<Vec<_>>();
+            let inside = {
+                let all: Vec<_> = (0..50).map(|_| one()).collect();
+                runtime.run(|| all.into_iter().map(coroutine::spawn).collect::<Vec<_>>())
+            };
+            outside.into_iter().chain(inside).collect()
+        };
+        let dumps = thread::spawn({
+            let stop = stop.clone();
+            move || {
+                let mut listed = 0;
+                while !stop.load(Ordering::SeqCst) {
+                    listed += not_started(&debug::dump()).len();
+                }
+                listed
+            }
+        });
+        let start = Instant::now();
+        let mut bursts = 0;
+        while bursts < 20 || start.elapsed() < Duration::from_millis(500) {
+            // Each join would hang if one got lost, or nobody woke up for it.
+            burst(runtime).into_iter().for_each(|handle| handle.join().unwrap());
+            bursts += 1;
+        }
+        stop.store(true, Ordering::SeqCst);
+        dumps.join().unwrap();
+        assert_eq!(ran.load(Ordering::SeqCst), spawned.load(Ordering::SeqCst));
     });
 }

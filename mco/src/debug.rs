@@ -28,6 +28,8 @@
 //!   initialiser waits for the coroutine that has locked it, for writing, or runs it. Who joins a
 //!   coroutine, or is at the end of a scope, waits for those coroutines. This is exact: it was so at
 //!   one moment, and only a cancel from outside can change it.
+//! - Who waits in a `select!` of which each arm joins a coroutine, or is an expression that runs in a
+//!   coroutine of its own, waits for all of those: it is stuck if they all are. This is exact too.
 //! - Who waits to send or to receive waits for everyone who has another handle of the channel. Rust
 //!   does not say who has it. It is assumed of a coroutine that it still has the handles that its
 //!   closure was spawned with, and nothing is claimed unless that accounts for every handle of the
@@ -35,7 +37,7 @@
 //!   is stuck for other reasons, is accused wrongly.
 //!
 //! Of everything else it is not known who could end the wait, so nothing is claimed: read locks that
-//! others hold, condition variables, semaphores, `select!`, sockets, sleeps, whatever a thread
+//! others hold, condition variables, semaphores, a `select!` with any other arm, sockets, sleeps, whatever a thread
 //! outside holds, and handles of a channel that lie in a struct behind a pointer or are shared.
 
 use std::panic::Location;
@@ -43,7 +45,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-pub use crate::runtime::dump::{CoroutineInfo, Dump, State};
+pub use crate::runtime::dump::{ArmInfo, CoroutineInfo, Dump, State};
 pub use crate::task::Reason;
 
 use crate::runtime::dump;
@@ -57,6 +59,9 @@ use crate::wait::{Hold, Wait, Waiter};
 /// coroutine's backtrace is shown. It is taken by the coroutine's own worker between two turns, so
 /// there is none of a coroutine whose worker does not come to it within some 100 ms; the dump says
 /// so. No worker is stopped for longer than a few milliseconds, and no coroutine notices.
+///
+/// Those that have not started are listed too, by the worker that has them queued. If it does not come
+/// to it, or there are very many, they are only counted, and the dump says so.
 ///
 /// Times are known to some 10 ms.
 ///

@@ -1,4 +1,5 @@
-//! What others ask a worker to do on its own thread: to take backtraces of coroutines that it hosts.
+//! What others ask a worker to do on its own thread: to take backtraces of coroutines that it hosts, and
+//! to list those that it has queued and that have not started.
 //!
 //! An errand is put into the worker's list, as a coroutine is into its inbox, and the worker is
 //! interrupted if it sleeps: [`Sleep`](super::idle::Sleep) says why neither is missed. The worker runs
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::fresh::FreshList;
 use super::local::Local;
 use crate::clock::Moment;
 use crate::task::TaskRef;
@@ -20,14 +22,36 @@ use crate::task::capture::Frames;
 /// No more errands are begun after this time. One takes some 10 to 100 microseconds.
 const AT_A_TIME: Duration = Duration::from_millis(2);
 
-/// A backtrace to be taken.
-pub(crate) struct Errand {
-    pub(crate) task: TaskRef,
-    /// What the asker calls it.
+/// What a worker is asked for.
+pub(crate) enum Errand {
+    /// A backtrace of a coroutine that it hosts.
+    Backtrace(TaskRef, Reply<Option<Frames>>),
+    /// What is queued there and has not started.
+    ListFresh(Reply<FreshList>),
+}
+
+/// Where an answer goes.
+pub(crate) struct Reply<T> {
+    /// What the asker calls the question.
     pub(crate) index: usize,
-    pub(crate) answers: mpsc::Sender<(usize, Option<Frames>)>,
+    pub(crate) answers: mpsc::Sender<(usize, T)>,
     /// Nobody waits for the answer any more.
     pub(crate) is_over: Arc<AtomicBool>,
+}
+
+impl<T> Reply<T> {
+    fn send(self, answer: T) {
+        // Whoever asked may be gone.
+        let _ = self.answers.send((self.index, answer));
+    }
+}
+
+impl Errand {
+    fn is_over(&self) -> bool {
+        let (Errand::Backtrace(_, Reply { is_over, .. })
+        | Errand::ListFresh(Reply { is_over, .. })) = self;
+        is_over.load(Ordering::Relaxed)
+    }
 }
 
 /// What a worker has been asked for.
@@ -62,7 +86,7 @@ impl Errands {
 
     /// Forgets those whose answers nobody waits for, and with them the coroutines.
     pub(super) fn forget_old(&self) {
-        self.list.lock().retain(|errand| !errand.is_over.load(Ordering::Relaxed));
+        self.list.lock().retain(|errand| !errand.is_over());
     }
 
     fn next(&self) -> Option<Errand> {
@@ -71,12 +95,15 @@ impl Errands {
 }
 
 impl Local {
-    /// Runs errands, between two turns.
+    /// Runs errands, between two turns. Says whether there were any: then there may be more in this
+    /// worker's queues than before.
     #[inline]
-    pub(super) fn run_errands(&self) {
-        if self.worker().errands.are_waiting() {
+    pub(super) fn run_errands(&self) -> bool {
+        let any = self.worker().errands.are_waiting();
+        if any {
             self.run_some_errands();
         }
+        any
     }
 
     #[cold]
@@ -85,12 +112,13 @@ impl Local {
         errands.waiting.store(false, Ordering::Release);
         let begun = Moment::real();
         while let Some(errand) = errands.next() {
-            if errand.is_over.load(Ordering::Relaxed) {
+            if errand.is_over() {
                 continue;
             }
-            let frames = errand.task.capture();
-            // Whoever asked may be gone.
-            let _ = errand.answers.send((errand.index, frames));
+            match errand {
+                Errand::Backtrace(task, reply) => reply.send(task.capture()),
+                Errand::ListFresh(reply) => reply.send(self.list_fresh()),
+            }
             if Moment::real().since(begun) >= AT_A_TIME {
                 // Maybe for nothing.
                 errands.waiting.store(true, Ordering::Release);

@@ -45,8 +45,8 @@ pub(super) struct Local {
     scheduler: Arc<Scheduler>,
     worker: Arc<Worker>,
     /// Started coroutines that can go on.
-    ready: RefCell<VecDeque<TaskRef>>,
-    fresh: Deque<TaskRef>,
+    pub(super) ready: RefCell<VecDeque<TaskRef>>,
+    pub(super) fresh: Deque<TaskRef>,
     reactor: RefCell<Reactor>,
     pool: RefCell<Pool>,
     /// Copies of `Counts`, which spare the atomics' read-modify-write.
@@ -226,7 +226,7 @@ impl Local {
     }
 
     /// Empties the inbox.
-    fn receive(&self) {
+    pub(super) fn receive(&self) {
         self.worker.inbox.drain(|task| {
             trace::arrived();
             if task.has_started() {

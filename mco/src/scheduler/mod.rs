@@ -25,7 +25,9 @@ pub(crate) mod alarms;
 pub(crate) mod blocking;
 mod delay;
 mod errands;
+mod fresh;
 mod idle;
+mod injected;
 mod local;
 mod monitor;
 mod quiet;
@@ -44,7 +46,6 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering,
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, Thread};
 
-use crossbeam_deque::Injector;
 use parking_lot::Mutex;
 
 use crate::clock::Moment;
@@ -55,10 +56,12 @@ use crate::task::{self, Attributes, Reason, TaskRef};
 use crate::threads::Ours;
 use crate::trace;
 use crate::wait::{Hold, Wait, Waiter, WaiterList};
-pub(crate) use errands::Errand;
+pub(crate) use errands::{Errand, Reply};
+pub(crate) use fresh::{Fresh, FreshList};
 use idle::Idle;
+use injected::Injected;
+use local::Local;
 pub(crate) use local::yield_now;
-use local::{Local, retry};
 use monitor::Monitor;
 use quiet::Quiet;
 use standstill::Watching;
@@ -91,7 +94,7 @@ pub(crate) struct Scheduler {
     /// The regular ones first, then the places for spare ones.
     workers: Box<[Arc<Worker>]>,
     /// Fresh coroutines from outside, for any worker.
-    injector: Injector<TaskRef>,
+    injector: Injected,
     idle: Idle,
     monitor: Monitor,
     quiet: Quiet,
@@ -125,7 +128,7 @@ impl Scheduler {
         let places = regular + spares(regular);
         let scheduler = Arc::new(Scheduler {
             workers: (0..places).map(|index| Arc::new(Worker::new(index, &settings))).collect(),
-            injector: Injector::new(),
+            injector: Injected::new(),
             idle: Idle::new(regular, places),
             monitor: Monitor::new(),
             quiet: Quiet::new(),
@@ -235,7 +238,7 @@ impl Scheduler {
     /// After the shutdown: ends what nobody takes out of the queue any more.
     fn discard_injected(&self) {
         fence(Ordering::SeqCst);
-        while let Some(task) = retry(|| self.injector.steal()) {
+        while let Some(task) = self.injector.take() {
             task.discard_fresh(None);
         }
     }

@@ -20,7 +20,7 @@
 //! may come at any time, even after 5: that is no different from its coming a moment later. It wakes a
 //! worker, which will fall again and look again, so the last look is never too early for good.
 //!
-//! Whoever carries fresh coroutines from queue to queue, as the monitor does, is awake meanwhile like a
+//! Whoever carries fresh coroutines from queue to queue, as the monitor and who lists them do, is awake meanwhile like a
 //! worker, and has one of them look again.
 
 use super::atomic::{AtomicU64, Ordering, fence};

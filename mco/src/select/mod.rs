@@ -21,6 +21,9 @@
 //! An expression that has no arm of its own runs in a child coroutine. Children are started when the
 //! first poll finds nothing, in a scope that ends before `run` returns: those that lose are
 //! cancelled, and waited for.
+//!
+//! Dumps ask the arms what they wait for ([`Arm::awaits`]), while the one who selects is parked and
+//! [held](crate::task::awaited). What that costs a `select!` is the pointer to its arms that it leaves.
 
 #![allow(unsafe_code)]
 #![allow(missing_docs, reason = "only the expansion of a macro calls it")]
@@ -34,6 +37,7 @@ use std::pin::Pin;
 use crate::clock::Moment;
 use crate::coroutine::{self, Scope, scope_to_the_end};
 use crate::random;
+use crate::task::awaited::{ArmWait, Awaited, Enders};
 use crate::task::{Reason, spend_budget};
 use crate::wait::{Parked, Token, Wait, Waiter};
 
@@ -79,6 +83,10 @@ pub trait Arm {
     /// When a poll will find more than now, if that is known.
     fn deadline(&self) -> Deadline;
 
+    /// What it waits for. Called on any thread, while the one who selects is kept where it is parked:
+    /// must neither block nor touch anything of the user's.
+    fn awaits(&self) -> Awaits;
+
     /// Whether it needs a child coroutine that has not been started.
     fn wants_child(&self) -> bool;
 
@@ -94,6 +102,10 @@ pub trait Arm {
 /// When an arm becomes ready by itself.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline(Option<Moment>);
+
+/// What an arm waits for, for those who look on.
+#[derive(Debug)]
+pub struct Awaits(ArmWait);
 
 /// What an arm enters with.
 pub struct Entry<'a> {
@@ -182,6 +194,8 @@ impl<'a, 'env> Arms<'a, '_, 'env> {
         let entered = Entered { arms: self, token: &token };
         let mut parked = wait.before();
         if entered.arms.enter(&token) && token.claimed().is_none() && !parked.is_cancelled() {
+            // SAFETY: `entered` stays where it is until the park is over.
+            let wait = unsafe { wait.of(&entered) };
             parked = wait.until(entered.arms.deadline()).park_uncancellable();
         }
         drop(entered);
@@ -233,6 +247,27 @@ impl<'a, 'env> Arms<'a, '_, 'env> {
 struct Entered<'t, 'r, 'a, 'b, 'env> {
     arms: &'r mut Arms<'a, 'b, 'env>,
     token: &'t Token,
+}
+
+// SAFETY: others see it only by way of `Awaited`, while the one who selects is parked. So nobody writes to
+// the arms but those who hold the lock of a queue, to what is there for them to write to; and of an
+// arm nothing is called but `awaits`, which reads no value of the user's.
+unsafe impl Sync for Entered<'_, '_, '_, '_, '_> {}
+
+impl Awaited for Entered<'_, '_, '_, '_, '_> {
+    fn address(&self) -> usize {
+        0
+    }
+
+    fn enders(&self) -> Enders {
+        Enders::Unknown
+    }
+
+    fn arms(&self) -> Vec<ArmWait> {
+        // As they are written, whichever was looked at first.
+        let enabled = self.arms.arms.iter().zip(self.arms.enabled).filter(|(_, enabled)| **enabled);
+        enabled.map(|(arm, _)| arm.awaits().0).collect()
+    }
 }
 
 impl Drop for Entered<'_, '_, '_, '_, '_> {

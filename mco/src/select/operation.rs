@@ -11,8 +11,10 @@ use std::thread;
 use parking_lot::Mutex;
 use pin_project_lite::pin_project;
 
-use super::{Arm, Deadline, Entry};
+use super::{Arm, Awaits, Deadline, Entry};
 use crate::coroutine::{Coroutine, Scope};
+use crate::task::Reason;
+use crate::task::awaited::ArmWait;
 use crate::wait::Waiter;
 
 /// An operation that can be waited for among others, and is lost by none.
@@ -33,6 +35,8 @@ pub trait Native {
     fn deadline(&self) -> Deadline {
         Deadline(None)
     }
+
+    fn awaits(&self) -> Awaits;
 
     /// What the operation has come to.
     fn output(self: Pin<&mut Self>) -> Self::Output;
@@ -69,6 +73,10 @@ impl<O> Native for NoArm<O> {
 
     #[expect(unsafe_code, reason = "as in `Arm`")]
     unsafe fn enter(self: Pin<&mut Self>, _: &Entry<'_>) -> bool {
+        match self.never {}
+    }
+
+    fn awaits(&self) -> Awaits {
         match self.never {}
     }
 
@@ -190,6 +198,13 @@ where
         }
     }
 
+    fn awaits(&self) -> Awaits {
+        match self {
+            Operation::Native { arm } => arm.awaits(),
+            Operation::Child { child } => awaits_child(child.coroutine.as_ref()),
+        }
+    }
+
     fn wants_child(&self) -> bool {
         matches!(self, Operation::Child { child } if child.closure.is_some())
     }
@@ -217,6 +232,15 @@ where
             coroutine.cancel();
         }
     }
+}
+
+/// Apart, so that it is compiled once.
+fn awaits_child(child: Option<&Coroutine>) -> Awaits {
+    let wait = child.map_or_else(
+        || ArmWait::at(Reason::Join, 0),
+        |child| ArmWait::of(Reason::Join, child.task()),
+    );
+    Awaits(ArmWait { is_child: true, ..wait })
 }
 
 impl<N, O> fmt::Debug for Operation<'_, N, O> {

@@ -28,6 +28,36 @@ pub(crate) trait Awaited: Sync {
     /// Who could end a wait for it. Called on any thread, while the one who waits is held: must not
     /// block for long, nor run code of the user's.
     fn enders(&self) -> Enders;
+
+    /// If the first of several things ends the wait: each of them. As `enders`.
+    fn arms(&self) -> Vec<ArmWait> {
+        Vec::new()
+    }
+}
+
+/// One of several things of which the first ends a wait.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ArmWait {
+    pub(crate) reason: Reason,
+    /// Of what it waits for; 0 if that is not known.
+    pub(crate) address: usize,
+    /// It happens by itself then.
+    pub(crate) until: Option<Moment>,
+    pub(crate) enders: Enders,
+    /// It is the end of a coroutine that runs the arm.
+    pub(crate) is_child: bool,
+}
+
+impl ArmWait {
+    /// For something at this address, of which no more is known.
+    pub(crate) fn at(reason: Reason, address: usize) -> ArmWait {
+        ArmWait { reason, address, until: None, enders: Enders::Unknown, is_child: false }
+    }
+
+    /// For this.
+    pub(crate) fn of(reason: Reason, what: &dyn Awaited) -> ArmWait {
+        ArmWait { enders: what.enders(), ..ArmWait::at(reason, what.address()) }
+    }
 }
 
 /// Who can end a wait.
@@ -229,6 +259,8 @@ pub(crate) struct Inspection {
     /// Of what it waits for; 0 if that is not known.
     pub(crate) address: usize,
     pub(crate) enders: Enders,
+    /// If it is for the first of several things. Then the enders are those of each.
+    pub(crate) arms: Vec<ArmWait>,
     /// Which of the coroutine's waits it is.
     pub(crate) number: u32,
 }
@@ -252,6 +284,7 @@ impl TaskRef {
             until: awaiting.until,
             address: what.map_or(awaiting.address, Awaited::address),
             enders: what.map_or(Enders::Unknown, Awaited::enders),
+            arms: what.map_or_else(Vec::new, Awaited::arms),
             number: record.number(),
         };
         drop(held);

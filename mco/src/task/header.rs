@@ -393,6 +393,13 @@ impl TaskRef {
         fiber::prefetch(self.0.as_ptr().cast(), HOT);
     }
 
+    /// Has the processor fetch what it was spawned with, for one who lists many.
+    pub(crate) fn prefetch_attributes(&self) {
+        let attributes = &self.header().attributes;
+        fiber::prefetch(ptr::from_ref(&attributes.id).cast(), 1);
+        fiber::prefetch(ptr::from_ref(&attributes.name).cast(), 1);
+    }
+
     /// What a fiber runs for this coroutine.
     ///
     /// # Safety

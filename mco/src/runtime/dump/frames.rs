@@ -3,15 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::panic::Location;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, mpsc};
-use std::time::Duration;
 
-use crate::clock::Moment;
 use crate::scheduler::{Errand, Scheduler};
 use crate::task::Reason;
 use crate::task::capture::{self, Frames, Line};
 
+use super::ask::{Busy, Questions};
 use super::look::{Seen, SeenCoroutine};
 use super::{Backtrace, Group, Section, State};
 
@@ -28,13 +25,9 @@ pub(super) enum Source {
 const MAX_BACKTRACES: usize = 256;
 /// In a group so many are asked, in case the first has just ended.
 const ASKED: usize = 2;
-/// A worker that is in one turn for so long is not waited for.
-const PATIENCE: Duration = Duration::from_millis(100);
-/// Nor is any after this time.
-const LIMIT: Duration = Duration::from_millis(600);
 
 /// What makes coroutines alike.
-type Kind = (State, Option<Reason>, Option<Place>, Place, bool);
+type Kind = (State, Option<Reason>, Option<Place>, Vec<(Reason, bool)>, Place, bool);
 /// A location, to be compared.
 type Place = (&'static str, u32, u32);
 
@@ -76,7 +69,7 @@ pub(super) fn add(schedulers: &[&Scheduler], seen: Vec<Seen>, source: Source) ->
             workers: settings.workers,
             fresh: seen.fresh,
             groups,
-            remarks: answers.remarks.remove(&index).unwrap_or_default(),
+            remarks: [seen.remarks, answers.remarks.remove(&index).unwrap_or_default()].concat(),
             coroutines: seen.coroutines.into_iter().map(|seen| seen.info).collect(),
         });
     }
@@ -93,6 +86,7 @@ fn groups(coroutines: &[SeenCoroutine]) -> Vec<Vec<usize>> {
             info.state,
             info.wait_reason,
             info.wait_site.map(place),
+            info.arms.iter().map(|arm| (arm.wait_reason, arm.is_child)).collect(),
             place(info.spawned_at),
             info.is_stuck,
         );
@@ -132,97 +126,35 @@ fn take_here(seen: &[Seen], groups: &[Vec<Vec<usize>>]) -> Answers {
     answers
 }
 
-/// A worker that was asked.
-struct Asked {
-    section: usize,
-    worker: usize,
-    /// Answers to come.
-    left: usize,
-    /// The turn in which it was found first.
-    turn: u64,
-    since: Moment,
-}
-
 fn ask_workers(schedulers: &[&Scheduler], seen: &[Seen], groups: &[Vec<Vec<usize>>]) -> Answers {
-    let keys: Vec<_> = wanted(groups).collect();
-    let (sender, receiver) = mpsc::channel();
-    let is_over = Arc::new(AtomicBool::new(false));
-    let mut errands = BTreeMap::<(usize, usize), Vec<Errand>>::new();
-    for (index, (section, coroutine)) in keys.iter().enumerate() {
-        let seen = &seen[*section].coroutines[*coroutine];
+    let mut questions = Questions::new(schedulers);
+    let mut keys = Vec::new();
+    for key in wanted(groups) {
+        let seen = &seen[key.0].coroutines[key.1];
         let Some(task) = seen.task.clone() else { continue };
-        let errand = Errand { task, index, answers: sender.clone(), is_over: is_over.clone() };
-        errands.entry((*section, seen.worker)).or_default().push(errand);
+        questions.add((key.0, seen.worker), |reply| Errand::Backtrace(task, reply));
+        keys.push(key);
     }
-    drop(sender);
-    let now = Moment::real();
-    let mut asked: Vec<Asked> = errands
-        .into_iter()
-        .map(|((section, worker), errands)| {
-            let left = errands.len();
-            let (turn, _) = schedulers[section].turn_of(worker);
-            schedulers[section].send(worker, errands);
-            Asked { section, worker, left, turn, since: now }
-        })
-        .collect();
-    let limit = now + LIMIT;
     let mut answers = Answers::default();
-    while !asked.is_empty() && Moment::real() < limit {
-        match receiver.recv_timeout(Duration::from_millis(10)) {
-            Ok((index, frames)) => {
-                let key = keys[index];
-                let worker = seen[key.0].coroutines[key.1].worker;
-                for asked in &mut asked {
-                    if (asked.section, asked.worker) == (key.0, worker) {
-                        asked.left -= 1;
-                    }
-                }
-                asked.retain(|asked| asked.left > 0);
-                frames.into_iter().for_each(|frames| drop(answers.frames.insert(key, frames)));
+    let busy = questions.ask(|index, frames| {
+        frames.into_iter().for_each(|frames| drop(answers.frames.insert(keys[index], frames)));
+    });
+    for Busy { section, worker, current } in busy {
+        let running = current.and_then(|id| {
+            let all = seen[section].coroutines.iter();
+            all.map(|seen| &seen.info).find(|info| u64::from(info.id) == id)
+        });
+        let busy = match (running, current) {
+            (Some(info), _) => {
+                format!("{}, spawned at {}, holds it up", super::show::name(info), info.spawned_at)
             }
-            // The rest have ended with their runtime.
-            Err(mpsc::RecvTimeoutError::Disconnected) => asked.clear(),
-            Err(mpsc::RecvTimeoutError::Timeout) => {
-                let now = Moment::real();
-                asked.retain_mut(|asked| {
-                    let (turn, current) = schedulers[asked.section].turn_of(asked.worker);
-                    if turn != asked.turn || current.is_none() {
-                        (asked.turn, asked.since) = (turn, now);
-                    }
-                    let stuck = now.since(asked.since) >= PATIENCE;
-                    if stuck {
-                        give_up(&mut answers, seen, asked, current);
-                    }
-                    !stuck
-                });
-            }
-        }
-    }
-    is_over.store(true, Ordering::Relaxed);
-    for asked in asked {
-        give_up(&mut answers, seen, &asked, None);
-    }
-    for (section, worker) in keys.iter().map(|(s, c)| (*s, seen[*s].coroutines[*c].worker)) {
-        schedulers[section].recall(worker);
+            (None, Some(id)) => format!("coroutine {id} holds it up"),
+            (None, None) => "it has not come to it in time".to_owned(),
+        };
+        let remark = format!("no backtraces from worker {worker}: {busy}");
+        answers.remarks.entry(section).or_default().push(remark);
     }
     answers
-}
-
-/// Says why there are no backtraces from a worker.
-fn give_up(answers: &mut Answers, seen: &[Seen], asked: &Asked, current: Option<u64>) {
-    let running = current.and_then(|id| {
-        let all = seen[asked.section].coroutines.iter();
-        all.map(|seen| &seen.info).find(|info| u64::from(info.id) == id)
-    });
-    let busy = match (running, current) {
-        (Some(info), _) => {
-            format!("{}, spawned at {}, holds it up", super::show::name(info), info.spawned_at)
-        }
-        (None, Some(id)) => format!("coroutine {id} holds it up"),
-        (None, None) => "it has not come to it in time".to_owned(),
-    };
-    let remark = format!("no backtraces from worker {}: {busy}", asked.worker);
-    answers.remarks.entry(asked.section).or_default().push(remark);
 }
 
 /// What a user wants to see of the frames: without those of mco, and of what lies below a coroutine.

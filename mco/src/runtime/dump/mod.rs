@@ -1,10 +1,13 @@
 //! A picture of all coroutines: who does what, who waits for what, and who is stuck.
 //!
-//! [`look`] finds them and asks each what it waits for, [`stuck`] finds those that nobody can help,
-//! [`frames`] has workers take backtraces, and [`show`] makes it a text. None of it needs a worker to
-//! go on, except the backtraces, for which it waits for a limited time.
+//! [`look`] finds them and asks each what it waits for, [`fresh`] finds those that have not started,
+//! [`stuck`] those that nobody can help, [`frames`] has workers take backtraces, and [`show`] makes it a
+//! text. None of it needs a worker to go on, except the backtraces and what has not started, for which
+//! it waits for a limited time.
 
+mod ask;
 mod frames;
+mod fresh;
 mod look;
 mod show;
 #[cfg(unix)]
@@ -33,6 +36,8 @@ pub enum State {
     Ready,
     /// It waits for something.
     Blocked,
+    /// It has been spawned, and waits for its first turn.
+    NotStarted,
 }
 
 /// What is known of a coroutine. From [`debug::coroutines`](crate::debug::coroutines).
@@ -62,8 +67,26 @@ pub struct CoroutineInfo {
     pub held_by_thread: Option<String>,
     /// The address of what it waits for, by which two that wait for the same thing are recognised.
     pub object: Option<usize>,
+    /// If it waits in a `select!`: what each of its arms waits for, without those that are disabled.
+    pub arms: Vec<ArmInfo>,
     /// Whether it will wait for ever, as far as that is known; see [`debug`](crate::debug).
     pub is_stuck: bool,
+}
+
+/// An arm of a `select!` in which a coroutine waits. The fields mean what those of [`CoroutineInfo`] do.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ArmInfo {
+    /// What the arm waits for.
+    pub wait_reason: Reason,
+    /// When it is ready by itself, if ever.
+    pub until: Option<Instant>,
+    /// The coroutines that it takes for that.
+    pub waits_for: Vec<CoroutineId>,
+    /// The address of what it waits for.
+    pub object: Option<usize>,
+    /// It is an expression that runs in a coroutine of its own, for whose end it waits.
+    pub is_child: bool,
 }
 
 /// All coroutines at one moment. Its `Display` is a text of several lines. From
@@ -81,6 +104,7 @@ struct Section {
     workers: usize,
     /// In the order of their ids.
     coroutines: Vec<CoroutineInfo>,
+    /// How many have not started, those among the coroutines and others.
     fresh: usize,
     groups: Vec<Group>,
     /// What could not be found out.
@@ -113,20 +137,24 @@ impl Dump {
     fn take(schedulers: &[&Scheduler], caller: Option<&TaskRef>, source: Source) -> Dump {
         // A detector that asks has found it at rest, and must not be disturbed by it.
         let asks = source == Source::Workers;
+        // First, so that one that starts meanwhile is seen by one of the looks.
+        let fresh = if asks { fresh::find(schedulers) } else { Vec::new() };
         let awake: Vec<_> = schedulers.iter().filter(|_| asks).map(|s| s.stay_awake()).collect();
         let mut seen = look::look(schedulers, caller);
         let deadlocks = stuck::find(&mut seen);
         drop(awake);
+        fresh::add(&mut seen, fresh);
         let runtimes = frames::add(schedulers, seen, source);
         Dump { runtimes, deadlocks }
     }
 
-    /// The coroutines of all runtimes.
+    /// The coroutines of all runtimes. Of those that have not started only those that could be listed; see
+    /// [`debug::dump`](crate::debug::dump).
     pub fn coroutines(&self) -> impl Iterator<Item = &CoroutineInfo> {
         self.runtimes.iter().flat_map(|section| &section.coroutines)
     }
 
-    /// How many coroutines were waiting to be started, about.
+    /// How many coroutines were waiting to be started, about: those that are listed, and others.
     #[must_use]
     pub fn not_started(&self) -> usize {
         self.runtimes.iter().map(|section| section.fresh).sum()

@@ -5,10 +5,13 @@ use std::time::{Duration, Instant};
 
 use super::stuck::Deadlock;
 use super::{CoroutineInfo, Dump, Group, Section, State};
+use crate::coroutine::CoroutineId;
 use crate::task::Reason;
 
 /// So many ids of a group are shown.
 const IDS: usize = 8;
+/// So many arms of a `select!` are shown.
+const ARMS: usize = 16;
 /// So many circles are shown, and so many links of one.
 const CIRCLES: usize = 16;
 const LINKS: usize = 64;
@@ -107,6 +110,7 @@ fn show_deadlock(f: &mut fmt::Formatter<'_>, deadlock: &Deadlock) -> fmt::Result
 
 fn show_section(f: &mut fmt::Formatter<'_>, section: &Section, now: Instant) -> fmt::Result {
     let count = |state| section.coroutines.iter().filter(|info| info.state == state).count();
+    let started = section.coroutines.len() - count(State::NotStarted);
     writeln!(
         f,
         "runtime `{}`, {} worker{}: {} coroutine{}: {} running, {} ready, {} blocked; {} not \
@@ -114,8 +118,8 @@ fn show_section(f: &mut fmt::Formatter<'_>, section: &Section, now: Instant) -> 
         section.name,
         section.workers,
         plural(section.workers),
-        number(section.coroutines.len()),
-        plural(section.coroutines.len()),
+        number(started),
+        plural(started),
         number(count(State::Running)),
         number(count(State::Ready)),
         number(count(State::Blocked)),
@@ -158,6 +162,7 @@ fn show_group(
     match first.state {
         State::Running => f.write_str(" running")?,
         State::Ready => f.write_str(" ready to go on")?,
+        State::NotStarted => f.write_str(" not started")?,
         State::Blocked => {
             let reason = first.wait_reason.unwrap_or(Reason::None);
             let verb = if group.members.len() == 1 { "waits" } else { "wait" };
@@ -170,10 +175,7 @@ fn show_group(
             if let [other] = first.waits_for.as_slice()
                 && members().all(|info| info.waits_for == first.waits_for)
             {
-                let other = section.coroutines.binary_search_by_key(other, |info| info.id);
-                let other = other.map(|index| name(&section.coroutines[index]));
-                let other = other.unwrap_or_else(|_| format!("coroutine {}", first.waits_for[0]));
-                write!(f, "; it is up to {other}")?;
+                write!(f, "; it is up to {}", name_of(section, *other))?;
             }
             if let Some(thread) = &first.held_by_thread
                 && members().all(|info| info.held_by_thread == first.held_by_thread)
@@ -192,6 +194,7 @@ fn show_group(
     if let Some(site) = first.wait_site {
         writeln!(f, "  waits at {site}")?;
     }
+    show_arms(f, section, group, now)?;
     writeln!(f, "  spawned at {}", first.spawned_at)?;
     if let Some(backtrace) = &group.backtrace {
         if group.members.len() > 1 && !backtrace.lines.is_empty() {
@@ -212,6 +215,47 @@ fn show_group(
         }
     }
     Ok(())
+}
+
+/// What they wait for in a `select!`: each arm in the words for a wait of its own.
+fn show_arms(
+    f: &mut fmt::Formatter<'_>,
+    section: &Section,
+    group: &Group,
+    now: Instant,
+) -> fmt::Result {
+    let members = || group.members.iter().map(|index| &section.coroutines[*index]);
+    let Some(first) = members().next().filter(|first| !first.arms.is_empty()) else {
+        return Ok(());
+    };
+    for (index, arm) in first.arms.iter().take(ARMS).enumerate() {
+        f.write_str(if index == 0 { "  its arms: " } else { "; " })?;
+        // Those of the others are of the same kinds.
+        let others = || members().filter_map(|info| info.arms.get(index));
+        let known = arm.waits_for.first().filter(|id| others().all(|o| o.waits_for == [**id]));
+        let whom = known.map(|id| name_of(section, *id));
+        match (arm.is_child, whom) {
+            (true, Some(child)) => write!(f, "an expression, which {child} runs")?,
+            (true, None) => f.write_str("an expression, which another coroutine runs")?,
+            (false, Some(other)) if arm.wait_reason == Reason::Join => {
+                write!(f, "the end of {other}")?;
+            }
+            (false, _) => f.write_str(what(arm.wait_reason))?,
+        }
+        if let Some(until) = others().filter_map(|arm| arm.until).min() {
+            write!(f, ", for {} more at most", span(until.saturating_duration_since(now)))?;
+        }
+    }
+    if let more @ 1.. = first.arms.len().saturating_sub(ARMS) {
+        write!(f, "; and {} more", number(more))?;
+    }
+    writeln!(f)
+}
+
+/// A coroutine of which the id is known.
+fn name_of(section: &Section, id: CoroutineId) -> String {
+    let found = section.coroutines.binary_search_by_key(&id, |info| info.id);
+    found.map_or_else(|_| format!("coroutine {id}"), |index| name(&section.coroutines[index]))
 }
 
 /// For how long they have been waiting: the shortest and the longest time.

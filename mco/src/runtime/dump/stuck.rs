@@ -11,6 +11,12 @@
 //! that all the needs were there. A lock that one of them was named as the holder of then, it held all
 //! that time: only by running could it have taken it or given it back.
 //!
+//! # Select
+//!
+//! Who waits in a `select!` needs any of those whom its arms need. It is a suspect only if each arm needs one
+//! coroutine for certain: the one that it joins, or the child that runs it. With one arm of another
+//! kind, channels among them, nothing is claimed.
+//!
 //! # Channels
 //!
 //! Who has a handle of a channel, nobody knows. What can be told is how many handles each end has, and
@@ -34,7 +40,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::look::{Seen, SeenCoroutine};
-use crate::task::awaited::{Enders, Owner};
+use crate::task::awaited::{ArmWait, Enders, Owner};
 
 /// What has to happen for a wait to end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,7 +103,9 @@ fn suspects(seen: &[Seen]) -> HashMap<u64, Need> {
             let coroutine = all[id];
             let (Some(task), Some(wait)) = (&coroutine.task, &coroutine.wait) else { return false };
             let again = task.inspect();
-            again.is_some_and(|now| now.number == wait.number && now.enders == wait.enders)
+            again.is_some_and(|now| {
+                (now.number, &now.enders, &now.arms) == (wait.number, &wait.enders, &wait.arms)
+            })
         };
         let still_there = |id: &u64| {
             let coroutine = all[id];
@@ -179,11 +187,24 @@ fn need(coroutine: &SeenCoroutine) -> Option<Need> {
     if wait.until.is_some() {
         return None;
     }
+    if !wait.arms.is_empty() {
+        return need_of_arms(&wait.arms);
+    }
     match &wait.enders {
         Enders::Holder(Owner::Coroutine(id)) => Some(Need::Any(vec![*id])),
         Enders::Each(ids) => Some(Need::Each(ids.clone())),
         _ => None,
     }
+}
+
+/// What it takes for a `select!` to end, if it is known of each arm that it takes one coroutine, and which.
+fn need_of_arms(arms: &[ArmWait]) -> Option<Need> {
+    let needs = arms.iter().map(|arm| match &arm.enders {
+        Enders::Holder(Owner::Coroutine(id)) if arm.until.is_none() => Some(*id),
+        Enders::Each(ids) if arm.until.is_none() && ids.len() == 1 => Some(ids[0]),
+        _ => None,
+    });
+    needs.collect::<Option<Vec<u64>>>().map(Need::Any)
 }
 
 /// Removes all who could be helped by somebody who is not in it.
@@ -243,6 +264,7 @@ fn deadlocks(seen: &[Seen], stuck: &HashMap<u64, Need>) -> Vec<Deadlock> {
         let wait = coroutine.wait.as_ref().expect("it waits");
         let at = wait.site.map_or_else(String::new, |site| format!(" at {site}"));
         let relation = match wait.enders {
+            _ if !wait.arms.is_empty() => "of which one is up to",
             Enders::Holder(_) => "held by",
             Enders::Each(_) => "which takes the end of",
             _ => "of which the other end is with",
@@ -305,6 +327,8 @@ pub(super) fn circles(stuck: &HashMap<u64, Need>) -> Vec<(Vec<u64>, usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Moment;
+    use crate::task::Reason;
 
     fn any<const N: usize>(ids: [u64; N]) -> Need {
         Need::Any(ids.into())
@@ -350,6 +374,20 @@ mod tests {
     #[test]
     fn one_stuck_one_is_too_many_for_each() {
         assert_eq!(stuck([(1, each([2, 9])), (2, any([1]))]), [1, 2]);
+    }
+
+    #[test]
+    fn a_select_needs_any_of_its_arms_if_all_are_known() {
+        let arm = |enders| ArmWait { enders, ..ArmWait::at(Reason::Join, 0) };
+        let joins = |id| arm(Enders::Each(vec![id]));
+        assert_eq!(need_of_arms(&[joins(1), joins(2)]), Some(any([1, 2])));
+        let handles = arm(Enders::Handles { word: 8, count: 1 });
+        let thread = arm(Enders::Holder(Owner::Thread(1)));
+        for unknown in [arm(Enders::Unknown), handles, thread, arm(Enders::Each(vec![1, 2]))] {
+            assert_eq!(need_of_arms(&[joins(1), unknown]), None);
+        }
+        let sleep = ArmWait { until: Some(Moment::from_nanos(1)), ..joins(2) };
+        assert_eq!(need_of_arms(&[joins(1), sleep]), None);
     }
 
     #[test]

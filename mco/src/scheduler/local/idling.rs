@@ -44,7 +44,9 @@ impl Local {
         if self.worker.blocked.load(Ordering::Relaxed) {
             self.unblock();
         }
-        self.run_errands();
+        if self.run_errands() && !self.is_alone() {
+            return true;
+        }
         if self.scheduler.is_shut_down() {
             self.cancel_all();
             if self.has_ended() {

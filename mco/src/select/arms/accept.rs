@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::super::operation::Native;
 use super::super::probe::SelectAccept;
-use super::super::{Deadline, Entry};
+use super::super::{Awaits, Deadline, Entry};
 use crate::clock::Moment;
 use crate::net::accept::{
     self, Accepting, FIRST_PAUSE, LAST_PAUSE, is_out_of_descriptors, out_of_descriptors,
@@ -16,6 +16,8 @@ use crate::net::accept::{
 use crate::net::{TcpListener, TcpStream};
 #[cfg(unix)]
 use crate::os::unix::net::{self as unix, UnixListener, UnixStream};
+use crate::task::Reason;
+use crate::task::awaited::ArmWait;
 use crate::wait::{Hold, Waiter};
 
 /// Accepts a connection.
@@ -105,6 +107,10 @@ where
 
     fn deadline(&self) -> Deadline {
         Deadline(self.pause_ends)
+    }
+
+    fn awaits(&self) -> Awaits {
+        Awaits(ArmWait { until: self.pause_ends, ..ArmWait::at(Reason::Accept, 0) })
     }
 
     fn output(self: Pin<&mut Self>) -> Self::Output {

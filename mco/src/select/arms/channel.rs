@@ -5,9 +5,11 @@ use std::pin::Pin;
 
 use pin_project_lite::pin_project;
 
-use super::super::Entry;
 use super::super::operation::{Back, Native};
+use super::super::{Awaits, Entry};
 use crate::std::sync::channel::{Channel, RecvError, SendError, State, TryRecvError, TrySendError};
+use crate::task::Reason;
+use crate::task::awaited::ArmWait;
 use crate::wait::{Outcome, Place};
 
 pin_project! {
@@ -61,6 +63,10 @@ impl<T> Native for RecvArm<'_, T> {
             Some(Outcome::Served) => Ok(this.place.take().expect("what was served is here")),
             _ => Err(RecvError),
         });
+    }
+
+    fn awaits(&self) -> Awaits {
+        Awaits(ArmWait::of(Reason::Receive, self.channel.sending_end()))
     }
 
     fn output(self: Pin<&mut Self>) -> Result<T, RecvError> {
@@ -135,6 +141,10 @@ impl<T> Native for SendArm<'_, T> {
             Some(Outcome::Served) => Ok(()),
             _ => Err(SendError(this.place.take().expect("what was not sent is still here"))),
         });
+    }
+
+    fn awaits(&self) -> Awaits {
+        Awaits(ArmWait::of(Reason::Send, self.channel.receiving_end()))
     }
 
     fn output(self: Pin<&mut Self>) -> Result<(), SendError<T>> {

@@ -4,9 +4,11 @@ use std::fmt;
 use std::pin::Pin;
 use std::thread;
 
-use super::super::Entry;
 use super::super::operation::Native;
+use super::super::{Awaits, Entry};
 use crate::coroutine::{Coroutine, JoinHandle, ScopedJoinHandle};
+use crate::task::Reason;
+use crate::task::awaited::ArmWait;
 use crate::wait::Waiter;
 
 /// What `handle.join()` can wait for in a `select!`. Unlike the method it borrows the handle, which
@@ -128,6 +130,10 @@ impl<H: SelectJoin + ?Sized> Native for JoinArm<'_, H> {
         if let Some(waiter) = this.entered.take() {
             this.handle.joined().task().remove_joiner(&waiter);
         }
+    }
+
+    fn awaits(&self) -> Awaits {
+        Awaits(ArmWait::of(Reason::Join, self.handle.joined().task()))
     }
 
     fn output(self: Pin<&mut Self>) -> Self::Output {

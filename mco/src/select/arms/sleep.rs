@@ -5,9 +5,11 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use super::super::operation::Native;
-use super::super::{Deadline, Entry};
+use super::super::{Awaits, Deadline, Entry};
 use crate::clock::Moment;
 use crate::coroutine;
+use crate::task::Reason;
+use crate::task::awaited::ArmWait;
 
 /// Becomes ready at a point in time.
 #[derive(Debug)]
@@ -46,6 +48,10 @@ impl Native for SleepArm {
 
     fn deadline(&self) -> Deadline {
         Deadline(Some(self.deadline))
+    }
+
+    fn awaits(&self) -> Awaits {
+        Awaits(ArmWait { until: Some(self.deadline), ..ArmWait::at(Reason::Sleep, 0) })
     }
 
     fn output(self: Pin<&mut Self>) {}

@@ -2,19 +2,25 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::ptr;
 
 use pin_project_lite::pin_project;
 
-use super::super::Entry;
 use super::super::operation::Native;
 use super::super::probe::SelectWait;
+use super::super::{Awaits, Entry};
 use crate::std::sync::{Semaphore, SyncFlag, WaitGroup, semaphore, sync_flag, wait_group};
+use crate::task::Reason;
+use crate::task::awaited::ArmWait;
 use crate::wait::{Place, Queue, Spin};
 
 pin_project! {
     /// Waits for what an object has for it.
     pub struct WaitArm<'a, S> {
         state: &'a Spin<S>,
+        // What it is, and where, for those who look on.
+        reason: Reason,
+        address: usize,
         // Whether `try_take` would take it.
         can_take: fn(&mut S) -> bool,
         // Takes what is waited for, if it is there.
@@ -28,13 +34,14 @@ pin_project! {
 
 impl<'a, S> WaitArm<'a, S> {
     fn new(
+        (reason, address): (Reason, usize),
         state: &'a Spin<S>,
         waiters: fn(&mut S) -> &mut Queue<()>,
         can_take: fn(&mut S) -> bool,
         try_take: fn(&mut S) -> bool,
     ) -> WaitArm<'a, S> {
         let place = Place::new(state, waiters, None);
-        WaitArm { state, can_take, try_take, member: None, place }
+        WaitArm { state, reason, address, can_take, try_take, member: None, place }
     }
 }
 
@@ -43,7 +50,8 @@ impl SelectWait for Semaphore {
 
     fn wait_arm(&self) -> WaitArm<'_, semaphore::State> {
         use semaphore::State;
-        WaitArm::new(self.state(), State::waiters, |s| s.can_take(), State::try_take)
+        let what = (Reason::Semaphore, ptr::from_ref(self).addr());
+        WaitArm::new(what, self.state(), State::waiters, |s| s.can_take(), State::try_take)
     }
 }
 
@@ -52,7 +60,8 @@ impl SelectWait for SyncFlag {
 
     fn wait_arm(&self) -> WaitArm<'_, sync_flag::State> {
         use sync_flag::State;
-        WaitArm::new(self.state(), State::waiters, State::try_take, State::try_take)
+        let what = (Reason::SyncFlag, ptr::from_ref(self).addr());
+        WaitArm::new(what, self.state(), State::waiters, State::try_take, State::try_take)
     }
 }
 
@@ -61,7 +70,8 @@ impl SelectWait for WaitGroup {
 
     fn wait_arm(&self) -> WaitArm<'_, wait_group::State> {
         use wait_group::State;
-        let arm = WaitArm::new(self.state(), State::waiters, State::try_take, State::try_take);
+        let (what, state) = ((Reason::WaitGroup, self.address()), self.state());
+        let arm = WaitArm::new(what, state, State::waiters, State::try_take, State::try_take);
         WaitArm { member: Some(self), ..arm }
     }
 }
@@ -89,6 +99,10 @@ impl<S> Native for WaitArm<'_, S> {
 
     fn leave(self: Pin<&mut Self>) {
         self.project().place.leave();
+    }
+
+    fn awaits(&self) -> Awaits {
+        Awaits(ArmWait::at(self.reason, self.address))
     }
 
     fn output(self: Pin<&mut Self>) {}

@@ -75,6 +75,11 @@ impl WaitGroup {
         &self.group.state
     }
 
+    /// Of what all its members share.
+    pub(crate) fn address(&self) -> usize {
+        std::ptr::from_ref(&*self.group).addr()
+    }
+
     /// Leaves the group, and waits until all others have. Returns at once if there are none.
     ///
     /// # Panics

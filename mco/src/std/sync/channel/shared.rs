@@ -134,6 +134,16 @@ impl<T> Channel<T> {
         &self.state
     }
 
+    /// What receivers wait for.
+    pub(crate) fn sending_end(&self) -> &End {
+        &self.senders
+    }
+
+    /// What senders wait for.
+    pub(crate) fn receiving_end(&self) -> &End {
+        &self.receivers
+    }
+
     #[inline]
     pub(crate) fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
         // The lock is free before the wake-up.

@@ -1,0 +1,172 @@
+//! Fresh coroutines from outside, for any worker: first come, first served.
+//!
+//! Whoever wants to see them all cannot look into such a queue, only take them out. For their order to
+//! stay there are two, and those that have been looked at move on, one after the other:
+//!
+//! ```text
+//!   spawn ──> new ── visit ──> seen ──> worker
+//!              └──────────────────────> worker, when nothing is in `seen`
+//! ```
+//!
+//! What is in `seen` is older than what is in `new`, since nobody else puts anything there. Between the
+//! two a coroutine is in neither for a moment, in which a worker may find nothing: therefore a visitor
+//! counts as awake ([`quiet`](super::quiet)), wakes a worker afterwards, and is waited for by whoever
+//! looks for the last one.
+
+use crossbeam_deque::{Injector, Steal, Worker as Deque};
+use parking_lot::Mutex;
+
+use super::local::retry;
+use crate::task::TaskRef;
+
+/// See the module.
+pub(super) struct Injected {
+    seen: Injector<TaskRef>,
+    new: Injector<TaskRef>,
+    /// Held by who moves them.
+    visiting: Mutex<()>,
+}
+
+impl Injected {
+    pub(super) fn new() -> Injected {
+        Injected { seen: Injector::new(), new: Injector::new(), visiting: Mutex::new(()) }
+    }
+
+    pub(super) fn push(&self, task: TaskRef) {
+        self.new.push(task);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.new.is_empty() && self.seen.is_empty()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.seen.len() + self.new.len()
+    }
+
+    /// Takes the oldest one.
+    pub(super) fn steal(&self) -> Steal<TaskRef> {
+        match self.seen.steal() {
+            Steal::Empty => self.new.steal(),
+            other => other,
+        }
+    }
+
+    /// Takes some into a worker's queue, and the oldest one out.
+    pub(super) fn steal_batch_and_pop(&self, fresh: &Deque<TaskRef>) -> Steal<TaskRef> {
+        match self.seen.steal_batch_and_pop(fresh) {
+            Steal::Empty => self.new.steal_batch_and_pop(fresh),
+            other => other,
+        }
+    }
+
+    /// As `steal`, for who must miss none.
+    pub(super) fn take(&self) -> Option<TaskRef> {
+        let _nobody_visits = self.visiting.lock();
+        retry(|| self.steal())
+    }
+
+    /// Calls `f`, which must not run code of the user's, for each that is queued, the oldest first, but
+    /// for no more than about `most`. See the module for what the caller has to do.
+    pub(super) fn visit(&self, most: usize, mut f: impl FnMut(&TaskRef)) {
+        let _alone = self.visiting.lock();
+        let mut seen = Vec::new();
+        while let Some(task) = retry(|| self.seen.steal()) {
+            seen.push(task);
+        }
+        // Others come meanwhile, maybe without end.
+        let new = self.new.len().min(most.saturating_sub(seen.len()));
+        for task in seen {
+            f(&task);
+            self.seen.push(task);
+        }
+        for _ in 0..new {
+            let Some(task) = retry(|| self.new.steal()) else { return };
+            f(&task);
+            self.seen.push(task);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::Location;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
+
+    use super::*;
+    use crate::scheduler::attributes;
+
+    fn task() -> TaskRef {
+        TaskRef::create(|| (), attributes(None, 1, Location::caller()))
+    }
+
+    fn steal(queue: &Injected) -> Option<u64> {
+        retry(|| queue.steal()).map(|task| task.id())
+    }
+
+    fn visited(queue: &Injected, most: usize) -> Vec<u64> {
+        let mut ids = Vec::new();
+        queue.visit(most, |task| ids.push(task.id()));
+        ids
+    }
+
+    #[test]
+    fn visits_see_all_in_order_and_keep_it() {
+        let queue = Injected::new();
+        let mut ids = Vec::new();
+        let mut push = |count| {
+            for task in (0..count).map(|_| task()) {
+                ids.push(task.id());
+                queue.push(task);
+            }
+            ids.clone()
+        };
+        let first = push(100);
+        assert_eq!(visited(&queue, 1000), first);
+        assert_eq!(steal(&queue), Some(first[0]));
+        let more = push(100);
+        assert_eq!(visited(&queue, 1000), more[1..]);
+        assert_eq!(queue.len(), 199);
+        let all = push(10);
+        let left: Vec<u64> = std::iter::from_fn(|| steal(&queue)).collect();
+        assert_eq!(left, all[1..]);
+        assert!(queue.is_empty() && visited(&queue, 1000).is_empty());
+    }
+
+    #[test]
+    fn a_visit_to_some_keeps_the_order_of_all() {
+        let queue = Injected::new();
+        let ids: Vec<u64> = (0..50).map(|_| task()).map(|t| (t.id(), queue.push(t)).0).collect();
+        assert_eq!(visited(&queue, 20), ids[..20]);
+        assert_eq!(visited(&queue, 30), ids[..30]);
+        assert_eq!(std::iter::from_fn(|| steal(&queue)).collect::<Vec<_>>(), ids);
+    }
+
+    #[test]
+    fn visits_lose_none_while_others_push_and_steal() {
+        const COUNT: usize = if cfg!(miri) { 100 } else { 20_000 };
+        let (queue, stop) = (Injected::new(), AtomicBool::new(false));
+        thread::scope(|s| {
+            s.spawn(|| (0..COUNT).for_each(|_| queue.push(task())));
+            s.spawn(|| {
+                while !stop.load(Ordering::SeqCst) {
+                    queue.visit(1000, |_| ());
+                    thread::yield_now();
+                }
+            });
+            let mut ids: Vec<u64> = Vec::new();
+            while ids.len() < COUNT {
+                match steal(&queue) {
+                    Some(id) => ids.push(id),
+                    None => thread::yield_now(),
+                }
+            }
+            stop.store(true, Ordering::SeqCst);
+            ids.sort_unstable();
+            ids.dedup();
+            assert_eq!(ids.len(), COUNT);
+        });
+        assert!(queue.take().is_none());
+    }
+}
