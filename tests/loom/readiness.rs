@@ -1,17 +1,19 @@
-//! How a future waits for a socket: `Direction` of `mco/src/reactor/source.rs`, those who poll, which may
-//! be in several threads one after the other, and the reactor that reports events.
+//! How one waits for a socket: `mco/src/reactor/readiness.rs`, those who try and wait, in several threads,
+//! and the reactor that reports events.
 
-use loom::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use loom::sync::atomic::AtomicBool;
 use loom::sync::{Arc, Condvar, Mutex as LoomMutex};
 use loom::thread;
 
 use mco_tests::child;
 
 use super::explore;
+use atomic::Ordering;
 
-const READY: u64 = 1;
-const CLOSED: u64 = 2;
-const ONE_EVENT: u64 = 4;
+/// `mco/src/reactor/readiness.rs` takes its atomics from beside itself.
+mod atomic {
+    pub(super) use loom::sync::atomic::{AtomicU64, Ordering};
+}
 
 /// As parking_lot's.
 struct Mutex<T>(LoomMutex<T>);
@@ -46,27 +48,18 @@ impl Task {
     }
 }
 
-/// A task's. There are no others in these models.
 #[derive(Clone)]
 struct Waiter(Arc<Task>);
 
 impl Waiter {
-    fn current() -> Waiter {
-        unreachable!("only tasks wait here")
-    }
-
     fn wake(&self) {
         *self.0.wakes.lock().unwrap() += 1;
         self.0.woken.notify_one();
     }
 }
 
-/// What is left to be woken later. Here everything is woken at once.
-struct TaskWaiter;
-
-/// One task at most.
 #[derive(Default)]
-struct WaiterList(Option<Waiter>);
+struct WaiterList(Vec<Waiter>);
 
 impl WaiterList {
     fn new() -> WaiterList {
@@ -74,181 +67,171 @@ impl WaiterList {
     }
 
     fn add(&mut self, waiter: Waiter) -> Option<Waiter> {
-        self.0.replace(waiter)
+        let replaced = self.remove(&waiter);
+        self.0.push(waiter);
+        replaced
     }
 
-    fn remove(&mut self, _: &Waiter) -> Option<Waiter> {
-        self.0.take()
+    fn remove(&mut self, waiter: &Waiter) -> Option<Waiter> {
+        let at = self.0.iter().position(|known| Arc::ptr_eq(&known.0, &waiter.0))?;
+        Some(self.0.remove(at))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     fn wake_all(self) {
         self.0.iter().for_each(Waiter::wake);
     }
-
-    fn wake_all_but_task(self, _: &mut Vec<TaskWaiter>) {
-        // Only later than in the product.
-        self.wake_all();
-    }
 }
 
-/// What `Direction::wait` needs, which a coroutine calls.
-struct Wait;
-
-#[derive(PartialEq)]
-enum Wake {
-    TimedOut,
+/// What the models need of a socket's readiness, so that a wrong one can be put in its place.
+trait Readiness: Send + Sync + 'static {
+    type Glance: Copy;
+    /// Registered with a reactor.
+    fn new() -> Self;
+    /// `None`: not ready.
+    fn ready(&self, side: usize) -> Option<Self::Glance>;
+    fn would_block(&self, side: usize, glance: Self::Glance);
+    fn did_less(&self, side: usize, glance: Self::Glance);
+    fn enter(&self, side: usize, waiter: &Waiter) -> bool;
+    fn give_up(&self, side: usize, waiter: &Waiter);
+    fn event(&self, side: usize);
 }
 
-impl Wait {
-    fn park(&self) -> Wake {
-        Wake::TimedOut
-    }
-}
-
-/// Nobody looks whether it waits.
-struct Hold;
-
-impl Hold {
-    fn new() -> Hold {
-        Hold
-    }
-}
-
-struct Entered;
-
-impl Entered {
-    fn new(_: Waiter, _: impl FnMut(&Waiter)) -> Entered {
-        Entered
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Glance(u64);
-
-impl Glance {
-    fn is_ready(self) -> bool {
-        self.0 & READY != 0
-    }
-}
-
-macro_rules! direction {
+macro_rules! readiness {
     ($module:ident, $file:literal) => {
         #[allow(dead_code, clippy::drop_non_drop, reason = "the models use most of it")]
         mod $module {
-            use super::{
-                AtomicU64, CLOSED, Entered, Glance, Hold, Mutex, ONE_EVENT, Ordering, READY,
-                TaskWaiter, Wait, Waiter, WaiterList, Wake,
-            };
-
-            pub(super) struct Direction {
-                word: AtomicU64,
-                waiters: Mutex<WaiterList>,
-            }
-
             include!(concat!(env!("OUT_DIR"), $file));
 
-            impl super::Side for Direction {
-                fn new() -> Direction {
-                    Direction::new()
+            impl super::Readiness for Readiness {
+                type Glance = Glance;
+
+                fn new() -> Readiness {
+                    let readiness = Readiness::new();
+                    readiness.begin();
+                    readiness
                 }
-                fn glance(&self) -> Glance {
-                    Direction::glance(self)
+
+                fn ready(&self, side: usize) -> Option<Glance> {
+                    Some(self.glance()).filter(|glance| glance.is_ready(SIDES[side]))
                 }
-                fn clear(&self, glance: Glance) {
-                    Direction::clear(self, glance);
+
+                fn would_block(&self, side: usize, glance: Glance) {
+                    self.clear(SIDES[side], glance);
                 }
-                fn enter(&self, waiter: &Waiter) -> bool {
-                    Direction::enter(self, waiter)
+
+                fn did_less(&self, side: usize, glance: Glance) {
+                    self.clear_if_open(SIDES[side], glance);
                 }
-                fn dispatch(&self) {
-                    Direction::dispatch(self, false, &mut Vec::new());
+
+                fn enter(&self, side: usize, waiter: &Waiter) -> bool {
+                    Readiness::enter(self, SIDES[side], waiter)
+                }
+
+                fn give_up(&self, side: usize, waiter: &Waiter) {
+                    Readiness::leave(self, SIDES[side], |list| list.remove(waiter));
+                }
+
+                fn event(&self, side: usize) {
+                    self.note(Event::default().ready(SIDES[side], false), WaiterList::wake_all);
                 }
             }
         }
     };
 }
 
-direction!(right, "/readiness.rs");
-direction!(careless, "/careless_readiness.rs");
+readiness!(right, "/readiness.rs");
+readiness!(careless, "/careless_readiness.rs");
+readiness!(hasty, "/hasty_readiness.rs");
 
-/// What the models need of a direction, so that a wrong one can be put in its place.
-trait Side: Send + Sync + 'static {
-    fn new() -> Self;
-    fn glance(&self) -> Glance;
-    fn clear(&self, glance: Glance);
-    fn enter(&self, waiter: &Waiter) -> bool;
-    fn dispatch(&self);
-}
-
-/// A socket into which bytes come, one for each event.
-struct Socket<D> {
-    direction: D,
+/// A socket on which things happen, one for each event: bytes come, or there is room for some.
+struct Socket<R> {
+    readiness: R,
     /// Relaxed on purpose: the protocol must make them visible.
-    bytes: Vec<AtomicBool>,
+    happened: Vec<AtomicBool>,
 }
 
-impl<D: Side> Socket<D> {
-    fn new(bytes: usize) -> Arc<Socket<D>> {
-        let bytes = (0..bytes).map(|_| AtomicBool::new(false)).collect();
-        Arc::new(Socket { direction: D::new(), bytes })
+impl<R: Readiness> Socket<R> {
+    fn new(things: usize) -> Arc<Socket<R>> {
+        let happened = (0..things).map(|_| AtomicBool::new(false)).collect();
+        Arc::new(Socket { readiness: R::new(), happened })
     }
 
     /// The kernel and the reactor.
-    fn arrive(&self, byte: usize) {
-        self.bytes[byte].store(true, Ordering::Relaxed);
-        self.direction.dispatch();
+    fn happen(&self, side: usize, thing: usize) {
+        self.happened[thing].store(true, Ordering::Relaxed);
+        self.readiness.event(side);
     }
 
-    /// `Evented::poll`, for a read of byte number `byte`.
-    fn poll(&self, byte: usize, task: &Arc<Task>) -> bool {
+    /// `Evented::poll`, until all of these things have happened. Each attempt takes those that have.
+    fn poll(&self, side: usize, things: &[usize], task: &Arc<Task>) -> bool {
+        let mut taken = 0;
         loop {
-            let glance = self.direction.glance();
-            if glance.is_ready() {
-                if self.bytes[byte].load(Ordering::Relaxed) {
-                    return true;
+            if let Some(glance) = self.readiness.ready(side) {
+                let there = things.iter().filter(|&&thing| self.has_happened(thing)).count();
+                if there > taken {
+                    taken = there;
+                    self.readiness.did_less(side, glance);
+                    if taken == things.len() {
+                        return true;
+                    }
+                    continue;
                 }
-                self.direction.clear(glance);
+                self.readiness.would_block(side, glance);
             }
-            if self.direction.enter(&Waiter(task.clone())) {
+            if self.readiness.enter(side, &Waiter(task.clone())) {
                 return false;
             }
         }
     }
 
-    /// `block_on` a read.
-    fn read(&self, byte: usize, task: &Arc<Task>) {
-        while !self.poll(byte, task) {
+    fn has_happened(&self, thing: usize) -> bool {
+        self.happened[thing].load(Ordering::Relaxed)
+    }
+
+    /// `block_on` it.
+    fn wait(&self, side: usize, things: &[usize], task: &Arc<Task>) {
+        while !self.poll(side, things, task) {
             task.wait();
         }
     }
 }
 
 /// If a wake is lost, the reader waits for ever, which loom reports as a deadlock.
-fn reads_all<D: Side>(bytes: usize) {
-    let socket = Socket::<D>::new(bytes);
+fn reads_all<R: Readiness>(bytes: usize) {
+    let socket = Socket::<R>::new(bytes);
     let arrives = socket.clone();
-    let reactor = thread::spawn(move || (0..bytes).for_each(|byte| arrives.arrive(byte)));
-    let task = Task::new();
-    (0..bytes).for_each(|byte| socket.read(byte, &task));
+    let reactor = thread::spawn(move || (0..bytes).for_each(|byte| arrives.happen(0, byte)));
+    let all: Vec<_> = (0..bytes).collect();
+    socket.wait(0, &all, &Task::new());
     reactor.join().unwrap();
 }
 
 #[test]
 fn what_arrives_is_read() {
-    explore(4, || reads_all::<right::Direction>(1));
-    explore(3, || reads_all::<right::Direction>(2));
+    explore(4, || reads_all::<right::Readiness>(1));
+    explore(3, || reads_all::<right::Readiness>(2));
 }
 
 /// Polled by one thread with one task, then by another with its own: the last one is woken.
 #[test]
 fn a_future_that_moves_is_woken_where_it_is() {
     explore(3, || {
-        let socket = Socket::<right::Direction>::new(1);
+        let socket = Socket::<right::Readiness>::new(1);
         let arrives = socket.clone();
-        let reactor = thread::spawn(move || arrives.arrive(0));
-        if !socket.poll(0, &Task::new()) {
+        let reactor = thread::spawn(move || arrives.happen(0, 0));
+        let first = Task::new();
+        if !socket.poll(0, &[0], &first) {
             let moved = socket.clone();
-            thread::spawn(move || moved.read(0, &Task::new())).join().unwrap();
+            thread::spawn(move || {
+                moved.readiness.give_up(0, &Waiter(first));
+                moved.wait(0, &[0], &Task::new());
+            })
+            .join()
+            .unwrap();
         }
         reactor.join().unwrap();
     });
@@ -259,21 +242,62 @@ fn a_future_that_moves_is_woken_where_it_is() {
 #[test]
 fn events_from_two_threads_are_seen() {
     explore(2, || {
-        let socket = Socket::<right::Direction>::new(2);
+        let socket = Socket::<right::Readiness>::new(2);
         let threads = [0, 1].map(|byte| {
             let arrives = socket.clone();
-            thread::spawn(move || arrives.arrive(byte))
+            thread::spawn(move || arrives.happen(0, byte))
         });
-        let task = Task::new();
-        (0..2).for_each(|byte| socket.read(byte, &task));
+        socket.wait(0, &[0, 1], &Task::new());
         threads.into_iter().for_each(|thread| thread.join().unwrap());
     });
+}
+
+/// What clears the readiness of one direction leaves the other's alone.
+#[test]
+fn events_of_both_directions_are_seen() {
+    explore(3, || {
+        let socket = Socket::<right::Readiness>::new(2);
+        let happens = socket.clone();
+        let reactor = thread::spawn(move || [1, 0].iter().for_each(|&it| happens.happen(it, it)));
+        socket.wait(0, &[0], &Task::new());
+        socket.wait(1, &[1], &Task::new());
+        reactor.join().unwrap();
+    });
+}
+
+/// Of two that wait for the same direction, one gives up.
+fn one_gives_up<R: Readiness>() {
+    let socket = Socket::<R>::new(1);
+    let given_up = socket.clone();
+    let other = thread::spawn(move || {
+        let waiter = Waiter(Task::new());
+        if Readiness::enter(&given_up.readiness, 0, &waiter) {
+            given_up.readiness.give_up(0, &waiter);
+        }
+    });
+    let arrives = socket.clone();
+    let reactor = thread::spawn(move || arrives.happen(0, 0));
+    socket.wait(0, &[0], &Task::new());
+    other.join().unwrap();
+    reactor.join().unwrap();
+}
+
+#[test]
+fn one_that_gives_up_takes_nobody_along() {
+    explore(2, one_gives_up::<right::Readiness>);
 }
 
 #[test]
 fn one_that_looks_before_it_enters_misses_an_event() {
     // In a process of its own: loom takes it along when it finds a deadlock.
-    let end = child::run(|| explore(3, || reads_all::<careless::Direction>(1)));
+    let end = child::run(|| explore(3, || reads_all::<careless::Readiness>(1)));
+    assert!(!end.status.success(), "the model finds nothing");
+    end.assert_says("deadlock");
+}
+
+#[test]
+fn one_that_takes_the_mark_of_others_along_makes_them_miss_an_event() {
+    let end = child::run(|| explore(2, one_gives_up::<hasty::Readiness>));
     assert!(!end.status.success(), "the model finds nothing");
     end.assert_says("deadlock");
 }

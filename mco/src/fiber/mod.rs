@@ -68,18 +68,22 @@ pub(crate) struct Fiber {
     _not_send: PhantomData<*mut ()>,
 }
 
-/// Has the processor fetch the line of the cache in which `address` lies. Does nothing on
-/// processors for which that is not known.
+/// Has the processor fetch the lines of the cache in which so many bytes from `address` on lie. Does
+/// nothing on processors for which that is not known.
 #[inline]
-pub(crate) fn prefetch(address: *const ()) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: a prefetch is a hint, which no address makes fail.
-    unsafe {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_T0>(address.cast());
+pub(crate) fn prefetch(address: *const (), bytes: usize) {
+    const LINE: usize = 64;
+    for offset in (0..bytes).step_by(LINE) {
+        let line = address.wrapping_byte_add(offset);
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: a prefetch is a hint, which no address makes fail.
+        unsafe {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            _mm_prefetch::<_MM_HINT_T0>(line.cast());
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = line;
     }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = address;
 }
 
 /// The right to suspend the body that runs on a fiber, for the code inside that body.
@@ -121,24 +125,27 @@ impl Fiber {
         unsafe { self.link.as_ref() }.bounds
     }
 
-    /// Has the processor fetch what the next resume touches first: the control block of the
-    /// generator at the top of the stack.
+    /// Has the processor look up where the stack lies in memory, for which it may have to go through
+    /// the page tables. It goes on meanwhile only as far as it can look ahead, so that of several stacks
+    /// is better asked together.
     #[inline]
-    pub(crate) fn prefetch(&self) {
-        const CONTROL_BLOCK: usize = 384;
-        const LINE: usize = 64;
-        // The loop's frame lies in the topmost page, as the control block does.
-        let top = (self.link.as_ptr() as usize | (stack::SMALLEST_PAGE - 1)) + 1;
-        for line in 1..=CONTROL_BLOCK / LINE {
-            prefetch((top - line * LINE) as *const ());
-        }
-        prefetch(self.link.as_ptr().cast());
+    pub(crate) fn look_up(&self) {
+        prefetch(self.link.as_ptr().cast(), 1);
     }
 
-    /// Some time after `prefetch`: has it fetch the frames from which the body goes on.
+    /// Has the processor fetch what the next resume touches first: the control block of the
+    /// generator at the top of the stack, and the innermost frames, of which the first is about at
+    /// `frame`.
     #[inline]
-    pub(crate) fn prefetch_frames(&self) {
-        self.generator.prefetch();
+    pub(crate) fn prefetch(&self, frame: usize) {
+        const CONTROL_BLOCK: usize = 384;
+        const BELOW: usize = 128;
+        const FRAMES: usize = 640;
+        // The loop's frame lies in the topmost page, as the control block does.
+        let top = (self.link.as_ptr() as usize | (stack::SMALLEST_PAGE - 1)) + 1;
+        prefetch((top - CONTROL_BLOCK) as *const (), CONTROL_BLOCK);
+        prefetch(self.link.as_ptr().cast(), 1);
+        prefetch(frame.wrapping_sub(BELOW) as *const (), BELOW + FRAMES);
     }
 
     /// Tells the kernel that it may take back the pages of this idle stack that lie deeper than

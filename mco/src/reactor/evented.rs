@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::RwLock;
 
-use super::source::{Direction, Glance, Source};
-use super::{Registrar, Side, thread};
+use super::readiness::Glance;
+use super::{Registrar, Side, Source, thread};
 use crate::clock::Moment;
 use crate::task::{current, spend_budget};
 use crate::wait::{Wait, Waiter};
@@ -165,15 +165,14 @@ impl<S: Io> Evented<S> {
         mut op: impl FnMut(&S) -> io::Result<Attempt<R>>,
     ) -> io::Result<R> {
         spend_budget();
-        let direction = self.source.side(side);
         // What is remembered is renewed by a reactor, for coroutines; a thread just tries.
         let in_thread = current::running().is_none();
         let mut wait = wait;
         let mut timeout = Some(timeout);
         loop {
-            let glance = direction.glance();
-            if glance.is_ready() || in_thread || impatient() {
-                match self.once(direction, glance, &mut op) {
+            let glance = self.source.glance();
+            if glance.is_ready(side) || in_thread || impatient() {
+                match self.once(side, glance, &mut op) {
                     Ok(done) => return done,
                     Err(would_block) if impatient() => return Err(would_block),
                     Err(_) => {}
@@ -183,7 +182,7 @@ impl<S: Io> Evented<S> {
                 wait = wait.until(timeout());
             }
             if !in_thread {
-                direction.clear(glance);
+                self.clear(side, glance);
             }
             self.block(side, &wait)?;
         }
@@ -199,7 +198,7 @@ impl<S: Io> Evented<S> {
             None => self.block_thread(&[side], wait)?,
             Some(_) => {
                 self.register()?;
-                self.source.side(side).wait(wait)
+                self.source.wait(side, wait)
             }
         };
         if ready { Ok(()) } else { Err(timed_out(side)) }
@@ -238,14 +237,13 @@ impl<S: Io> Evented<S> {
         side: Side,
         mut op: impl FnMut(&S) -> io::Result<Attempt<R>>,
     ) -> io::Result<R> {
-        let direction = self.source.side(side);
-        let glance = direction.glance();
+        let glance = self.source.glance();
         // A thread does not rely on what is remembered, as in `retry`.
-        if !glance.is_ready() && current::running().is_some() && self.is_registered() {
+        if !glance.is_ready(side) && glance.is_renewed() && current::running().is_some() {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        self.once(direction, glance, &mut op).unwrap_or_else(|would_block| {
-            direction.clear(glance);
+        self.once(side, glance, &mut op).unwrap_or_else(|would_block| {
+            self.clear(side, glance);
             Err(would_block)
         })
     }
@@ -255,7 +253,7 @@ impl<S: Io> Evented<S> {
     #[inline]
     fn once<R>(
         &self,
-        direction: &Direction,
+        side: Side,
         glance: Glance,
         op: &mut impl FnMut(&S) -> io::Result<Attempt<R>>,
     ) -> Result<io::Result<R>, io::Error> {
@@ -263,9 +261,7 @@ impl<S: Io> Evented<S> {
             return match self.with(&mut *op) {
                 Ok(Attempt::More(result)) => Ok(Ok(result)),
                 Ok(Attempt::Drained(result)) => {
-                    if self.is_registered() {
-                        direction.clear_if_open(glance);
-                    }
+                    self.source.readiness().clear_if_open(side, glance);
                     Ok(Ok(result))
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -296,14 +292,13 @@ impl<S: Io> Evented<S> {
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
-        let direction = self.source.side(side);
         loop {
-            let glance = direction.glance();
-            if glance.is_ready() {
-                if let Ok(done) = self.once(direction, glance, &mut op) {
+            let glance = self.source.glance();
+            if glance.is_ready(side) {
+                if let Ok(done) = self.once(side, glance, &mut op) {
                     return Poll::Ready(done);
                 }
-                direction.clear(glance);
+                self.clear(side, glance);
             }
             let task = crate::task::TaskWaiter::for_outside(context.waker());
             if self.enter(side, &Waiter::Task(task), &elsewhere)? {
@@ -322,16 +317,15 @@ impl<S: Io> Evented<S> {
         side: Side,
         mut op: impl FnMut(&S) -> io::Result<R>,
     ) -> io::Result<Option<R>> {
-        let direction = self.source.side(side);
-        let glance = direction.glance();
-        if !glance.is_ready() && self.is_registered() {
+        let glance = self.source.glance();
+        if !glance.is_ready(side) && glance.is_renewed() {
             return Ok(None);
         }
-        match self.once(direction, glance, &mut |io| op(io).map(Attempt::More)) {
+        match self.once(side, glance, &mut |io| op(io).map(Attempt::More)) {
             Ok(done) => done.map(Some),
             Err(would_block) if self.is_nonblocking() => Err(would_block),
             Err(_) => {
-                direction.clear(glance);
+                self.clear(side, glance);
                 Ok(None)
             }
         }
@@ -346,12 +340,12 @@ impl<S: Io> Evented<S> {
         elsewhere: impl FnOnce() -> io::Result<Arc<Registrar>>,
     ) -> io::Result<bool> {
         self.register_with(|| Registrar::local().map_or_else(elsewhere, Ok))?;
-        Ok(self.source.side(side).enter(waiter))
+        Ok(self.source.readiness().enter(side, waiter))
     }
 
     /// Undoes `enter`.
     pub(crate) fn leave(&self, side: Side, waiter: &Waiter) {
-        self.source.side(side).leave(waiter);
+        self.source.readiness().leave(side, |list| list.remove(waiter));
     }
 
     /// Waits until `side` is ready by what the system says, and not by what is remembered; even if
@@ -405,12 +399,12 @@ impl<S: Io> Evented<S> {
     #[cfg(unix)]
     pub(crate) fn deregister(&mut self) {
         *self.registration.get_mut() = None;
-        self.source.renounce();
+        self.source.readiness().end();
     }
 
-    /// Whether a reactor renews what is remembered.
-    fn is_registered(&self) -> bool {
-        self.registration.read().as_ref().is_some_and(|r| r.registrar.is_open())
+    /// The attempt that began with this glance would have blocked.
+    fn clear(&self, side: Side, glance: Glance) {
+        self.source.readiness().clear(side, glance);
     }
 
     /// Registers the socket with the reactor of this worker, unless it is registered. If it is
@@ -423,11 +417,11 @@ impl<S: Io> Evented<S> {
         &self,
         registrar: impl FnOnce() -> io::Result<Arc<Registrar>>,
     ) -> io::Result<()> {
-        if self.is_registered() {
+        if self.source.glance().is_renewed() {
             return Ok(());
         }
         let mut registration = self.registration.write();
-        if registration.as_ref().is_some_and(|r| r.registrar.is_open()) {
+        if registration.as_ref().is_some_and(|r| r.registrar.renews(&self.source)) {
             return Ok(());
         }
         let registrar = registrar()?;

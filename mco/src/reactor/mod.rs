@@ -13,8 +13,14 @@ mod evented;
 mod now_and_then;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod precise;
+mod readiness;
 mod source;
 mod thread;
+
+/// What `readiness` builds on, apart so that the models in `tests/loom` can supply loom's.
+mod atomic {
+    pub(super) use std::sync::atomic::{AtomicU64, Ordering};
+}
 
 use std::cell::RefCell;
 use std::io;
@@ -28,9 +34,11 @@ use slab::Slab;
 pub(crate) use evented::{Attempt, Evented, Io};
 #[cfg(unix)]
 pub(crate) use now_and_then::run_now_and_then;
-pub(crate) use source::{Side, Source};
+pub(crate) use readiness::Side;
+pub(crate) use source::Source;
 
-use crate::task::TaskWaiter;
+use crate::fiber;
+use crate::wait::WaiterList;
 
 /// The token of the waker; sources have the index of their place in the slab.
 const WAKER: Token = Token(usize::MAX);
@@ -45,8 +53,8 @@ pub(crate) struct Reactor {
     poll: Poll,
     events: Events,
     registrar: Arc<Registrar>,
-    /// Of futures for which there was an event. Empty between two polls.
-    tasks: Vec<TaskWaiter>,
+    /// Who waited for what has happened. Empty between two polls.
+    woken: Vec<WaiterList>,
 }
 
 /// The half that others use too: enters sources, removes them, and interrupts a poll.
@@ -77,7 +85,7 @@ impl Reactor {
             Registrar { open: RwLock::new(Some(open)), sources: Mutex::new(Slab::new()) };
         let registrar = Arc::new(registrar);
         let events = Events::with_capacity(1024);
-        Ok(Reactor { poll, events, registrar, tasks: Vec::new() })
+        Ok(Reactor { poll, events, registrar, woken: Vec::new() })
     }
 
     pub(crate) fn registrar(&self) -> &Arc<Registrar> {
@@ -112,15 +120,35 @@ impl Reactor {
         if self.events.is_empty() {
             return;
         }
+        self.dispatch();
+    }
+
+    /// Wakes those who wait for the events that the last poll has brought.
+    ///
+    /// With many sockets, what is known of each and of who waits for it lies outside the cache. So the
+    /// next ones are fetched while one is seen to, and all are seen to before the first is woken.
+    fn dispatch(&mut self) {
+        const AHEAD: usize = 4;
         let sources = self.registrar.sources.lock();
+        let mut ahead = self.events.iter();
+        let mut fetch = || {
+            if let Some(source) = ahead.next().and_then(|event| sources.get(event.token().0)) {
+                fiber::prefetch(Arc::as_ptr(source).cast(), 1);
+            }
+        };
+        (0..AHEAD).for_each(|_| fetch());
         for event in &self.events {
+            fetch();
             if let Some(source) = sources.get(event.token().0) {
-                source.dispatch(event, &mut self.tasks);
+                source.dispatch(event, |waiters| {
+                    waiters.prefetch();
+                    self.woken.push(waiters);
+                });
             }
         }
         drop(sources);
         // Without the lock: a waker may drop a socket.
-        self.tasks.drain(..).for_each(|task| task.wake());
+        self.woken.drain(..).for_each(WaiterList::wake_all);
     }
 }
 
@@ -137,9 +165,15 @@ impl Registrar {
         }
     }
 
-    /// Whether its worker still polls.
-    fn is_open(&self) -> bool {
-        self.open.read().is_some()
+    /// For a source that is entered here: whether the worker still polls, and so renews what the source
+    /// remembers.
+    fn renews(&self, source: &Source) -> bool {
+        // Held meanwhile: the worker's end clears what this sets.
+        let open = self.open.read();
+        if open.is_some() {
+            source.readiness().begin();
+        }
+        open.is_some()
     }
 
     /// Enters a source. `register` is given what to pass to mio.
@@ -150,12 +184,13 @@ impl Registrar {
     ) -> io::Result<usize> {
         let open = self.open.read();
         let open = open.as_ref().expect("the worker that enters a source polls");
+        source.readiness().begin();
         let key = self.sources.lock().insert(source);
         let both = Interest::READABLE | Interest::WRITABLE;
         #[cfg(any(target_os = "linux", target_os = "android"))]
         let both = both | Interest::PRIORITY;
         register(&open.registry, Token(key), both).inspect_err(|_| {
-            self.sources.lock().remove(key);
+            self.sources.lock().remove(key).readiness().end();
         })?;
         Ok(key)
     }
@@ -177,7 +212,7 @@ impl Drop for Reactor {
         *self.registrar.open.write() = None;
         let sources = std::mem::take(&mut *self.registrar.sources.lock());
         for (_, source) in sources {
-            source.renounce();
+            source.readiness().end();
         }
     }
 }

@@ -30,6 +30,11 @@ const POLL_INTERVAL: Duration = Duration::from_micros(100);
 /// A busy worker looks at the clock about this often.
 const CLOCK_INTERVAL: Duration = Duration::from_micros(50);
 
+/// How far behind the next woken coroutine that one is whose stack is fetched, and whose header.
+const STACKS_AHEAD: usize = 1;
+const HEADERS_AHEAD: usize = 2;
+const LOOK_UPS: usize = 32;
+
 /// Imbalance between workers that is not worth moving a coroutine for.
 const PLACEMENT_SLACK: usize = 16;
 
@@ -257,16 +262,22 @@ impl Local {
     fn next_ready(&self) -> Option<TaskRef> {
         let mut ready = self.ready.borrow_mut();
         let next = ready.pop_front();
-        if let Some(task) = ready.front() {
-            task.prefetch_frames();
-        }
-        if let Some(task) = ready.get(1) {
+        if let Some(task) = ready.get(STACKS_AHEAD) {
             task.prefetch_stack();
         }
-        if let Some(task) = ready.get(2) {
+        if let Some(task) = ready.get(HEADERS_AHEAD) {
             task.prefetch_header();
         }
         next
+    }
+
+    /// Looks at the sockets, and waits for them, at most for `timeout`. Of those that are woken the first
+    /// are fetched; for the others `next_ready` does so.
+    fn poll(&self, timeout: Option<Duration>) {
+        self.reactor.borrow_mut().poll(timeout);
+        let ready = self.ready.borrow();
+        ready.iter().take(LOOK_UPS).for_each(TaskRef::look_up_stack);
+        ready.iter().take(STACKS_AHEAD + 1).for_each(TaskRef::prefetch_stack);
     }
 
     /// The fresh coroutine that has waited longest: from outside, or from the far end of the queue.
@@ -410,7 +421,7 @@ impl Local {
         self.expire(Moment::now_given(now));
         if now.since(clock.polled.get()) >= POLL_INTERVAL {
             clock.polled.set(now);
-            self.reactor.borrow_mut().poll(Some(Duration::ZERO));
+            self.poll(Some(Duration::ZERO));
         }
         if self.scheduler.is_shut_down() {
             self.cancel_all();

@@ -167,7 +167,11 @@ impl Running {
     #[inline(always)]
     fn switch(self, pause: Pause) -> cancel::Resumed {
         cancel::suspending(self);
-        self.with_owned(|owned| owned.pause = pause);
+        let frame = 0u8;
+        self.with_owned(|owned| {
+            owned.pause = pause;
+            owned.frame = (&raw const frame).addr();
+        });
         // SAFETY: `self` is the coroutine that runs on this thread, so this is its fiber; the
         // runtime never nests another stack inside it.
         unsafe { self.suspender.suspend() }

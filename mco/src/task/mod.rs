@@ -271,21 +271,23 @@ impl TaskRef {
         self.prefetch();
     }
 
-    /// By the same, some time after `prefetch_stack`: fetches the frames from which it goes on.
+    /// By the same: has the address of its stack looked up.
     #[inline]
-    pub(crate) fn prefetch_frames(&self) {
+    pub(crate) fn look_up_stack(&self) {
         // SAFETY: as the block above says of all its calls.
         if let Some(fiber) = unsafe { self.header().fiber() } {
-            fiber.prefetch_frames();
+            fiber.look_up();
         }
     }
 
-    /// By the same, some time after `prefetch_header`: fetches what switches to its stack.
+    /// By the same, some time after `prefetch_header`: fetches what it goes on with.
     #[inline]
     pub(crate) fn prefetch_stack(&self) {
         // SAFETY: as the block above says of all its calls.
-        if let Some(fiber) = unsafe { self.header().fiber() } {
-            fiber.prefetch();
+        let (fiber, frame) =
+            unsafe { (self.header().fiber(), self.header().with_owned(|owned| owned.frame)) };
+        if let Some(fiber) = fiber {
+            fiber.prefetch(frame);
         }
     }
 

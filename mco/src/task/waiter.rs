@@ -169,7 +169,8 @@ pub(crate) enum WaiterList {
     #[default]
     Empty,
     One(Waiter),
-    Many(Vec<Waiter>),
+    #[expect(clippy::box_collection, reason = "a list is two words, since most hold one or none")]
+    Many(Box<Vec<Waiter>>),
 }
 
 impl WaiterList {
@@ -184,7 +185,7 @@ impl WaiterList {
         (*self, replaced) = match mem::take(self) {
             WaiterList::Empty => (WaiterList::One(waiter), None),
             WaiterList::One(first) if first.is(&waiter) => (WaiterList::One(waiter), Some(first)),
-            WaiterList::One(first) => (WaiterList::Many(vec![first, waiter]), None),
+            WaiterList::One(first) => (WaiterList::Many(Box::new(vec![first, waiter])), None),
             WaiterList::Many(mut all) => {
                 let replaced = match all.iter_mut().find(|w| w.is(&waiter)) {
                     Some(known) => Some(mem::replace(known, waiter)),
@@ -228,16 +229,15 @@ impl WaiterList {
         }
     }
 
-    /// As `wake_all`, where there is still another lock: a task is left in `tasks`, to be woken after it.
-    pub(crate) fn wake_all_but_task(self, tasks: &mut Vec<TaskWaiter>) {
-        let mut wake = |waiter| match waiter {
-            Waiter::Task(task) => tasks.push(task),
-            waiter => waiter.wake(),
-        };
-        match self {
-            WaiterList::Empty => {}
-            WaiterList::One(waiter) => wake(waiter),
-            WaiterList::Many(all) => all.into_iter().for_each(wake),
+    pub(crate) fn is_empty(&self) -> bool {
+        matches!(self, WaiterList::Empty)
+    }
+
+    /// Has the processor fetch what waking them touches first.
+    #[inline]
+    pub(crate) fn prefetch(&self) {
+        if let WaiterList::One(Waiter::Coroutine(task)) = self {
+            task.prefetch_header();
         }
     }
 }

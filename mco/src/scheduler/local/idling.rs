@@ -236,7 +236,7 @@ impl Local {
                     self.trim_pool(),
                     standstill.look_again(),
                 ];
-                self.reactor.borrow_mut().poll(limits.into_iter().flatten().min());
+                self.poll(limits.into_iter().flatten().min());
             }
             self.scheduler.quiet.rise();
         }

@@ -1,0 +1,222 @@
+//! What is remembered about a socket: whether each direction is ready, and who waits for it.
+//!
+//! One word holds a count of the events so far and, for each direction, three flags, so that an event
+//! costs one read-modify-write whatever it reports; and a list for each direction, under a lock.
+//!
+//! ```text
+//!            event: count + 1, READY (CLOSED too if the kernel says so), no longer WAITED
+//!   ───────────────────────────────────────────────────────────────────>
+//!            clear(glance): drops READY if the count is still the glance's
+//!   <───────────────────────────────────────────────────────────────────
+//! ```
+//!
+//! An operation takes a glance, tries the system call, and clears the readiness that the glance saw
+//! if the call found nothing, or less than it asked for. Edges are reported once, so clearing must
+//! not swallow one that came after the call: then the count has changed and the clearing does
+//! nothing. On the worker that polls there is no such race, since it does not poll in between; but
+//! the socket may be used on another. That the other direction's events count too costs a system call
+//! now and then.
+//!
+//! Who waits: any number of coroutines, and one task, that of the future that was polled last. Nobody
+//! misses an event, wherever the two sides run:
+//!
+//! ```text
+//!   who would block:  under the lock: enter the list, set WAITED;    was it READY? leave, try again
+//!   an event:         set READY, clear WAITED;                       was it WAITED? under the lock:
+//!                                                                    take all out; then wake them
+//! ```
+//!
+//! WAITED and READY are in one word, so one of the two comes first. If that is the event, then who would
+//! block sees READY. If it is the other, then the event sees WAITED, and that one is in the list already
+//! or enters it under the lock that the event takes next. So:
+//!
+//! - Whoever is in a list has WAITED set, or is about to be taken out by an event.
+//! - Without WAITED there is nobody to take out, and for one that leaves nothing to do: an event has
+//!   taken its entry, or is about to, and wakes it once more. Whoever is woken looks again.
+//!
+//! A future is polled once for each time that its task is woken: what it found in the list, or it tries
+//! again itself before it is pending.
+//!
+//! RENEWED says that the socket is registered with a reactor that polls, so that what is remembered is
+//! worth something. Whoever registers it sets it, before the first event; the end of the registration, or
+//! of the reactor, clears it, with an event so that all who wait try again.
+
+use std::array;
+use std::mem;
+
+use parking_lot::Mutex;
+
+use super::atomic::{AtomicU64, Ordering};
+use crate::wait::{Waiter, WaiterList};
+
+/// Which way data flows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    Read,
+    Write,
+}
+
+const SIDES: [Side; 2] = [Side::Read, Side::Write];
+
+// Of each direction.
+const READY: u64 = 1;
+/// No further edge need come for what is there: the peer has shut this direction, or has sent urgent
+/// data, at which a read stops short.
+const CLOSED: u64 = 2;
+const WAITED: u64 = 4;
+/// How many flags each direction has.
+const FLAGS: u32 = 3;
+
+const RENEWED: u64 = 1 << (2 * FLAGS);
+const ONE_EVENT: u64 = RENEWED << 1;
+
+impl Side {
+    /// The flag of this direction.
+    const fn flag(self, flag: u64) -> u64 {
+        flag << (self as u32 * FLAGS)
+    }
+}
+
+/// See the module.
+pub(super) struct Readiness {
+    word: AtomicU64,
+    /// By direction.
+    waiters: Mutex<[WaiterList; 2]>,
+}
+
+/// What the word was before an attempt.
+#[derive(Clone, Copy)]
+pub(super) struct Glance(u64);
+
+impl Glance {
+    /// Whether there may be something.
+    pub(super) fn is_ready(self, side: Side) -> bool {
+        self.0 & side.flag(READY) != 0
+    }
+
+    /// Whether a reactor renews what is remembered.
+    pub(super) fn is_renewed(self) -> bool {
+        self.0 & RENEWED != 0
+    }
+
+    /// How many events there have been.
+    pub(super) fn events(self) -> u64 {
+        self.0 / ONE_EVENT
+    }
+}
+
+/// What an event says.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Event(u64);
+
+impl Event {
+    /// There may be something, and with `closed` that holds for good.
+    pub(super) fn ready(self, side: Side, closed: bool) -> Event {
+        let closed = if closed { side.flag(CLOSED) } else { 0 };
+        Event(self.0 | side.flag(READY) | closed)
+    }
+}
+
+impl Readiness {
+    /// Ready both ways, so that the first operation is tried.
+    pub(super) fn new() -> Readiness {
+        let ready = Side::Read.flag(READY) | Side::Write.flag(READY);
+        let lists = array::from_fn(|_| WaiterList::new());
+        Readiness { word: AtomicU64::new(ready), waiters: Mutex::new(lists) }
+    }
+
+    #[inline]
+    pub(super) fn glance(&self) -> Glance {
+        // Acquire pairs with the Release of `note`.
+        Glance(self.word.load(Ordering::Acquire))
+    }
+
+    /// The system call would have blocked.
+    pub(super) fn clear(&self, side: Side, glance: Glance) {
+        if glance.is_ready(side) {
+            let flags = side.flag(READY | CLOSED);
+            let update =
+                |word: u64| (Glance(word).events() == glance.events()).then_some(word & !flags);
+            let _ = self.word.fetch_update(Ordering::AcqRel, Ordering::Relaxed, update);
+        }
+    }
+
+    /// The system call did less than it was asked for: the next one would block, unless the
+    /// direction is closed, or nobody renews what is remembered.
+    pub(super) fn clear_if_open(&self, side: Side, glance: Glance) {
+        if glance.is_renewed() && glance.0 & side.flag(CLOSED) == 0 {
+            self.clear(side, glance);
+        }
+    }
+
+    /// From here on a reactor reports events.
+    pub(super) fn begin(&self) {
+        self.word.fetch_or(RENEWED, Ordering::AcqRel);
+    }
+
+    /// Nobody reports events any more: makes everyone try again.
+    pub(super) fn end(&self) {
+        self.word.fetch_and(!RENEWED, Ordering::AcqRel);
+        let both = Event::default().ready(Side::Read, false).ready(Side::Write, false);
+        self.note(both, |waiters| waiters.wake_all());
+    }
+
+    /// Notes an event, and gives those who wait for it to `woken`, for each direction, without a lock.
+    #[inline]
+    pub(super) fn note(&self, event: Event, mut woken: impl FnMut(WaiterList)) {
+        let ready = event.0 & (Side::Read.flag(READY) | Side::Write.flag(READY));
+        let waited = ready * WAITED;
+        let update = |word: u64| Some((word.wrapping_add(ONE_EVENT) | event.0) & !waited);
+        // Release: what has happened is visible to who sees READY. Acquire: so is the entry of who is
+        // waited for, although the lock says so too.
+        let before = self.word.fetch_update(Ordering::AcqRel, Ordering::Relaxed, update);
+        let waited = before.unwrap_or_default() & waited;
+        for side in SIDES {
+            if waited & side.flag(WAITED) != 0 {
+                let waiters = mem::take(&mut self.waiters.lock()[side as usize]);
+                woken(waiters);
+            }
+        }
+    }
+
+    /// Has `waiter` woken at the next event, unless the direction is ready: `false`.
+    pub(super) fn enter(&self, side: Side, waiter: &Waiter) -> bool {
+        let waits = self.add(side, waiter.clone());
+        if !waits {
+            self.leave(side, |list| list.remove(waiter));
+        }
+        waits
+    }
+
+    /// Enters `waiter`, to be woken at the next event. `false`: the direction is ready now.
+    #[inline]
+    pub(super) fn add(&self, side: Side, waiter: Waiter) -> bool {
+        let mut waiters = self.waiters.lock();
+        let replaced = waiters[side as usize].add(waiter);
+        // Acquire pairs with the Release of `note`; Release for one that sees WAITED.
+        let before = self.word.fetch_or(side.flag(WAITED), Ordering::AcqRel);
+        drop(waiters);
+        // Without the lock: it may be of others.
+        drop(replaced);
+        !Glance(before).is_ready(side)
+    }
+
+    /// Takes a waiter out, if there is somebody to take out, with `remove`.
+    #[inline]
+    pub(super) fn leave(
+        &self,
+        side: Side,
+        remove: impl FnOnce(&mut WaiterList) -> Option<Waiter>,
+    ) {
+        if self.word.load(Ordering::Relaxed) & side.flag(WAITED) != 0 {
+            let mut waiters = self.waiters.lock();
+            let removed = remove(&mut waiters[side as usize]);
+            if waiters[side as usize].is_empty() {
+                self.word.fetch_and(!side.flag(WAITED), Ordering::Relaxed);
+            }
+            drop(waiters);
+            // Without the lock, as above.
+            drop(removed);
+        }
+    }
+}
