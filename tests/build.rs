@@ -48,6 +48,30 @@ fn main() {
         .replace("if waiters[side as usize].is_empty() {", "if true {")
         .write("hasty_readiness.rs");
 
+    let tls_lock = Source::read("net/tls/lock.rs");
+    let tls_lock = tls_lock
+        // Of what there is without futures.
+        .replace(
+            "#[cfg(not(feature = \"_bridge\"))]\n\
+             pub(super) use crate::std::sync::{Mutex as Lock, MutexGuard as Locked};\n",
+            "",
+        )
+        .replace("#[cfg(feature = \"_bridge\")]\n", "")
+        .replace("use crate::reactor::Side;", "use super::Side;")
+        .replace("use crate::std::sync::{Mutex, MutexGuard};", "use super::{Mutex, MutexGuard};")
+        .replace("use crate::task::TaskWaiter;", "use super::TaskWaiter;")
+        .replace("parking_lot::Mutex", "super::Spin");
+    tls_lock.write("tls_lock.rs");
+    // One that leaves its task and looks no more.
+    tls_lock
+        .replace("let second = attempt();", "let second = Poll::Pending;")
+        .write("careless_tls_lock.rs");
+    // One that wakes, and gives the lock back then.
+    let (guard, tasks) = ("    guard: MutexGuard<'a, T>,\n", "    _tasks: WakeAll<'a>,\n");
+    tls_lock
+        .replace(&format!("{guard}{tasks}"), &format!("{tasks}{guard}"))
+        .write("hasty_tls_lock.rs");
+
     Source::read("std/sync/semaphore.rs")
         .replace("pub const fn new", "pub fn new")
         .write("semaphore.rs");

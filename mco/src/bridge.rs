@@ -7,6 +7,7 @@
 //! - A [`JoinHandle`](crate::coroutine::JoinHandle) can be awaited.
 //! - [`TcpStream`](crate::net::TcpStream), `UnixStream` and, with the feature `tls`, `TlsStream`, and
 //!   references to them, implement what the features of the crate `mco` name. One does not exclude another.
+//!   Of the halves of a `TlsStream` each implements what is for its direction.
 //!
 //! | feature | what the streams implement | what else there is |
 //! | --- | --- | --- |
@@ -127,62 +128,67 @@ pub use self::hyper::{Executor, Timer};
 #[cfg(feature = "_bridge")]
 pub(crate) use self::stream::{SocketStream, socket_stream};
 #[cfg(all(feature = "_bridge", feature = "tls"))]
-pub(crate) use self::{buffer::Room, stream::PollStream};
+pub(crate) use self::{
+    buffer::Room,
+    stream::{PollRead, PollWrite},
+};
 
-/// Implements what the features ask for, for types that implement `PollStream`, and for references to
-/// them.
+/// Implements the traits that the features ask for: `read` for a type that implements `PollRead`, `write` for
+/// one that implements `PollWrite`; and for references to it.
 #[cfg(feature = "_bridge")]
 macro_rules! async_traits {
-    ($($(#[$cfg:meta])* $stream:ty),+ $(,)?) => {$(
+    ($stream:ty: $($direction:ident)+) => {$(
         #[cfg(feature = "futures-io")]
-        $(#[$cfg])*
+        #[allow(unused_imports, reason = "each direction needs some")]
         const _: () = {
             use std::io::{self, IoSlice, IoSliceMut};
             use std::pin::Pin;
             use std::task::{Context, Poll};
 
             use buffer::Room;
-            use stream::PollStream;
+            use stream::{PollRead, PollWrite};
 
-            futures_io::implement!($stream);
-            futures_io::implement!(&$stream);
+            futures_io::$direction!($stream);
+            futures_io::$direction!(&$stream);
         };
         #[cfg(feature = "tokio-io")]
-        $(#[$cfg])*
-        #[expect(unsafe_code, reason = "memory that is not initialised")]
+        #[allow(unsafe_code, reason = "memory that is not initialised")]
+        #[allow(unused_imports, reason = "as above")]
         const _: () = {
             use std::io::{self, IoSlice};
             use std::pin::Pin;
             use std::task::{Context, Poll, ready};
 
             use buffer::Room;
-            use stream::PollStream;
+            use stream::{PollRead, PollWrite};
 
-            tokio_io::implement!($stream);
-            tokio_io::implement!(&$stream);
+            tokio_io::$direction!($stream);
+            tokio_io::$direction!(&$stream);
         };
         #[cfg(feature = "hyper")]
-        $(#[$cfg])*
-        #[expect(unsafe_code, reason = "memory that is not initialised")]
+        #[allow(unsafe_code, reason = "memory that is not initialised")]
+        #[allow(unused_imports, reason = "as above")]
         const _: () = {
             use std::io::{self, IoSlice};
             use std::pin::Pin;
             use std::task::{Context, Poll, ready};
 
             use buffer::Room;
-            use stream::PollStream;
+            use stream::{PollRead, PollWrite};
 
-            hyper::implement!($stream);
-            hyper::implement!(&$stream);
+            hyper::$direction!($stream);
+            hyper::$direction!(&$stream);
         };
     )+};
 }
 
 #[cfg(feature = "_bridge")]
-async_traits!(
-    crate::net::TcpStream,
-    #[cfg(unix)]
-    crate::os::unix::net::UnixStream,
-    #[cfg(feature = "tls")]
-    crate::net::tls::TlsStream,
-);
+async_traits!(crate::net::TcpStream: read write);
+#[cfg(all(feature = "_bridge", unix))]
+async_traits!(crate::os::unix::net::UnixStream: read write);
+#[cfg(all(feature = "_bridge", feature = "tls"))]
+async_traits!(crate::net::tls::TlsStream: read write);
+#[cfg(all(feature = "_bridge", feature = "tls"))]
+async_traits!(crate::net::tls::ReadHalf: read);
+#[cfg(all(feature = "_bridge", feature = "tls"))]
+async_traits!(crate::net::tls::WriteHalf: write);

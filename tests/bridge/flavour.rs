@@ -13,27 +13,25 @@ use mco_tests::sockets;
 
 use crate::setup;
 
-/// `Traits`: the traits of all crates. Listed once.
+/// The traits of all crates, under one name. Listed once.
 macro_rules! traits {
-    ($first:path $(, $other:path)*) => {
-        pub(crate) trait Traits: $first $(+ $other)* {}
-        impl<S: $first $(+ $other)*> Traits for S {}
+    ($Name:ident: $first:path $(, $other:path)*) => {
+        pub(crate) trait $Name: $first $(+ $other)* {}
+        impl<S: $first $(+ $other)*> $Name for S {}
     };
 }
 
+traits!(Reads: Read, futures_io::AsyncRead, tokio::io::AsyncRead, hyper::rt::Read, Unpin, Send, Sync);
 traits!(
-    Read,
-    Write,
-    futures_io::AsyncRead,
+    Writes: Write,
     futures_io::AsyncWrite,
-    tokio::io::AsyncRead,
     tokio::io::AsyncWrite,
-    hyper::rt::Read,
     hyper::rt::Write,
     Unpin,
     Send,
     Sync
 );
+traits!(Traits: Reads, Writes);
 
 /// A stream of mco's.
 pub(crate) trait Stream: Traits + Sized + 'static {
@@ -113,27 +111,27 @@ impl Peer for UnixStream {
 
 /// The traits of one crate, under one name.
 pub(crate) trait Flavour: Send + Sync + 'static {
-    fn poll_read<S: Traits>(
+    fn poll_read<S: Reads>(
         stream: &mut S,
         context: &mut Context<'_>,
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>>;
 
-    fn poll_write<S: Traits>(
+    fn poll_write<S: Writes>(
         stream: &mut S,
         context: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>>;
 
-    fn poll_write_vectored<S: Traits>(
+    fn poll_write_vectored<S: Writes>(
         stream: &mut S,
         context: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>>;
 
-    fn poll_flush<S: Traits>(stream: &mut S, context: &mut Context<'_>) -> Poll<io::Result<()>>;
+    fn poll_flush<S: Writes>(stream: &mut S, context: &mut Context<'_>) -> Poll<io::Result<()>>;
 
-    fn poll_close<S: Traits>(stream: &mut S, context: &mut Context<'_>) -> Poll<io::Result<()>>;
+    fn poll_close<S: Writes>(stream: &mut S, context: &mut Context<'_>) -> Poll<io::Result<()>>;
 }
 
 pub(crate) struct FuturesIo;
@@ -142,7 +140,7 @@ pub(crate) struct Hyper;
 
 macro_rules! writes {
     ($Write:path, $close:ident) => {
-        fn poll_write<S: Traits>(
+        fn poll_write<S: Writes>(
             stream: &mut S,
             context: &mut Context<'_>,
             buf: &[u8],
@@ -151,7 +149,7 @@ macro_rules! writes {
             Write::poll_write(Pin::new(stream), context, buf)
         }
 
-        fn poll_write_vectored<S: Traits>(
+        fn poll_write_vectored<S: Writes>(
             stream: &mut S,
             context: &mut Context<'_>,
             bufs: &[IoSlice<'_>],
@@ -160,7 +158,7 @@ macro_rules! writes {
             Write::poll_write_vectored(Pin::new(stream), context, bufs)
         }
 
-        fn poll_flush<S: Traits>(
+        fn poll_flush<S: Writes>(
             stream: &mut S,
             context: &mut Context<'_>,
         ) -> Poll<io::Result<()>> {
@@ -168,7 +166,7 @@ macro_rules! writes {
             Write::poll_flush(Pin::new(stream), context)
         }
 
-        fn poll_close<S: Traits>(
+        fn poll_close<S: Writes>(
             stream: &mut S,
             context: &mut Context<'_>,
         ) -> Poll<io::Result<()>> {
@@ -179,7 +177,7 @@ macro_rules! writes {
 }
 
 impl Flavour for FuturesIo {
-    fn poll_read<S: Traits>(
+    fn poll_read<S: Reads>(
         stream: &mut S,
         context: &mut Context<'_>,
         buf: &mut [u8],
@@ -191,7 +189,7 @@ impl Flavour for FuturesIo {
 }
 
 impl Flavour for TokioIo {
-    fn poll_read<S: Traits>(
+    fn poll_read<S: Reads>(
         stream: &mut S,
         context: &mut Context<'_>,
         buf: &mut [u8],
@@ -205,7 +203,7 @@ impl Flavour for TokioIo {
 }
 
 impl Flavour for Hyper {
-    fn poll_read<S: Traits>(
+    fn poll_read<S: Reads>(
         stream: &mut S,
         context: &mut Context<'_>,
         buf: &mut [u8],
@@ -218,14 +216,11 @@ impl Flavour for Hyper {
     writes!(hyper::rt::Write, poll_shutdown);
 }
 
-pub(crate) async fn read<F: Flavour>(
-    stream: &mut impl Traits,
-    buf: &mut [u8],
-) -> io::Result<usize> {
+pub(crate) async fn read<F: Flavour>(stream: &mut impl Reads, buf: &mut [u8]) -> io::Result<usize> {
     poll_fn(|context| F::poll_read(stream, context, buf)).await
 }
 
-pub(crate) async fn read_exact<F: Flavour>(stream: &mut impl Traits, len: usize) -> Vec<u8> {
+pub(crate) async fn read_exact<F: Flavour>(stream: &mut impl Reads, len: usize) -> Vec<u8> {
     let mut bytes = vec![0; len];
     let mut done = 0;
     while done < len {
@@ -237,12 +232,12 @@ pub(crate) async fn read_exact<F: Flavour>(stream: &mut impl Traits, len: usize)
     bytes
 }
 
-pub(crate) async fn write<F: Flavour>(stream: &mut impl Traits, buf: &[u8]) -> io::Result<usize> {
+pub(crate) async fn write<F: Flavour>(stream: &mut impl Writes, buf: &[u8]) -> io::Result<usize> {
     poll_fn(|context| F::poll_write(stream, context, buf)).await
 }
 
 pub(crate) async fn write_all<F: Flavour>(
-    stream: &mut impl Traits,
+    stream: &mut impl Writes,
     mut buf: &[u8],
 ) -> io::Result<()> {
     while !buf.is_empty() {
@@ -252,7 +247,7 @@ pub(crate) async fn write_all<F: Flavour>(
     poll_fn(|context| F::poll_flush(stream, context)).await
 }
 
-pub(crate) async fn close<F: Flavour>(stream: &mut impl Traits) -> io::Result<()> {
+pub(crate) async fn close<F: Flavour>(stream: &mut impl Writes) -> io::Result<()> {
     poll_fn(|context| F::poll_close(stream, context)).await
 }
 

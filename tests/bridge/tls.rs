@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::poll_fn;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, IoSlice, Read, Write};
 use std::net::Shutdown;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -464,4 +464,60 @@ fn two_ends_that_are_polled_talk_to_each_other() {
         test::<TokioIo>();
         test::<Hyper>();
     });
+}
+
+/// Each half goes its own way, as whole and by reference.
+#[test]
+fn the_halves_read_and_write_in_two_coroutines() {
+    fn test<F: Flavour>() {
+        let (client, server) = pair();
+        let echoes = go!(move || echo(server));
+        let (mut reader, mut writer) = client.split();
+        let sends = go!(move || {
+            block_on(async {
+                write_all::<F>(&mut writer, &pattern(LEN)).await.unwrap();
+                write_all::<F>(&mut &writer, b"and more").await.unwrap();
+                close::<F>(&mut writer).await.unwrap();
+                let error = write::<F>(&mut writer, b"x").await.unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+            });
+            writer
+        });
+        block_on(async {
+            assert!(read_exact::<F>(&mut reader, LEN).await == pattern(LEN), "what came differs");
+            assert_eq!(read_exact::<F>(&mut &reader, 8).await, b"and more");
+            assert_eq!(read::<F>(&mut reader, &mut [0]).await.unwrap(), 0);
+        });
+        reader.unsplit(sends.join().unwrap()).unwrap();
+        echoes.join().unwrap();
+    }
+    within(HUNG, || {
+        test::<FuturesIo>();
+        test::<TokioIo>();
+        test::<Hyper>();
+    });
+}
+
+for_flavours! {
+    /// Also in one task, and several buffers at once.
+    fn the_halves_read_and_write_in_one_task<F>() {
+        let (client, server) = pair();
+        let echoes = thread::spawn(move || echo(server));
+        let (mut reader, mut writer) = client.split();
+        block_on(both(
+            async {
+                let bufs = [IoSlice::new(b"one, "), IoSlice::new(b"two")];
+                let write = |context: &mut Context<'_>| {
+                    F::poll_write_vectored(&mut writer, context, &bufs)
+                };
+                assert_eq!(poll_fn(write).await.unwrap(), 8);
+                close::<F>(&mut writer).await.unwrap();
+            },
+            async {
+                assert_eq!(read_exact::<F>(&mut reader, 8).await, b"one, two");
+                assert_eq!(read::<F>(&mut reader, &mut [0]).await.unwrap(), 0);
+            },
+        ));
+        echoes.join().unwrap();
+    }
 }

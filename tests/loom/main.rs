@@ -11,6 +11,7 @@ mod readiness;
 mod resting;
 mod searching;
 mod sleeping;
+mod tls_lock;
 mod wait;
 mod waiting;
 mod waking;

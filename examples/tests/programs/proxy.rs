@@ -4,6 +4,8 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
+use mco_examples::unsent::unsent;
+
 use crate::program::{Program, eventually, run};
 
 const PROXY: &str = env!("CARGO_BIN_EXE_proxy");
@@ -96,25 +98,104 @@ fn a_half_closed_connection_is_passed_on_in_both_directions() {
     assert_eq!(read_all(&stream), b"you said this");
 }
 
+/// Closes a connection with bytes unread, which resets it. They must come, or have come.
+fn reset(stream: TcpStream) {
+    stream.peek(&mut [0]).unwrap();
+    drop(stream);
+}
+
+/// The same where nothing is unread.
+fn reset_now(stream: TcpStream) {
+    mco::net::TcpStream::try_from(stream).unwrap().set_linger(Some(Duration::ZERO)).unwrap();
+}
+
+fn assert_reset(outcome: std::io::Result<usize>) {
+    match outcome {
+        Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
+        other => panic!("no reset: {other:?}"),
+    }
+}
+
 #[test]
-fn what_was_sent_before_a_reset_arrives() {
-    let answer = pattern(100_000, 7);
+fn what_was_sent_before_a_reset_arrives_and_then_the_reset() {
+    // More than a client's system takes while nobody reads from it.
+    let answer = pattern(10_000_000, 7);
     let sent = answer.clone();
-    // Closed with bytes unread, a connection is reset.
     let (proxy, address) = start("", move |mut stream| {
-        stream.read_exact(&mut [0; 10]).unwrap();
         stream.write_all(&sent).unwrap();
+        // A reset discards what the proxy has not received.
+        let stream = mco::net::TcpStream::try_from(stream).unwrap();
+        eventually("all is with the proxy", || unsent(&stream) == Some(0));
         stream.peek(&mut [0]).unwrap();
+    });
+    for round in 0..5 {
+        let mut stream = connect(&address);
+        stream.write_all(b"x").unwrap();
+        let mut bytes = Vec::new();
+        if round % 2 == 1 {
+            // It reads only when the proxy has learnt of the reset.
+            bytes.resize(9_900_000, 0);
+            stream.read_exact(&mut bytes).unwrap();
+            proxy.stderr.wait_for("cannot read from the target: ");
+        }
+        assert_reset(stream.read_to_end(&mut bytes));
+        assert!(bytes == answer, "{} bytes arrived", bytes.len());
+        if round % 2 == 0 {
+            proxy.stderr.wait_for("cannot read from the target: ");
+        }
+    }
+}
+
+#[test]
+fn a_reset_of_the_client_is_passed_on_to_the_target() {
+    let (tell, told) = std::sync::mpsc::channel();
+    let (proxy, address) = start("", move |mut stream| {
+        stream.write_all(b"welcome").unwrap();
+        let mut bytes = Vec::new();
+        tell.send((stream.read_to_end(&mut bytes), bytes)).unwrap();
+    });
+    let before = proxy.descriptors();
+    for _ in 0..20 {
+        let mut stream = connect(&address);
+        stream.write_all(b"the last words").unwrap();
+        reset(stream);
+        let (outcome, bytes) = told.recv_timeout(Duration::from_secs(60)).unwrap();
+        assert_reset(outcome);
+        assert_eq!(bytes, b"the last words");
+    }
+    eventually("no descriptor is left", || proxy.descriptors() == before);
+}
+
+/// The system may tell the direction that writes of the reset, and the one that reads of an end.
+#[test]
+fn a_reset_is_passed_on_while_much_is_under_way() {
+    let (tell, told) = std::sync::mpsc::channel();
+    let (_proxy, address) = start("", move |mut stream| {
+        let chunk = [7; 50_000];
+        let error = std::iter::repeat_with(|| stream.write_all(&chunk)).find_map(Result::err);
+        tell.send(error.unwrap()).unwrap();
+    });
+    for round in 0..20 {
+        let mut stream = connect(&address);
+        stream.read_exact(&mut vec![0; 100_000 * round]).unwrap();
+        reset(stream);
+        let error = told.recv_timeout(Duration::from_secs(60)).unwrap();
+        assert_reset(Err(error));
+    }
+}
+
+/// The other direction has ended before.
+#[test]
+fn a_reset_of_a_half_closed_connection_is_passed_on() {
+    let (_proxy, address) = start("", move |stream| {
+        assert_eq!(read_all(&stream), b"all");
+        reset_now(stream);
     });
     for _ in 0..20 {
         let mut stream = connect(&address);
-        stream.write_all(&[b'x'; 10]).unwrap();
-        let mut begin = [0; 1];
-        stream.read_exact(&mut begin).unwrap();
-        stream.write_all(&[b'x'; 100_000]).unwrap();
-        assert!([&begin[..], &read_all(&stream)].concat() == answer);
-        drop(stream);
-        proxy.stderr.wait_for("the target: ");
+        stream.write_all(b"all").unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        assert_reset(stream.read(&mut [0]));
     }
 }
 

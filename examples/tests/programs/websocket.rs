@@ -4,7 +4,8 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use tungstenite::protocol::frame::coding::CloseCode;
+use tungstenite::protocol::frame::Frame;
+use tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
 use tungstenite::{Bytes, Error, HandshakeError, Message, WebSocket, client};
 
 use crate::program::{Program, has, run};
@@ -80,7 +81,7 @@ fn a_message_may_arrive_a_byte_at_a_time() {
 
 #[test]
 fn a_broadcast_reaches_all_in_the_same_order() {
-    let (_server, address) = start("--outbox 1000");
+    let (_server, address) = start("");
     let mut members: Vec<_> = (0..20).map(|_| member(&address)).collect();
     let mut other = connect(&address, "/echo");
     for (number, socket) in members.iter_mut().enumerate() {
@@ -105,7 +106,7 @@ fn a_broadcast_reaches_all_in_the_same_order() {
 
 #[test]
 fn a_client_that_does_not_read_is_dropped_and_holds_up_nobody() {
-    let (_server, address) = start("--outbox 8");
+    let (_server, address) = start("--outbox 4000000");
     let mut stuck = member(&address);
     let mut sender = member(&address);
     let large = Message::binary(vec![7; 500_000]);
@@ -125,19 +126,77 @@ fn a_client_that_does_not_read_is_dropped_and_holds_up_nobody() {
     drop(end);
 }
 
+/// Is told to go, and goes.
+fn end(mut socket: Socket) -> CloseCode {
+    match socket.read().unwrap() {
+        Message::Close(Some(frame)) => {
+            assert!(matches!(socket.read(), Err(Error::ConnectionClosed)));
+            frame.code
+        }
+        other => panic!("it should be told to go: {other:?}"),
+    }
+}
+
+/// In one frame, in several that are allowed each, and much more than sockets hold.
+#[test]
+fn too_large_a_message_is_refused_with_1009() {
+    let (server, address) = start("--message 1000");
+    let mut socket = connect(&address, "/echo");
+    for size in [999, 1000] {
+        socket.send(Message::binary(vec![1; size])).unwrap();
+        assert_eq!(message(&mut socket).len(), size);
+    }
+    socket.send(Message::binary(vec![1; 1001])).unwrap();
+    assert_eq!(end(socket), CloseCode::Size);
+    server.stderr.wait_for("Message too long: 1001 > 1000");
+
+    let mut socket = connect(&address, "/echo");
+    let part = |code, is_last| Frame::message(vec![1; 501], OpCode::Data(code), is_last);
+    socket.send(Message::Frame(part(Data::Binary, false))).unwrap();
+    socket.send(Message::Frame(part(Data::Continue, true))).unwrap();
+    assert_eq!(end(socket), CloseCode::Size);
+    server.stderr.wait_for("Message too long: 1002 > 1000");
+
+    let mut socket = connect(&address, "/broadcast");
+    socket.send(Message::binary(vec![1; 50_000_000])).unwrap();
+    assert_eq!(end(socket), CloseCode::Size);
+    server.stderr.wait_for("Message too long: 50000000 > 1000");
+}
+
 #[test]
 fn what_breaks_the_protocol_is_told_and_ends_one_connection() {
-    let (server, address) = start("--message 1000");
-    let mut large = connect(&address, "/echo");
-    large.send(Message::binary(vec![0; 1001])).unwrap();
-    server.stderr.wait_for("Message too long");
-    assert!(large.read().is_err());
+    let (server, address) = start("");
     let mut unmasked = connect(&address, "/echo");
     unmasked.get_mut().write_all(&[0x81, 0x01, b'x']).unwrap();
+    assert_eq!(end(unmasked), CloseCode::Protocol);
     server.stderr.wait_for("masked");
+    let mut no_text = connect(&address, "/echo");
+    let frame = Frame::message(vec![0xff], OpCode::Data(Data::Text), true);
+    no_text.send(Message::Frame(frame)).unwrap();
+    assert_eq!(end(no_text), CloseCode::Invalid);
+    server.stderr.wait_for("UTF-8");
     let mut sound = connect(&address, "/echo");
     sound.send(Message::text("hello")).unwrap();
     assert_eq!(message(&mut sound), Message::text("hello"));
+}
+
+/// By bytes, however large the messages are that it does not take.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_waits_for_a_client_is_bounded() {
+    for size in [100, 1_000_000] {
+        let (server, address) = start("--message 1000000 --outbox 2000000");
+        let mut socket = connect(&address, "/echo");
+        // Until the server reads no more, since it cannot write.
+        socket.get_mut().set_write_timeout(Some(Duration::from_millis(500))).unwrap();
+        let mut sent = 0;
+        while socket.send(Message::binary(vec![7; size])).is_ok() {
+            sent += size;
+            assert!(sent < 1_000_000_000, "it is always read");
+        }
+        let peak = server.peak_memory();
+        assert!(peak < 40_000_000, "{peak} bytes after {sent}");
+    }
 }
 
 #[test]

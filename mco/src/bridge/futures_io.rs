@@ -1,6 +1,6 @@
 //! The traits of `futures-io`.
 
-macro_rules! implement {
+macro_rules! read {
     ($stream:ty) => {
         impl ::futures_io::AsyncRead for $stream {
             fn poll_read(
@@ -19,7 +19,11 @@ macro_rules! implement {
                 self.poll_receive_vectored(context, bufs)
             }
         }
+    };
+}
 
+macro_rules! write {
+    ($stream:ty) => {
         impl ::futures_io::AsyncWrite for $stream {
             fn poll_write(
                 self: Pin<&mut Self>,
@@ -49,4 +53,4 @@ macro_rules! implement {
     };
 }
 
-pub(super) use implement;
+pub(super) use {read, write};

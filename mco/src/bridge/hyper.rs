@@ -9,7 +9,7 @@ use crate::clock::Moment;
 use crate::runtime::Handle;
 use crate::{block_on, coroutine};
 
-macro_rules! implement {
+macro_rules! read {
     ($stream:ty) => {
         impl ::hyper::rt::Read for $stream {
             fn poll_read(
@@ -25,7 +25,11 @@ macro_rules! implement {
                 Poll::Ready(Ok(()))
             }
         }
+    };
+}
 
+macro_rules! write {
+    ($stream:ty) => {
         impl ::hyper::rt::Write for $stream {
             fn poll_write(
                 self: Pin<&mut Self>,
@@ -62,7 +66,7 @@ macro_rules! implement {
     };
 }
 
-pub(super) use implement;
+pub(super) use {read, write};
 
 /// Runs hyper's futures, each in a coroutine of its own, in [`block_on`](crate::block_on()).
 ///

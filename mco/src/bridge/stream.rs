@@ -13,9 +13,9 @@ use super::buffer::Room;
 use crate::net::accept::any_registrar;
 use crate::reactor::{Attempt, Evented, Io, Side};
 
-/// A stream of bytes as async crates use it, with names that no trait of theirs has. None of this switches
-/// coroutines or unwinds them, since the callers may hold locks.
-pub(crate) trait PollStream {
+/// A stream of bytes as async crates read from it, with names that no trait of theirs has. None of this
+/// switches coroutines or unwinds them, since the callers may hold locks.
+pub(crate) trait PollRead {
     /// Reads what is there, at least a byte unless the stream has ended or there is no room. Returns how
     /// many: so many at the beginning of `room` have been initialised.
     fn poll_receive(&self, context: &Context<'_>, room: &mut Room<'_>) -> Poll<io::Result<usize>>;
@@ -27,7 +27,10 @@ pub(crate) trait PollStream {
         context: &Context<'_>,
         bufs: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>>;
+}
 
+/// The same for writing.
+pub(crate) trait PollWrite {
     fn poll_transmit(&self, context: &Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>>;
 
     fn poll_transmit_vectored(
@@ -66,7 +69,7 @@ pub(crate) trait SocketStream {
     fn end_writing(&self) -> io::Result<()>;
 }
 
-impl<S: SocketStream> PollStream for S {
+impl<S: SocketStream> PollRead for S {
     fn poll_receive(&self, context: &Context<'_>, room: &mut Room<'_>) -> Poll<io::Result<usize>> {
         let asked = room.len();
         if asked == 0 {
@@ -93,7 +96,9 @@ impl<S: SocketStream> PollStream for S {
             Ok(S::after_read(S::receive_vectored(socket, bufs)?, asked))
         })
     }
+}
 
+impl<S: SocketStream> PollWrite for S {
     fn poll_transmit(&self, context: &Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         if buf.is_empty() {
             return Poll::Ready(Ok(0));

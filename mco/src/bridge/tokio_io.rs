@@ -1,6 +1,6 @@
 //! The traits of `tokio::io`.
 
-macro_rules! implement {
+macro_rules! read {
     ($stream:ty) => {
         impl tokio::io::AsyncRead for $stream {
             fn poll_read(
@@ -17,7 +17,11 @@ macro_rules! implement {
                 Poll::Ready(Ok(()))
             }
         }
+    };
+}
 
+macro_rules! write {
+    ($stream:ty) => {
         impl tokio::io::AsyncWrite for $stream {
             fn poll_write(
                 self: Pin<&mut Self>,
@@ -54,4 +58,4 @@ macro_rules! implement {
     };
 }
 
-pub(super) use implement;
+pub(super) use {read, write};

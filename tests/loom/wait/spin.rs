@@ -29,6 +29,12 @@ impl<T> Spin<T> {
     }
 }
 
+impl<T: Default> Default for Spin<T> {
+    fn default() -> Spin<T> {
+        Spin::new(T::default())
+    }
+}
+
 pub(crate) struct Guard<'a, T> {
     spin: &'a Spin<T>,
     _lock: MutexGuard<'a, ()>,

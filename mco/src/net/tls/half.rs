@@ -7,12 +7,16 @@ use std::net::Shutdown;
 use super::stream::TlsStream;
 
 /// The half of a [`TlsStream`] that reads. [`TlsStream::split`] makes it.
+///
+/// With the features for async crates it implements their traits for reading: see [`mco::bridge`](crate::bridge).
 pub struct ReadHalf(TlsStream);
 
 /// The half of a [`TlsStream`] that writes. [`TlsStream::split`] makes it.
 ///
 /// Dropping it does not end the stream as long as the other half is there;
 /// [`shutdown`](WriteHalf::shutdown) tells the peer that nothing more will come.
+///
+/// With the features for async crates it implements their traits for writing: see [`mco::bridge`](crate::bridge).
 pub struct WriteHalf(TlsStream);
 
 impl TlsStream {
@@ -101,13 +105,13 @@ impl TlsStream {
 }
 
 impl ReadHalf {
-    fn tls(&self) -> &TlsStream {
+    pub(super) fn tls(&self) -> &TlsStream {
         &self.0
     }
 }
 
 impl WriteHalf {
-    fn tls(&self) -> &TlsStream {
+    pub(super) fn tls(&self) -> &TlsStream {
         &self.0
     }
 }

@@ -12,6 +12,19 @@
 //! If the tasks were taken out before this one was left, the lock was given back before that, and the second
 //! try sees it, or somebody who has taken it since and has yet to do the same. If they were taken out after,
 //! the task was among them.
+//!
+//! So everyone who has had the lock, however short, must wake the tasks afterwards: one may have found it held
+//! by just that one. Everyone has a `Locked`, which does both in this order when it is dropped, also while it
+//! unwinds. One that is cancelled when it has been handed the mutex, or has just taken it, gets its `Locked` all
+//! the same: a wait for a mutex ends with it, or without ever having had it.
+//!
+//! All tasks are woken, and each tries again, so one whose future is gone takes nothing from another. (Those
+//! who block are called one by one; `wait/lock.rs` says how none of them is left behind.) There is a place for
+//! one task a side, since of each direction one future is polled at a time; it may be another each time, and
+//! the last one counts. A task stays until the lock is given back, at the most with the stream, and may be woken
+//! in vain.
+//!
+//! `tests/loom/tls_lock.rs` explores this file.
 
 #[cfg(feature = "_bridge")]
 use std::ops::{Deref, DerefMut};

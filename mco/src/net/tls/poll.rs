@@ -9,15 +9,16 @@ use std::task::{Context, Poll, Waker, ready};
 
 #[cfg(feature = "futures-io")]
 use super::blocking::read_into;
+use super::half::{ReadHalf, WriteHalf};
 use super::lock::{Lock, Locked};
 use super::session::Session;
 use super::stream::TlsStream;
-use crate::bridge::{PollStream, Room};
+use crate::bridge::{PollRead, PollWrite, Room};
 use crate::reactor::Side;
 use crate::task::{TaskWaiter, has_budget};
 use crate::wait::Waiter;
 
-impl PollStream for TlsStream {
+impl PollRead for TlsStream {
     fn poll_receive(&self, context: &Context<'_>, room: &mut Room<'_>) -> Poll<io::Result<usize>> {
         if room.len() == 0 {
             return Poll::Ready(Ok(0));
@@ -51,7 +52,9 @@ impl PollStream for TlsStream {
         }
         self.poll_receive_with(context, &mut |received| read_into(received, bufs))
     }
+}
 
+impl PollWrite for TlsStream {
     fn poll_transmit(&self, context: &Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         if buf.is_empty() {
             return Poll::Ready(Ok(0));
@@ -109,6 +112,43 @@ impl PollStream for TlsStream {
             Err(error) if error.kind() == ErrorKind::NotConnected => Ok(()),
             done => done,
         })
+    }
+}
+
+impl PollRead for ReadHalf {
+    fn poll_receive(&self, context: &Context<'_>, room: &mut Room<'_>) -> Poll<io::Result<usize>> {
+        self.tls().poll_receive(context, room)
+    }
+
+    #[cfg(feature = "futures-io")]
+    fn poll_receive_vectored(
+        &self,
+        context: &Context<'_>,
+        bufs: &mut [IoSliceMut<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.tls().poll_receive_vectored(context, bufs)
+    }
+}
+
+impl PollWrite for WriteHalf {
+    fn poll_transmit(&self, context: &Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.tls().poll_transmit(context, buf)
+    }
+
+    fn poll_transmit_vectored(
+        &self,
+        context: &Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.tls().poll_transmit_vectored(context, bufs)
+    }
+
+    fn poll_deliver(&self, context: &Context<'_>) -> Poll<io::Result<()>> {
+        self.tls().poll_deliver(context)
+    }
+
+    fn poll_end(&self, context: &Context<'_>) -> Poll<io::Result<()>> {
+        self.tls().poll_end(context)
     }
 }
 
