@@ -15,9 +15,6 @@ use crate::wait::{Hold, timers};
 /// How long a worker that hosts too many lets the others start their fresh coroutines themselves.
 const PATIENCE: Duration = Duration::from_millis(5);
 
-/// A worker that polls again within this time is in the middle of an exchange.
-const SHORT_NAP: Duration = Duration::from_micros(100);
-
 /// To wake a sleeping thread takes some 25 us, so a worker that expects to be woken sooner than it
 /// could fall asleep and be woken stays awake, for this long at most.
 const SPIN: Duration = Duration::from_micros(50);
@@ -225,11 +222,6 @@ impl Local {
         }
         self.worker.sleep.begin();
         if self.may_sleep() {
-            if self.clock.nap.get() < SHORT_NAP {
-                // Events come quickly. Let whoever makes them have the processor, if it waits for
-                // this one, and take more of them at once.
-                std::thread::yield_now();
-            }
             let standstill = self.fall_asleep();
             if standstill != Standstill::GoOn {
                 let limits = [
