@@ -121,6 +121,21 @@ impl Moment {
         Moment::now() + duration
     }
 
+    /// As `after`, or up to a 64th of the duration later, but no more than about a millisecond: so that of
+    /// many who sleep those that are to end at almost the same time end together, and their worker wakes
+    /// up once. A virtual clock stands at each moment anyway.
+    pub(crate) fn soon_after(duration: Duration) -> Moment {
+        const LATEST: u64 = 1 << 20;
+        let at = Moment::after(duration);
+        let late = (nanos(duration) / 64).min(LATEST);
+        if late < 2 || is_virtual() {
+            return at;
+        }
+        // The same points in time for all that may be so late.
+        let grid = 1 << late.ilog2();
+        Moment(at.0.checked_next_multiple_of(grid).unwrap_or(at.0))
+    }
+
     pub(crate) const fn from_nanos(nanos: u64) -> Moment {
         Moment(nanos)
     }
@@ -151,4 +166,36 @@ impl std::ops::Add<Duration> for Moment {
 
 fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn soon_after_is_never_sooner_and_hardly_later() {
+        for nanos in [0, 1, 127, 128, 5_000, 1_000_000, 64_000_000, 10_000_000_000] {
+            let duration = Duration::from_nanos(nanos);
+            for _ in 0..100 {
+                let earliest = Moment::after(duration);
+                let at = Moment::soon_after(duration);
+                let latest = Moment::after(duration);
+                assert!(at >= earliest, "{duration:?}");
+                let late = at.since(latest);
+                assert!(late <= duration / 64 && late < Duration::from_micros(1049), "{late:?}");
+            }
+        }
+        assert_eq!(Moment::soon_after(Duration::MAX), Moment::from_nanos(u64::MAX));
+    }
+
+    #[test]
+    fn of_equal_sleeps_those_that_begin_soon_after_each_other_end_together() {
+        let duration = Duration::from_secs(1);
+        let begun = Moment::real();
+        let mut ends: Vec<_> = (0..1000).map(|_| Moment::soon_after(duration)).collect();
+        ends.dedup();
+        // Spans of 2^20 ns.
+        let spans = Moment::real().since(begun).as_nanos() >> 20;
+        assert!(ends.len() as u128 <= spans + 2, "{} ends in {spans} spans", ends.len());
+    }
 }

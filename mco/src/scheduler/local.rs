@@ -82,16 +82,13 @@ struct Clock {
     interval: Cell<u32>,
     looked: Cell<Moment>,
     polled: Cell<Moment>,
-    /// How long it was from the last poll but one to the last one, if that ended a sleep.
-    nap: Cell<Duration>,
 }
 
 impl Clock {
     fn new() -> Clock {
         let now = Moment::real();
         let (countdown, interval) = (Cell::new(0), Cell::new(0));
-        let nap = Cell::new(Duration::MAX);
-        Clock { countdown, interval, looked: Cell::new(now), polled: Cell::new(now), nap }
+        Clock { countdown, interval, looked: Cell::new(now), polled: Cell::new(now) }
     }
 }
 

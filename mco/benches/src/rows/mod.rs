@@ -3,6 +3,7 @@
 mod dump;
 mod http;
 mod idle;
+mod late;
 mod skynet;
 mod spawn;
 mod sync;
@@ -74,9 +75,18 @@ impl Row {
 
 /// Every row, in the order of the report.
 pub(crate) fn all() -> impl Iterator<Item = &'static Row> {
-    [yields::ROWS, spawn::ROWS, skynet::ROWS, idle::ROWS, http::ROWS, sync::ROWS, dump::ROWS]
-        .into_iter()
-        .flatten()
+    [
+        yields::ROWS,
+        spawn::ROWS,
+        skynet::ROWS,
+        idle::ROWS,
+        late::ROWS,
+        http::ROWS,
+        sync::ROWS,
+        dump::ROWS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 pub(crate) fn find(name: &str) -> Option<&'static Row> {

@@ -237,8 +237,7 @@ impl Local {
         self.worker.sleep.end();
         self.scheduler.monitor.worker_woke();
         let now = Moment::real();
-        self.clock.nap.set(now.since(self.clock.polled.get()));
-        if self.clock.nap.get() < 2 * SPIN && !self.worker.inbox.is_empty() {
+        if now.since(self.clock.polled.get()) < 2 * SPIN && !self.worker.inbox.is_empty() {
             self.expect(true);
         }
         self.clock.looked.set(now);
