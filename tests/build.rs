@@ -30,6 +30,17 @@ fn main() {
     lock.replace("state & !CALLED | TURNS", "state").write("careless_lock.rs");
     lock.write("lock.rs");
 
+    // So small that a few records fill it more than once.
+    let ring = Source::read("trace/ring.rs")
+        .part("use super::atomic::", "        self.words.len() as u64\n    }\n}\n")
+        .replace("CHUNK: usize = 4096", "CHUNK: usize = 2")
+        .replace("LONGEST: u64 = 6", "LONGEST: u64 = 2");
+    ring.write("ring.rs");
+    ring.replace("// See the module.\n        fence(Ordering::Release);", "")
+        .write("hasty_ring.rs");
+    ring.replace("let now = self.head.load(Ordering::Relaxed);", "let now = head;")
+        .write("careless_ring.rs");
+
     let readiness = Source::read("reactor/readiness.rs")
         .replace("use parking_lot::Mutex;", "use super::Mutex;")
         .replace("use crate::wait::{Waiter, WaiterList};", "use super::{Waiter, WaiterList};");

@@ -8,6 +8,7 @@ mod inbox;
 mod locking;
 mod permits;
 mod readiness;
+mod recording;
 mod resting;
 mod searching;
 mod sleeping;

@@ -15,6 +15,7 @@
 //! the reader's fence, and the second look finds `head` where that record begins, or further on.
 //!
 //! So the writer never waits, and a reader does not need the writer to do anything: it may be stuck.
+//! `tests/loom/recording.rs` explores it.
 
 #![allow(unsafe_code)]
 
