@@ -84,7 +84,6 @@ fn with_virtual<R>(f: impl FnOnce(&VirtualClock) -> R) -> Option<R> {
 }
 
 /// Whether this thread has a virtual clock.
-#[cfg(unix)]
 pub(crate) fn is_virtual() -> bool {
     with_virtual(|_| ()).is_some()
 }

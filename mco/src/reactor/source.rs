@@ -82,7 +82,7 @@ impl Source {
 
     /// Waits until `done`, which events of either direction may bring about: `true`, or until the
     /// deadline: `false`.
-    #[cfg(unix)]
+    #[cfg(any(unix, feature = "tls"))]
     fn wait_both(&self, wait: &Wait, done: impl Fn() -> bool) -> bool {
         let sides = &[Side::Read, Side::Write];
         let _entered = Entered { source: self, sides };
