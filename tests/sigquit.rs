@@ -22,7 +22,15 @@ fn quit() {
     assert_eq!(done, 0, "{}", std::io::Error::last_os_error());
 }
 
-/// The same, where it is to end the process: soon, since another thread may be the one to take it.
+/// Has the signal do this from here on. Whatever started the tests may have it ignored, as shells do for what
+/// runs in the background.
+fn set_action(action: libc::sighandler_t) {
+    // SAFETY: it is one of the system's own.
+    let before = unsafe { libc::signal(libc::SIGQUIT, action) };
+    assert_ne!(before, libc::SIG_ERR, "{}", std::io::Error::last_os_error());
+}
+
+/// Sends the signal where it is to end the process: soon, since another thread may be the one to take it.
 fn quit_and_end() -> ! {
     quit();
     thread::sleep(HUNG);
@@ -139,6 +147,7 @@ fn it_works_while_all_workers_are_stuck() {
 #[test]
 fn without_being_asked_the_signal_ends_the_process() {
     let end = child::run(|| {
+        set_action(libc::SIG_DFL);
         let _runtime = with_one_that_waits();
         quit_and_end();
     });
@@ -148,9 +157,22 @@ fn without_being_asked_the_signal_ends_the_process() {
 #[test]
 fn switched_off_again_it_ends_the_process() {
     let end = child::run(|| {
+        set_action(libc::SIG_DFL);
         mco::config().set_dump_on_sigquit(true).set_dump_on_sigquit(false);
         assert!(!mco::config().get_dump_on_sigquit());
         quit_and_end();
     });
     end.assert_killed_by(libc::SIGQUIT);
+}
+
+#[test]
+fn switched_off_again_it_is_ignored_where_it_was() {
+    child::pass(|| {
+        set_action(libc::SIG_IGN);
+        mco::config().set_dump_on_sigquit(true).set_dump_on_sigquit(false);
+        quit();
+        // Nor does it matter that it is switched off once more.
+        mco::config().set_dump_on_sigquit(false);
+        quit();
+    });
 }

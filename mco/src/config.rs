@@ -107,8 +107,8 @@ impl Config {
     /// Sets whether the signal `SIGQUIT` (Ctrl-\\ in a terminal) has the process print a
     /// [`dump`](crate::debug::dump()) of all its coroutines on standard error and go on, instead of
     /// ending it. Default: whether `MCO_DUMP=1` is in the environment when the first runtime starts.
-    /// Takes effect at once; it takes the place of another handler of that signal. On other systems
-    /// than Unix there is no such signal, and nothing happens.
+    /// Takes effect at once; it takes the place of another handler of that signal, which is put back when
+    /// this is switched off. On other systems than Unix there is no such signal, and nothing happens.
     ///
     /// # Examples
     ///

@@ -12,6 +12,8 @@ use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::{env, fs, mem, ptr, thread};
 
+use parking_lot::Mutex;
+
 use super::Dump;
 use crate::threads::Ours;
 
@@ -36,10 +38,15 @@ pub(crate) fn is_on() -> bool {
     IS_ON.load(Ordering::Relaxed)
 }
 
-/// Switches it on, or off: then the signal has its usual effect, which ends the process.
+/// Switches it on, or off: then the signal has the effect again that it had before.
 pub(crate) fn switch(on: bool) {
     static WATCHER: Once = Once::new();
-    let mut action = libc::SIG_DFL;
+    /// What the signal did before it was switched on, while it is.
+    static BEFORE: Mutex<Option<libc::sigaction>> = Mutex::new(None);
+    let mut before = BEFORE.lock();
+    if on == before.is_some() {
+        return;
+    }
     if on {
         let mut started = Ok(());
         WATCHER.call_once(|| started = start());
@@ -49,16 +56,20 @@ pub(crate) fn switch(on: bool) {
         if PIPE.load(Ordering::Relaxed) < 0 {
             return;
         }
-        action = handle as *const () as libc::sighandler_t;
     }
     IS_ON.store(on, Ordering::Relaxed);
     // SAFETY: a zeroed action is a valid one, and the handler does what one may do.
     unsafe {
-        let mut new: libc::sigaction = mem::zeroed();
-        new.sa_sigaction = action;
-        // System calls go on, and it runs on a coroutine's stack only if there is no other.
-        new.sa_flags = libc::SA_RESTART | libc::SA_ONSTACK;
-        libc::sigaction(libc::SIGQUIT, &raw const new, ptr::null_mut());
+        let mut old: libc::sigaction = mem::zeroed();
+        let new = before.take().unwrap_or_else(|| {
+            let mut new: libc::sigaction = mem::zeroed();
+            new.sa_sigaction = handle as *const () as libc::sighandler_t;
+            // System calls go on, and it runs on a coroutine's stack only if there is no other.
+            new.sa_flags = libc::SA_RESTART | libc::SA_ONSTACK;
+            new
+        });
+        libc::sigaction(libc::SIGQUIT, &raw const new, &raw mut old);
+        *before = on.then_some(old);
     }
 }
 
