@@ -10,7 +10,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::{FromRawFd, IntoRawFd};
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
-use std::{env, fs, mem, ptr, thread};
+use std::{env, fs, mem, thread};
 
 use parking_lot::Mutex;
 
