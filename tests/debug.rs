@@ -209,10 +209,11 @@ fn one_that_waits_for_a_time_says_until_when() {
     within(HUNG, || {
         let runtime = runtime(1);
         let sleeper =
-            blocked(&runtime, "sleeper b", || coroutine::sleep(Duration::from_secs(3600)));
+            blocked(&runtime, "sleeper b", || coroutine::sleep(Duration::from_secs(3599)));
         let info = named(&debug::coroutines(), "sleeper b");
         let left = info.until.expect("it ends").saturating_duration_since(Instant::now());
-        assert!(left > Duration::from_secs(3000) && left <= Duration::from_secs(3600), "{left:?}");
+        // With others it may end a millisecond later.
+        assert!(left > Duration::from_secs(3000) && left < Duration::from_secs(3600), "{left:?}");
         assert_eq!(info.wait_reason, Some(Reason::Sleep));
         let text = debug::dump().to_string();
         assert!(text.contains("waits for the end of a sleep"), "{text}");
