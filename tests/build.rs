@@ -33,6 +33,7 @@ fn main() {
     // So small that a few records fill it more than once.
     let ring = Source::read("trace/ring.rs")
         .part("use super::atomic::", "        self.words.len() as u64\n    }\n}\n")
+        .replace("use crate::prefetch::prefetch;", "")
         .replace("CHUNK: usize = 4096", "CHUNK: usize = 2")
         .replace("LONGEST: u64 = 6", "LONGEST: u64 = 2");
     ring.write("ring.rs");

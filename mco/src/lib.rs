@@ -132,6 +132,7 @@ mod fiber;
 pub mod io;
 pub mod net;
 pub mod os;
+mod prefetch;
 #[doc(hidden)]
 pub mod private;
 mod random;

@@ -35,7 +35,7 @@ macro_rules! ring {
                 (0..words).map(|_| AtomicU64::new(0)).collect()
             }
 
-            fn prefetch(_: *const AtomicU64) {}
+            fn prefetch(_: *const (), _: usize) {}
 
             impl super::Ring for Ring {
                 fn new() -> Ring {

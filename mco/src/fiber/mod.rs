@@ -27,6 +27,8 @@ use generator::{Generator, Scope};
 pub(crate) use pool::Pool;
 pub(crate) use stack::{Bounds, MapError, Stack, mapped};
 
+use crate::prefetch::prefetch;
+
 /// The smallest stack that a coroutine can have, in bytes. A panic that formats a message and
 /// unwinds fits into it; smaller requests are rounded up to it.
 pub(crate) const MIN_STACK_SIZE: usize = 16 * 1024;
@@ -66,24 +68,6 @@ pub(crate) struct Fiber {
     link: NonNull<Link>,
     /// The loop is a suspended computation of this thread.
     _not_send: PhantomData<*mut ()>,
-}
-
-/// Has the processor fetch the lines of the cache in which so many bytes from `address` on lie. Does
-/// nothing on processors for which that is not known.
-#[inline]
-pub(crate) fn prefetch(address: *const (), bytes: usize) {
-    const LINE: usize = 64;
-    for offset in (0..bytes).step_by(LINE) {
-        let line = address.wrapping_byte_add(offset);
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: a prefetch is a hint, which no address makes fail.
-        unsafe {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            _mm_prefetch::<_MM_HINT_T0>(line.cast());
-        }
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = line;
-    }
 }
 
 /// The right to suspend the body that runs on a fiber, for the code inside that body.

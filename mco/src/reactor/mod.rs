@@ -37,7 +37,7 @@ pub(crate) use now_and_then::run_now_and_then;
 pub(crate) use readiness::Side;
 pub(crate) use source::Source;
 
-use crate::fiber;
+use crate::prefetch::prefetch;
 use crate::wait::WaiterList;
 
 /// The token of the waker; sources have the index of their place in the slab.
@@ -133,7 +133,7 @@ impl Reactor {
         let mut ahead = self.events.iter();
         let mut fetch = || {
             if let Some(source) = ahead.next().and_then(|event| sources.get(event.token().0)) {
-                fiber::prefetch(Arc::as_ptr(source).cast(), 1);
+                prefetch(Arc::as_ptr(source).cast(), 1);
             }
         };
         (0..AHEAD).for_each(|_| fetch());

@@ -76,8 +76,8 @@ impl Source {
     /// Waits for an event since the last `forget_events`.
     #[cfg(unix)]
     pub(super) fn wait_event(&self, wait: &Wait) {
-        // Without a deadline, or with one of the caller's, which unwinds.
-        while !self.wait_both(wait, || self.has_event()) {}
+        // It has no deadline of its own, so it ends with an event.
+        self.wait_both(wait, || self.has_event());
     }
 
     /// Waits until `done`, which events of either direction may bring about: `true`, or until the

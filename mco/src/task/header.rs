@@ -33,7 +33,8 @@ use super::local::Locals;
 use super::record::WaitRecord;
 use super::state::State;
 use super::{Home, WaiterList, current};
-use crate::fiber::{self, Body, Fiber};
+use crate::fiber::{Body, Fiber};
+use crate::prefetch::prefetch;
 
 /// The result of a coroutine: what its closure returned, or the payload with which it ended.
 pub(crate) type Output<T> = thread::Result<T>;
@@ -387,17 +388,18 @@ impl TaskRef {
         }
     }
 
-    /// Has the processor fetch what a run touches first, for a coroutine that runs soon.
+    /// Has the processor fetch what each run touches, for one that runs soon. By the one who has it queued
+    /// behind another.
     #[inline]
-    pub(super) fn prefetch(&self) {
-        fiber::prefetch(self.0.as_ptr().cast(), HOT);
+    pub(crate) fn prefetch_header(&self) {
+        prefetch(self.0.as_ptr().cast(), HOT);
     }
 
     /// Has the processor fetch what it was spawned with, for one who lists many.
     pub(crate) fn prefetch_attributes(&self) {
         let attributes = &self.header().attributes;
-        fiber::prefetch(ptr::from_ref(&attributes.id).cast(), 1);
-        fiber::prefetch(ptr::from_ref(&attributes.name).cast(), 1);
+        prefetch(ptr::from_ref(&attributes.id).cast(), 1);
+        prefetch(ptr::from_ref(&attributes.name).cast(), 1);
     }
 
     /// What a fiber runs for this coroutine.

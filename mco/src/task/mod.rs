@@ -265,13 +265,7 @@ impl TaskRef {
         self.header().home.get().is_some()
     }
 
-    /// By the worker that has this one queued behind another: fetches it into the cache.
-    #[inline]
-    pub(crate) fn prefetch_header(&self) {
-        self.prefetch();
-    }
-
-    /// By the same: has the address of its stack looked up.
+    /// By the worker that has it queued: has the address of its stack looked up.
     #[inline]
     pub(crate) fn look_up_stack(&self) {
         // SAFETY: as the block above says of all its calls.

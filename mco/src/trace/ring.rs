@@ -20,6 +20,7 @@
 #![allow(unsafe_code)]
 
 use super::atomic::{AtomicU64, Ordering, fence};
+use crate::prefetch::prefetch;
 
 /// Words of a chunk.
 pub(super) const CHUNK: usize = 4096;
@@ -80,7 +81,8 @@ impl Ring {
         }
         // Release: who sees the new head sees the record.
         self.head.store(head + N as u64, Ordering::Release);
-        prefetch(self.words.as_ptr().wrapping_add(place + AHEAD));
+        // Otherwise the next locked operation would wait for it: there are some in each switch.
+        prefetch(self.words.as_ptr().wrapping_add(place + AHEAD).cast(), 1);
     }
 
     /// Fills the chunk up; returns the head of the next.
@@ -138,20 +140,6 @@ impl Copied {
 fn zeroed(words: usize) -> Box<[AtomicU64]> {
     // SAFETY: an `AtomicU64` of zeros is one with the value 0.
     unsafe { Box::<[AtomicU64]>::new_zeroed_slice(words).assume_init() }
-}
-
-/// Has the processor fetch what will be written soon. Otherwise the next locked operation would wait for
-/// it: there are some in each switch.
-#[inline(always)]
-fn prefetch(word: *const AtomicU64) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: a prefetch is a hint, which no address makes fail.
-    unsafe {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_T0>(word.cast());
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = word;
 }
 
 #[cfg(test)]

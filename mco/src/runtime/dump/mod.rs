@@ -111,6 +111,12 @@ struct Section {
     remarks: Vec<String>,
 }
 
+impl Section {
+    fn members(&self, group: &Group) -> impl Iterator<Item = &CoroutineInfo> {
+        group.members.iter().map(|index| &self.coroutines[*index])
+    }
+}
+
 /// Coroutines that are alike.
 #[derive(Debug)]
 struct Group {

@@ -141,7 +141,7 @@ fn show_group(
     group: &Group,
     now: Instant,
 ) -> fmt::Result {
-    let members = || group.members.iter().map(|index| &section.coroutines[*index]);
+    let members = || section.members(group);
     let first = members().next().expect("a group is not empty");
     match group.members.len() {
         1 => f.write_str(&name(first))?,
@@ -224,7 +224,7 @@ fn show_arms(
     group: &Group,
     now: Instant,
 ) -> fmt::Result {
-    let members = || group.members.iter().map(|index| &section.coroutines[*index]);
+    let members = || section.members(group);
     let Some(first) = members().next().filter(|first| !first.arms.is_empty()) else {
         return Ok(());
     };
