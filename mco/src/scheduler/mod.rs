@@ -93,6 +93,8 @@ pub(crate) struct Scheduler {
     traced: trace::Runtime,
     /// The regular ones first, then the places for spare ones.
     workers: Box<[Arc<Worker>]>,
+    /// How many of them, from the first on, have ever had a thread. Who looks for work looks no further.
+    seats: AtomicUsize,
     /// Fresh coroutines from outside, for any worker.
     injector: Injected,
     idle: Idle,
@@ -128,6 +130,7 @@ impl Scheduler {
         let places = regular + spares(regular);
         let scheduler = Arc::new(Scheduler {
             workers: (0..places).map(|index| Arc::new(Worker::new(index, &settings))).collect(),
+            seats: AtomicUsize::new(0),
             injector: Injected::new(),
             idle: Idle::new(regular, places),
             monitor: Monitor::new(),
@@ -159,6 +162,8 @@ impl Scheduler {
         let seat = worker.take_seat()?;
         // Before the thread begins: others may register sockets there at once.
         let _ = worker.registrar.set(seat.reactor.registrar().clone());
+        // Sequentially consistent, and before anything is queued there: see `idle`.
+        self.seats.fetch_max(index + 1, Ordering::SeqCst);
         let kind = if index < self.settings.workers { "worker" } else { "spare" };
         let name = format!("{}-{kind}-{index}", self.settings.name);
         let run = move || Local::run(scheduler, worker, seat);
@@ -258,6 +263,11 @@ impl Scheduler {
             TIMES => eprintln!("mco: more coroutines could not start; their handles say why"),
             _ => {}
         }
+    }
+
+    /// Those that may have something queued.
+    fn seated(&self) -> &[Arc<Worker>] {
+        &self.workers[..self.seats.load(Ordering::SeqCst)]
     }
 
     fn regular(&self) -> &[Arc<Worker>] {

@@ -51,7 +51,7 @@ impl Local {
             }
         } else if self.await_wake() {
             return true;
-        } else if self.scheduler.idle.try_search() {
+        } else if self.is_anything_to_steal() && self.scheduler.idle.try_search() {
             let outcome = self.search();
             self.stop_searching(outcome);
             if outcome == Search::Found {
@@ -193,9 +193,21 @@ impl Local {
         Moment::real().since(since) >= PATIENCE
     }
 
+    /// Whether there are fresh coroutines elsewhere. Most of the time there are none, and then this is all
+    /// that a worker without work looks at.
+    fn is_anything_to_steal(&self) -> bool {
+        let mut others = self.scheduler.seated().iter();
+        let any = !self.scheduler.injector.is_empty()
+            || others.any(|w| w.index != self.worker.index && w.has_fresh());
+        if !any {
+            self.declined.set(None);
+        }
+        any
+    }
+
     /// Those that can be stolen from, beginning anywhere.
     fn others_with_fresh(&self) -> impl Iterator<Item = &Worker> {
-        let workers = &self.scheduler.workers;
+        let workers = self.scheduler.seated();
         // By chance, unless chance is not to be used up by what the program does not do.
         let seeded = self.scheduler.settings.seed.is_some();
         let first = if seeded { 0 } else { random::below(workers.len()) };
@@ -222,10 +234,11 @@ impl Local {
         }
         self.worker.sleep.begin();
         if self.may_sleep() {
-            let standstill = self.fall_asleep();
+            let timer = timers::next();
+            let standstill = self.fall_asleep(timer);
             if standstill != Standstill::GoOn {
                 let limits = [
-                    self.time_to_next_timer(),
+                    self.time_to(timer),
                     self.declined.get().map(|_| PATIENCE),
                     self.trim_pool(),
                     standstill.look_again(),
@@ -251,8 +264,8 @@ impl Local {
     }
 
     /// Says that this worker sleeps. The last to say so does what there is to do for all of them.
-    fn fall_asleep(&self) -> Standstill {
-        self.worker.leave_behind(timers::next(), Hold::count());
+    fn fall_asleep(&self, timer: Option<Moment>) -> Standstill {
+        self.worker.leave_behind(timer, Hold::count());
         let standstill = if self.scheduler.quiet.fall() {
             self.scheduler.stand_still(self.worker.index, self.suspicion.get())
         } else {
@@ -262,19 +275,19 @@ impl Local {
         standstill
     }
 
-    /// How long to sleep for the next timer. By a virtual clock it never comes by waiting.
-    fn time_to_next_timer(&self) -> Option<Duration> {
+    /// How long to sleep for the next `timer` or alarm. By a virtual clock it never comes by waiting.
+    fn time_to(&self, timer: Option<Moment>) -> Option<Duration> {
         let settings = &self.scheduler.settings;
-        let next = self.next_timer().filter(|_| settings.virtual_clock.is_none());
-        next.map(|at| at.since(Moment::real()))
+        let next = [timer, self.worker.alarms.next()].into_iter().flatten().min();
+        next.filter(|_| settings.virtual_clock.is_none()).map(|at| at.since(Moment::real()))
     }
 
     /// The last look before sleeping, after it was announced.
     fn may_sleep(&self) -> bool {
         let scheduler = &self.scheduler;
-        let anything_to_steal = || {
-            !scheduler.injector.is_empty()
-                || self.declined.get().is_none() && self.others_with_fresh().next().is_some()
+        let anything_to_steal = || match self.declined.get() {
+            None => self.is_anything_to_steal(),
+            Some(_) => !scheduler.injector.is_empty(),
         };
         self.ready.borrow().is_empty()
             && self.worker.inbox.is_empty()
