@@ -162,8 +162,8 @@ macro_rules! socket_stream {
                 std::io::Read::read_vectored(&mut io, bufs)
             }
 
-            fn transmit(mut io: &$io, buf: &[u8]) -> std::io::Result<usize> {
-                std::io::Write::write(&mut io, buf)
+            fn transmit(io: &$io, buf: &[u8]) -> std::io::Result<usize> {
+                $crate::net::bytes::write(io, buf)
             }
 
             fn transmit_vectored(

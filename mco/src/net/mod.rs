@@ -7,6 +7,7 @@
 
 pub(crate) mod accept;
 mod addr;
+pub(crate) mod bytes;
 mod listener;
 pub(crate) mod options;
 mod stream;

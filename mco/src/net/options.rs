@@ -201,7 +201,7 @@ macro_rules! stream_io {
                 if asked == 0 {
                     return Ok(0);
                 }
-                self.receive(|mut socket| Ok($read(std::io::Read::read(&mut socket, buf)?, asked)))
+                self.receive(|socket| Ok($read($crate::net::bytes::read(socket, buf)?, asked)))
             }
 
             #[track_caller]
@@ -225,8 +225,8 @@ macro_rules! stream_io {
                 if buf.is_empty() {
                     return Ok(0);
                 }
-                self.transmit(|mut socket| {
-                    let done = std::io::Write::write(&mut socket, buf)?;
+                self.transmit(|socket| {
+                    let done = $crate::net::bytes::write(socket, buf)?;
                     Ok(crate::reactor::Attempt::of_bytes(done, buf.len()))
                 })
             }

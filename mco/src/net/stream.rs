@@ -9,6 +9,8 @@ use mio::net as sys;
 use socket2::SockRef;
 
 use super::addr::{self, ToSocketAddrs};
+#[cfg(feature = "tls")]
+use super::bytes;
 use super::options::{Timeout, conversions, stream, stream_io};
 use crate::clock::Moment;
 use crate::reactor::{Attempt, Evented, Side};
@@ -196,17 +198,16 @@ impl TcpStream {
         deadline: impl FnOnce() -> Option<Moment>,
     ) -> io::Result<usize> {
         let asked = buf.len();
-        self.socket.run(Side::Read, Wait::new(Reason::Read), deadline, |mut socket| {
-            Ok(Attempt::of_bytes(io::Read::read(&mut socket, buf)?, asked))
+        self.socket.run(Side::Read, Wait::new(Reason::Read), deadline, |socket| {
+            Ok(Attempt::of_bytes(bytes::read(socket, buf)?, asked))
         })
     }
 
     /// Reads what is there, without waiting or suspending; else `WouldBlock`.
     pub(super) fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
         let asked = buf.len();
-        self.socket.try_now(Side::Read, |mut socket| {
-            Ok(Attempt::of_bytes(io::Read::read(&mut socket, buf)?, asked))
-        })
+        self.socket
+            .try_now(Side::Read, |socket| Ok(Attempt::of_bytes(bytes::read(socket, buf)?, asked)))
     }
 
     /// Writes what there is room for, without waiting or suspending; else `WouldBlock`.
@@ -214,7 +215,7 @@ impl TcpStream {
         let asked = bufs.iter().map(|buf| buf.len()).sum();
         self.socket.try_now(Side::Write, |mut socket| {
             let done = match bufs {
-                [buf] => io::Write::write(&mut socket, buf)?,
+                [buf] => bytes::write(socket, buf)?,
                 _ => io::Write::write_vectored(&mut socket, bufs)?,
             };
             Ok(Attempt::of_bytes(done, asked))
