@@ -27,6 +27,7 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
+use super::preemption::undo_inherited;
 use crate::clock::Moment;
 use crate::config::config;
 use crate::task::{cancel, current, deadline, spend_budget};
@@ -273,6 +274,7 @@ impl Pool {
         drop(state);
         let serve = || {
             let _ours = Ours::new();
+            undo_inherited();
             self.serve();
         };
         let Err(error) = thread::Builder::new().name(name).spawn(serve) else {

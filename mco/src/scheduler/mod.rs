@@ -30,6 +30,7 @@ mod idle;
 mod injected;
 mod local;
 mod monitor;
+mod preemption;
 mod quiet;
 pub(crate) mod standstill;
 mod worker;
@@ -184,6 +185,7 @@ impl Scheduler {
         self.alive.fetch_add(1, Ordering::Relaxed);
         let started = thread::Builder::new().name(name).spawn(move || {
             let _ours = Ours::new();
+            preemption::undo_inherited();
             run();
             scheduler.thread_ended();
         });

@@ -7,6 +7,8 @@
 //! - longer: it counts as blocked, and gets no coroutines placed;
 //! - longer still: its coroutine is named on standard error, once.
 //!
+//! It also decides how each worker's thread wakes up: see [`preemption`](super::preemption).
+//!
 //! When all workers are blocked while fresh coroutines wait, a spare worker is started. It stays
 //! for the next time, asleep, and hosts what it has started to its end.
 //!
@@ -22,6 +24,7 @@ use std::thread::{self, Thread};
 use std::time::Duration;
 
 use super::Scheduler;
+use super::preemption::{self, Counts, Manners};
 use super::worker::Worker;
 use crate::clock::Moment;
 
@@ -79,6 +82,7 @@ struct Watch {
     scheduler: Arc<Scheduler>,
     /// One for each worker.
     turns: Vec<Turn>,
+    manners: Manners,
     /// Those that have been named, and are not named again.
     named: HashSet<u64>,
     /// Names given since `minute` began.
@@ -108,14 +112,15 @@ impl Watch {
         let now = Moment::real();
         let turn = Turn::new(0, now);
         let turns = vec![turn; scheduler.workers.len()];
-        Watch { scheduler, turns, named: HashSet::new(), blames: 0, minute: now }
+        let manners = Manners::new(scheduler.settings.workers, now);
+        Watch { scheduler, turns, manners, named: HashSet::new(), blames: 0, minute: now }
     }
 
     fn run(mut self) {
         let mut quiet_looks = 0;
         while !self.scheduler.is_shut_down() {
             quiet_looks = if self.all_asleep() { quiet_looks + 1 } else { 0 };
-            if quiet_looks < 3 {
+            if quiet_looks < 3 || self.manners.are_polite() {
                 thread::park_timeout(LOOK);
             } else {
                 self.sleep();
@@ -179,7 +184,22 @@ impl Watch {
                 self.blame(worker, held);
             }
         }
+        self.mind_manners(now);
         self.help();
+    }
+
+    /// Decides how the regular workers' threads wake up.
+    fn mind_manners(&mut self, now: Moment) {
+        let workers = self.scheduler.regular();
+        let mut counts = Counts::default();
+        for worker in workers {
+            counts.wakes += worker.counts.sleeps.load(Ordering::Relaxed);
+            counts.turns += worker.turn();
+        }
+        self.manners.look(now, counts, |class| {
+            let running = workers.iter().filter(|worker| worker.is_running());
+            preemption::set_all(running.filter_map(|worker| worker.thread.get()), class)
+        });
     }
 
     /// If nobody can run what waits, gets somebody who can.

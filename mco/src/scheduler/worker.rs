@@ -16,6 +16,7 @@ use super::delay::DelayMeter;
 use super::errands::Errands;
 use super::idle::Sleep;
 use super::local::Local;
+use super::preemption::ThreadId;
 use crate::clock::Moment;
 use crate::reactor::{Reactor, Registrar};
 use crate::task::{AtomicSite, Home, Inbox, Registry, Slot, TaskRef, current};
@@ -42,6 +43,8 @@ pub(super) struct Worker {
     pub(super) blocked: AtomicBool,
     /// How long the worker's thread has waited for a processor, if the system tells.
     pub(super) delay: OnceLock<DelayMeter>,
+    /// The worker's thread, set by itself. It lives at least as long as it is `running`.
+    pub(super) thread: OnceLock<ThreadId>,
     pub(super) counts: CachePadded<Counts>,
     /// What the clock said when this worker, or the monitor while it is in a long turn, looked last.
     pub(super) clock: AtomicU64,
@@ -65,6 +68,8 @@ const NEVER: u64 = u64::MAX;
 pub(super) struct Counts {
     /// Grows by one with each run of a coroutine; the monitor sees from it whether time passes.
     pub(super) turn: AtomicU64,
+    /// Grows by one with each sleep, also with one that something to do has ended at once.
+    pub(super) sleeps: AtomicU64,
     /// The coroutine that runs now; 0 for none.
     pub(super) current_id: AtomicU64,
     pub(super) current_site: AtomicSite,
@@ -107,8 +112,10 @@ impl Worker {
             running: AtomicBool::new(false),
             blocked: AtomicBool::new(false),
             delay: OnceLock::new(),
+            thread: OnceLock::new(),
             counts: CachePadded::new(Counts {
                 turn: AtomicU64::new(0),
+                sleeps: AtomicU64::new(0),
                 current_id: AtomicU64::new(0),
                 current_site: AtomicSite::new(),
                 hosted: AtomicUsize::new(0),

@@ -228,7 +228,9 @@ impl Local {
     fn sleep(&self) {
         let idle = &self.scheduler.idle;
         let spare = self.is_spare();
-        self.worker.counts.stacks.store(self.pool.borrow().idle(), Ordering::Relaxed);
+        let counts = &self.worker.counts;
+        counts.stacks.store(self.pool.borrow().idle(), Ordering::Relaxed);
+        counts.sleeps.store(counts.sleeps.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         if !spare {
             idle.announce(self.worker.index);
         }
