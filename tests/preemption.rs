@@ -8,7 +8,6 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
 
 use mco::runtime::Runtime;
 use mco_tests::{child, eventually, sockets};
@@ -66,8 +65,6 @@ fn a_worker_is_polite_while_it_is_woken_very_often() {
         eventually("the worker, at rest, goes first again", || {
             class_of("rt-worker-0") == libc::SCHED_OTHER
         });
-        // At rest, it has the monitor asleep, too.
-        std::thread::sleep(Duration::from_millis(100));
         eventually("the worker, woken often again, is polite", &mut busy);
     });
 }

@@ -1,8 +1,8 @@
 //! Which workers sleep, and who looks for work: the part of the scheduler that must not lose a
 //! wake-up.
 //!
-//! A worker without work of its own *searches* (looks into the queues of the others), and when it
-//! finds nothing it *announces* that it sleeps, looks once more, and sleeps in its reactor.
+//! A worker without work of its own *searches* (takes from the queues of the others) if it sees anything
+//! there, and when it finds nothing it *announces* that it sleeps, looks once more, and sleeps in its reactor.
 //! Whoever makes a fresh coroutine available calls [`Idle::pick`] after queueing it:
 //!
 //! ```text
