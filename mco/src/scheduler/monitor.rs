@@ -7,7 +7,7 @@
 //! - longer: it counts as blocked, and gets no coroutines placed;
 //! - longer still: its coroutine is named on standard error, once.
 //!
-//! It also decides how each worker's thread wakes up: see [`preemption`](super::preemption).
+//! It also decides how each worker's thread wakes up: see [`preemption`].
 //!
 //! When all workers are blocked while fresh coroutines wait, a spare worker is started. It stays
 //! for the next time, asleep, and hosts what it has started to its end.
