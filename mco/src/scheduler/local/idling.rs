@@ -88,8 +88,9 @@ impl Local {
 
     /// Looks whether it `has_happened`, or something has been queued here, for a limited time.
     fn spin(&self, has_happened: &mut dyn FnMut() -> bool) -> bool {
-        /// Looks between two looks at the clock.
-        const LOOKS: u32 = 32;
+        /// Looks between two looks at the clock. Many pauses in a row make a virtual machine's host take the
+        /// processor away for a moment; the time that the clock takes is enough for it to begin anew.
+        const LOOKS: u32 = 12;
         let limit = Moment::real() + SPIN;
         let limit = self.next_timer().map_or(limit, |timer| timer.min(limit));
         loop {
