@@ -6,7 +6,7 @@
 //!
 //! # Scheduling class of the workers' threads
 //!
-//! On Linux, workers that are woken more than 10,000 times a second each are given the class `SCHED_BATCH`:
+//! On Linux, workers that on average are woken more than 10,000 times a second are given the class `SCHED_BATCH`:
 //! a thread of it does not take the processor from whoever runs there when it wakes up, so a peer on the
 //! same machine goes on sending, and more is seen to at once. They are given the usual class back when
 //! they are idle, or when they get less done, since something else keeps the processors. Threads whose

@@ -12,7 +12,7 @@
 //! it, for all workers of a runtime together, in windows of 50 ms:
 //!
 //! ```text
-//!   preempt ── each wakes more than 10,000 times a second ──────────────────> are polite
+//!   preempt ── wake more than 10,000 times a second, on average ─────────────> are polite
 //!           <── hardly wake any more: idle ──────────────────────────────────
 //!           <── run less than 4/5 of the coroutines that they ran before, in two windows
 //! ```
@@ -29,7 +29,7 @@ use std::time::Duration;
 
 use crate::clock::Moment;
 
-/// Workers that wake more often than this in a second, each, become polite.
+/// Workers that wake more often than this in a second, on average, become polite.
 const OFTEN: u64 = 10_000;
 /// When all of them together wake less often, they go first again.
 const RARELY: u64 = 500;
