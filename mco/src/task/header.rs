@@ -15,8 +15,6 @@
 #![allow(unsafe_code)]
 
 use std::any::Any;
-#[cfg(all(target_pointer_width = "64", any(target_arch = "x86_64", target_arch = "aarch64")))]
-use std::arch::asm;
 use std::cell::UnsafeCell;
 use std::mem::{self, ManuallyDrop, MaybeUninit};
 use std::num::NonZeroU32;
@@ -367,25 +365,13 @@ impl TaskRef {
         unsafe { (self.header().vtable.discard)(self.0, payload) }
     }
 
-    /// Calls `f` with each word that its closure was spawned with, if it has started.
-    ///
-    /// Some may be padding, and all of it has been moved out, so what is found is only to be compared.
-    pub(crate) fn visit_given(&self, mut f: impl FnMut(usize)) {
-        const WORD: usize = size_of::<usize>();
+    /// Where what its closure was spawned with lies, and its size in bytes, if it has started. The memory
+    /// is not written to from then on.
+    pub(super) fn given(&self) -> Option<(*const (), usize)> {
         // Acquire, in it, pairs with the start.
-        if self.header().home.get().is_none() {
-            return;
-        }
+        self.header().home.get()?;
         // SAFETY: this is the table of its type.
-        let (start, size) = unsafe { (self.header().vtable.closure)(self.0) };
-        let end = start.addr() + size;
-        let mut at = start.addr().next_multiple_of(WORD);
-        while at + WORD <= end {
-            // SAFETY: it lies within the allocation and is aligned, and nobody writes there since the
-            // coroutine has started.
-            unsafe { read_opaque(start.with_addr(at).cast()) }.into_iter().for_each(&mut f);
-            at += WORD;
-        }
+        Some(unsafe { (self.header().vtable.closure)(self.0) })
     }
 
     /// Has the processor fetch what each run touches, for one that runs soon. By the one who has it queued
@@ -491,40 +477,5 @@ impl Header {
     pub(super) fn is_finished(&self) -> bool {
         // Acquire pairs with the Release of `finish`: the result is visible.
         self.completion.load(Ordering::Acquire) & FINISHED != 0
-    }
-}
-
-/// Reads a word of memory that need not be initialised, of which the language does not know what it holds,
-/// but the processor does. `None`: not known how to on this one.
-///
-/// # Safety
-///
-/// The word must be aligned and lie within an allocation, and nobody may write to it meanwhile.
-unsafe fn read_opaque(at: *const usize) -> Option<usize> {
-    #[cfg(all(target_pointer_width = "64", target_arch = "x86_64"))]
-    {
-        let word;
-        // SAFETY: the caller's promise; nothing else is touched.
-        unsafe {
-            asm!("mov {}, [{}]", out(reg) word, in(reg) at, options(nostack, readonly, preserves_flags));
-        }
-        Some(word)
-    }
-    #[cfg(all(target_pointer_width = "64", target_arch = "aarch64"))]
-    {
-        let word;
-        // SAFETY: as above.
-        unsafe {
-            asm!("ldr {}, [{}]", out(reg) word, in(reg) at, options(nostack, readonly, preserves_flags));
-        }
-        Some(word)
-    }
-    #[cfg(not(all(
-        target_pointer_width = "64",
-        any(target_arch = "x86_64", target_arch = "aarch64")
-    )))]
-    {
-        let _ = at;
-        None
     }
 }

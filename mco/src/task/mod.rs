@@ -19,6 +19,7 @@ pub(crate) mod cancel;
 pub(crate) mod capture;
 pub(crate) mod current;
 pub(crate) mod deadline;
+mod given;
 mod header;
 mod inbox;
 mod local;
