@@ -2,8 +2,8 @@
 //!
 //! A coroutine ends on the worker on which it began, so a stack always comes back to the pool that
 //! it was taken from: no pool is shared, and no lock is needed. A pool keeps as many stacks as were
-//! in use at once lately, up to a capacity; [`Pool::trim`], called every few seconds while the
-//! worker has nothing to do, lets that memory of the last burst fade by half each time, and gives
+//! in use at once lately, up to a capacity; [`Pool::trim`], called every few seconds as long as it
+//! gives any back, lets that memory of the last burst fade by half each time, and gives
 //! the deep pages of the stacks that stayed unused back to the kernel.
 
 use super::{Fiber, MIN_STACK_SIZE, MapError, Stack};

@@ -1,5 +1,5 @@
-//! What others ask a worker to do on its own thread: to take backtraces of coroutines that it hosts, and
-//! to list those that it has queued and that have not started.
+//! What others ask a worker to do on its own thread: to take backtraces of coroutines that it hosts, to
+//! list those that it has queued and that have not started, and to let stacks go.
 //!
 //! An errand is put into the worker's list, as a coroutine is into its inbox, and the worker is
 //! interrupted if it sleeps: [`Sleep`](super::idle::Sleep) says why neither is missed. The worker runs
@@ -28,6 +28,8 @@ pub(crate) enum Errand {
     Backtrace(TaskRef, Reply<Option<Frames>>),
     /// What is queued there and has not started.
     ListFresh(Reply<FreshList>),
+    /// That its pool of stacks shrink.
+    TrimStacks,
 }
 
 /// Where an answer goes.
@@ -48,9 +50,11 @@ impl<T> Reply<T> {
 
 impl Errand {
     fn is_over(&self) -> bool {
-        let (Errand::Backtrace(_, Reply { is_over, .. })
-        | Errand::ListFresh(Reply { is_over, .. })) = self;
-        is_over.load(Ordering::Relaxed)
+        match self {
+            Errand::Backtrace(_, Reply { is_over, .. })
+            | Errand::ListFresh(Reply { is_over, .. }) => is_over.load(Ordering::Relaxed),
+            Errand::TrimStacks => false,
+        }
     }
 }
 
@@ -118,6 +122,7 @@ impl Local {
             match errand {
                 Errand::Backtrace(task, reply) => reply.send(task.capture()),
                 Errand::ListFresh(reply) => reply.send(self.list_fresh()),
+                Errand::TrimStacks => self.trim_stacks(),
             }
             if Moment::real().since(begun) >= AT_A_TIME {
                 // Maybe for nothing.

@@ -113,7 +113,8 @@ impl Sleep {
 
     /// By the worker, before it looks into its inbox for the last time.
     pub(super) fn begin(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        // Whoever sees it asleep sees its counts.
+        self.0.store(true, Ordering::Release);
         fence(Ordering::SeqCst);
     }
 

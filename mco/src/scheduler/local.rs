@@ -62,8 +62,6 @@ pub(super) struct Local {
     idle_yields: Cell<u32>,
     /// How much speaks for a wake from another thread soon, up to `idling::CERTAIN`.
     expectation: Cell<u32>,
-    /// When the pool was last trimmed.
-    trimmed: Cell<Moment>,
     /// Since when this worker has left to others what it could have stolen, and how many it hosted
     /// then.
     declined: Cell<Option<(Moment, usize)>>,
@@ -161,7 +159,6 @@ impl Local {
             yielded: Cell::new(false),
             idle_yields: Cell::new(0),
             expectation: Cell::new(0),
-            trimmed: Cell::new(Moment::real()),
             declined: Cell::new(None),
             start_here: Cell::new(false),
             suspicion: Cell::new(Duration::ZERO),
@@ -201,6 +198,11 @@ impl Local {
             self.fresh.push(older);
             self.scheduler.wake_one();
         }
+    }
+
+    /// Lets the pool of stacks shrink.
+    pub(super) fn trim_stacks(&self) {
+        self.pool.borrow_mut().trim();
     }
 
     /// Queues a started coroutine of this worker.

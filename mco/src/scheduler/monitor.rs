@@ -7,7 +7,8 @@
 //! - longer: it counts as blocked, and gets no coroutines placed;
 //! - longer still: its coroutine is named on standard error, once.
 //!
-//! It also decides how each worker's thread wakes up: see [`preemption`].
+//! It also decides how each worker's thread wakes up (see [`preemption`]), and has the pools of stacks
+//! trimmed: a worker that did so by itself would have to set a timer with each of its sleeps.
 //!
 //! When all workers are blocked while fresh coroutines wait, a spare worker is started. It stays
 //! for the next time, asleep, and hosts what it has started to its end.
@@ -24,6 +25,7 @@ use std::thread::{self, Thread};
 use std::time::Duration;
 
 use super::Scheduler;
+use super::errands::Errand;
 use super::preemption::{self, Counts, Manners};
 use super::worker::Worker;
 use crate::clock::Moment;
@@ -37,12 +39,14 @@ const BLOCKED_AFTER: Duration = Duration::from_millis(80);
 const BLAME_AFTER: Duration = Duration::from_millis(250);
 /// So many names are remembered, so that nobody is named twice.
 const REMEMBERED: usize = 4096;
+/// How often a worker lets its pool of stacks shrink, as long as that gives any back.
+const TRIM_INTERVAL: Duration = Duration::from_secs(10);
 /// No more names than this in one minute.
 const BLAMES_A_MINUTE: u32 = 20;
 
 /// What the others see of the monitor.
 pub(super) struct Monitor {
-    /// It sleeps without a limit; whoever resets this wakes it.
+    /// It sleeps until a worker wakes up; whoever resets this wakes it.
     dormant: AtomicBool,
     thread: OnceLock<Thread>,
 }
@@ -83,6 +87,8 @@ struct Watch {
     /// One for each worker.
     turns: Vec<Turn>,
     manners: Manners,
+    /// When pools of stacks are trimmed next.
+    next_trim: Moment,
     /// Those that have been named, and are not named again.
     named: HashSet<u64>,
     /// Names given since `minute` began.
@@ -113,7 +119,15 @@ impl Watch {
         let turn = Turn::new(0, now);
         let turns = vec![turn; scheduler.workers.len()];
         let manners = Manners::new(scheduler.settings.workers, now);
-        Watch { scheduler, turns, manners, named: HashSet::new(), blames: 0, minute: now }
+        Watch {
+            scheduler,
+            turns,
+            manners,
+            next_trim: now + TRIM_INTERVAL,
+            named: HashSet::new(),
+            blames: 0,
+            minute: now,
+        }
     }
 
     fn run(mut self) {
@@ -134,12 +148,15 @@ impl Watch {
         self.scheduler.workers.iter().all(|w| !w.is_running() || w.is_asleep())
     }
 
-    /// Sleeps until a worker wakes up.
+    /// Sleeps until a worker wakes up, or there are pools to trim.
     fn sleep(&self) {
         let monitor = &self.scheduler.monitor;
         monitor.dormant.store(true, Ordering::SeqCst);
         if self.all_asleep() && !self.scheduler.is_shut_down() {
-            thread::park();
+            match self.untrimmed().next() {
+                Some(_) => thread::park_timeout(self.next_trim.since(Moment::real())),
+                None => thread::park(),
+            }
         }
         monitor.dormant.store(false, Ordering::SeqCst);
     }
@@ -185,7 +202,24 @@ impl Watch {
             }
         }
         self.mind_manners(now);
+        self.trim_pools(now);
         self.help();
+    }
+
+    /// Now and then asks the workers that have nothing to do to let stacks go.
+    fn trim_pools(&mut self, now: Moment) {
+        if now >= self.next_trim {
+            self.next_trim = now + TRIM_INTERVAL;
+            for worker in self.untrimmed().filter(|worker| worker.is_asleep()) {
+                self.scheduler.send(worker.index, [Errand::TrimStacks]);
+            }
+        }
+    }
+
+    /// Those that have stacks to give back.
+    fn untrimmed(&self) -> impl Iterator<Item = &Worker> {
+        let workers = self.scheduler.workers.iter().map(|worker| &**worker);
+        workers.filter(|w| w.is_running() && !w.counts.trimmed.load(Ordering::Relaxed))
     }
 
     /// Decides how the regular workers' threads wake up.

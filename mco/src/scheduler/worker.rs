@@ -78,6 +78,8 @@ pub(super) struct Counts {
     pub(super) spawned: AtomicU64,
     pub(super) stolen: AtomicU64,
     pub(super) stacks: AtomicUsize,
+    /// Whether trimming would give no stack back. As of the last sleep, which publishes it.
+    pub(super) trimmed: AtomicBool,
 }
 
 /// A snapshot of a worker's counts.
@@ -122,6 +124,7 @@ impl Worker {
                 spawned: AtomicU64::new(0),
                 stolen: AtomicU64::new(0),
                 stacks: AtomicUsize::new(0),
+                trimmed: AtomicBool::new(true),
             }),
             clock: AtomicU64::new(0),
             errands: Errands::new(),

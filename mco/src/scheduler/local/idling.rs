@@ -22,9 +22,6 @@ const SPIN: Duration = Duration::from_micros(50);
 /// The most that is expected, after so many wakes in a row.
 const CERTAIN: u32 = 8;
 
-/// How often a worker with nothing to do lets its pool of stacks shrink.
-const TRIM_INTERVAL: Duration = Duration::from_secs(10);
-
 /// What a look for work elsewhere has come to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Search {
@@ -230,7 +227,10 @@ impl Local {
         let idle = &self.scheduler.idle;
         let spare = self.is_spare();
         let counts = &self.worker.counts;
-        counts.stacks.store(self.pool.borrow().idle(), Ordering::Relaxed);
+        let pool = self.pool.borrow();
+        counts.stacks.store(pool.idle(), Ordering::Relaxed);
+        counts.trimmed.store(pool.is_trimmed(), Ordering::Relaxed);
+        drop(pool);
         counts.sleeps.store(counts.sleeps.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         if !spare {
             idle.announce(self.worker.index);
@@ -243,7 +243,6 @@ impl Local {
                 let limits = [
                     self.time_to(timer),
                     self.declined.get().map(|_| PATIENCE),
-                    self.trim_pool(),
                     standstill.look_again(),
                 ];
                 self.poll(limits.into_iter().flatten().min());
@@ -299,21 +298,5 @@ impl Local {
             && (self.is_spare() || scheduler.idle.is_announced(self.worker.index))
             && (self.is_unneeded() || !anything_to_steal())
             && (!scheduler.is_shut_down() || self.hosted.get() > 0)
-    }
-
-    /// Lets the pool of stacks shrink; says when to come back for more.
-    fn trim_pool(&self) -> Option<Duration> {
-        let mut pool = self.pool.borrow_mut();
-        if pool.is_trimmed() {
-            return None;
-        }
-        let now = Moment::real();
-        let due = self.trimmed.get() + TRIM_INTERVAL;
-        if now < due {
-            return Some(due.since(now));
-        }
-        self.trimmed.set(now);
-        pool.trim();
-        (!pool.is_trimmed()).then_some(TRIM_INTERVAL)
     }
 }
