@@ -1,4 +1,8 @@
-//! What a session says in the end: medians, mco's share of the best peer, goals met or not; as a table and as JSON.
+//! What a session says in the end: medians, mco's shares of the others, goals met or not; as a table and as JSON.
+//!
+//! A share is taken round by round, and its median is what counts. The machine's speed changes from round to
+//! round, by more than mco and its peers differ, and it does so for all sides of a round alike: a quotient of
+//! two medians would compare rounds with each other.
 
 use crate::command_line::Plan;
 use crate::rows::{self, Goal};
@@ -57,7 +61,7 @@ fn version(name: &str) -> &str {
         .map_or("?", |(version, _)| version)
 }
 
-/// The middle and the ends of a side's figures.
+/// The middle and the ends of several figures.
 struct Summary {
     median: f64,
     least: f64,
@@ -65,8 +69,7 @@ struct Summary {
 }
 
 impl Summary {
-    fn of(side: &Side) -> Option<Self> {
-        let mut figures = side.figures.clone();
+    fn of(mut figures: Vec<f64>) -> Option<Self> {
         figures.sort_by(f64::total_cmp);
         let middle = figures.len() / 2;
         let median = match figures.len() {
@@ -75,6 +78,11 @@ impl Summary {
             _ => figures[middle],
         };
         Some(Self { median, least: figures[0], most: figures[figures.len() - 1] })
+    }
+
+    /// Of one side's figures by another's, round by round.
+    fn of_shares(side: &Side, of: &Side) -> Option<Self> {
+        Self::of(side.figures.iter().zip(&of.figures).map(|(figure, of)| figure / of).collect())
     }
 }
 
@@ -87,44 +95,48 @@ struct Verdict {
     of: String,
     limit: f64,
     /// mco's share, or its figure; `None` when there is nothing to compare.
-    reached: Option<f64>,
+    reached: Option<Summary>,
     met: bool,
 }
 
 fn verdicts(measured: &Measured) -> Vec<Verdict> {
     // A side that failed in any round does not count: its other rounds may be the ones it was lucky in.
-    let median =
-        |side: &Side| side.failure.is_none().then(|| Summary::of(side)).flatten().map(|s| s.median);
-    let of = |runtime| measured.sides.iter().find(|side| side.runtime == runtime).and_then(median);
+    let sides = || measured.sides.iter().filter(|side| side.failure.is_none());
+    let of = |runtime| sides().find(|side| side.runtime == runtime);
     let mco = of(Runtime::Mco);
-    let best = measured
-        .sides
-        .iter()
-        .filter(|side| side.runtime.is_peer())
-        .filter_map(|side| Some((median(side)?, side.runtime.name())))
-        .min_by(|a, b| a.0.total_cmp(&b.0));
+    let share_of =
+        |side: Option<&Side>| mco.zip(side).and_then(|(mco, side)| Summary::of_shares(mco, side));
+    let best = || {
+        let peers = sides().filter(|side| side.runtime.is_peer());
+        let shares = peers.filter_map(|side| Some((side.runtime, share_of(Some(side))?)));
+        shares.max_by(|a, b| a.1.median.total_cmp(&b.1.median))
+    };
     let goals = measured.row.goals.iter();
     goals
         .map(|goal| {
             let (of, limit, reached) = match *goal {
-                Goal::OfBestPeer(limit) => {
-                    let of =
-                        best.map_or("best peer".into(), |(_, name)| format!("best peer ({name})"));
-                    (of, limit, mco.zip(best).map(|(mco, (best, _))| mco / best))
+                Goal::OfBestPeer(limit) => match best() {
+                    Some((peer, share)) => {
+                        (format!("best peer ({})", peer.name()), limit, Some(share))
+                    }
+                    None => ("best peer".into(), limit, None),
+                },
+                Goal::Of(peer, limit) => (peer.name().into(), limit, share_of(of(peer))),
+                Goal::OfFloor(limit) => {
+                    ("floor (epoll)".into(), limit, share_of(of(Runtime::Epoll)))
                 }
-                Goal::OfFloor(limit) => (
-                    "floor (epoll)".into(),
-                    limit,
-                    mco.zip(of(Runtime::Epoll)).map(|(mco, floor)| mco / floor),
-                ),
-                Goal::AtMost(limit) => (FIGURE.into(), limit, mco),
-                Goal::TracedOfMco(limit) => (
-                    "traced of mco".into(),
-                    limit,
-                    of(Runtime::Traced).zip(mco).map(|(traced, mco)| traced / mco),
-                ),
+                Goal::AtMost(limit) => {
+                    let figures = mco.and_then(|mco| Summary::of(mco.figures.clone()));
+                    (FIGURE.into(), limit, figures)
+                }
+                Goal::TracedOfMco(limit) => {
+                    let both = of(Runtime::Traced).zip(mco);
+                    let share = both.and_then(|(traced, mco)| Summary::of_shares(traced, mco));
+                    ("traced of mco".into(), limit, share)
+                }
             };
-            Verdict { of, limit, reached, met: reached.is_some_and(|reached| reached <= limit) }
+            let met = reached.as_ref().is_some_and(|reached| reached.median <= limit);
+            Verdict { of, limit, reached, met }
         })
         .collect()
 }
@@ -133,6 +145,19 @@ impl Verdict {
     /// A share has a digit more than a figure, as goals are often all but met.
     fn number(&self, reached: f64) -> String {
         if self.of == FIGURE { number(reached) } else { format!("{reached:.3}") }
+    }
+
+    /// `0.945 (0.912 .. 1.030)`; of a figure, whose ends stand elsewhere, the middle alone.
+    fn cell(&self) -> String {
+        match &self.reached {
+            None => "-".into(),
+            Some(reached) if self.of == FIGURE => self.number(reached.median),
+            Some(reached) => {
+                let [median, least, most] =
+                    [reached.median, reached.least, reached.most].map(|value| self.number(value));
+                format!("{median} ({least} .. {most})")
+            }
+        }
     }
 
     fn word(&self) -> &'static str {
@@ -176,10 +201,9 @@ pub(crate) fn table(plan: &Plan, results: &[Measured]) {
             continue;
         }
         for verdict in verdicts {
-            let reached = verdict.reached.map_or("-".into(), |reached| verdict.number(reached));
             line.extend([
                 verdict.of.clone(),
-                reached,
+                verdict.cell(),
                 number(verdict.limit),
                 verdict.word().into(),
             ]);
@@ -208,7 +232,7 @@ pub(crate) fn table(plan: &Plan, results: &[Measured]) {
 
 /// `45.1 (44.0 .. 47.2)`; of a side that failed, how: the rest is below the table.
 fn cell(side: &Side) -> String {
-    match (&side.failure, Summary::of(side)) {
+    match (&side.failure, Summary::of(side.figures.clone())) {
         (Some(failure), _) => ["crashed", "hung"]
             .into_iter()
             .find(|word| failure.starts_with(word))
@@ -246,9 +270,14 @@ fn json_row(measured: &Measured) -> String {
     let goals: Vec<_> = verdicts(measured)
         .iter()
         .map(|verdict| {
-            let reached = verdict.reached.map_or("null".into(), |reached| format!("{reached}"));
+            let [reached, least, most] = match &verdict.reached {
+                None => ["null"; 3].map(String::from),
+                Some(s) => [s.median, s.least, s.most].map(|value| value.to_string()),
+            };
             let (of, limit, met) = (quoted(&verdict.of), verdict.limit, verdict.met);
-            format!("{{\"of\": {of}, \"limit\": {limit}, \"reached\": {reached}, \"met\": {met}}}")
+            format!(
+                "{{\"of\": {of}, \"limit\": {limit}, \"reached\": {reached}, \"least\": {least}, \"most\": {most}, \"met\": {met}}}"
+            )
         })
         .collect();
     format!(
@@ -263,7 +292,7 @@ fn json_row(measured: &Measured) -> String {
 
 fn json_side(side: &Side) -> String {
     let mut text = format!("{}: {{\"figures\": {:?}", quoted(side.runtime.name()), side.figures);
-    if let Some(s) = Summary::of(side) {
+    if let Some(s) = Summary::of(side.figures.clone()) {
         let _ = write!(
             text,
             ", \"median\": {}, \"least\": {}, \"most\": {}",

@@ -29,6 +29,8 @@ pub(crate) struct Row {
 pub(crate) enum Goal {
     /// So much of the best peer's figure.
     OfBestPeer(f64),
+    /// So much of one peer's figure.
+    Of(Runtime, f64),
     /// So much of the raw loop's figure.
     OfFloor(f64),
     /// So much, whatever others do.

@@ -53,10 +53,12 @@ fn measure(plan: &Plan, row: &'static Row, go: Option<&go::Program>) -> Measured
         .collect();
     for round in 0..plan.rounds {
         eprint!("{} {}/{}:", row.name, round + 1, plan.rounds);
-        // Each round begins with another side, so that none always follows the same one.
+        // Each round begins with another side, and every other one goes backwards: a machine that becomes
+        // faster or slower within a round then does nobody a favour.
         let count = sides.len();
         for turn in 0..count {
-            let side = &mut sides[(round + turn) % count];
+            let turn = if round % 2 == 0 { turn } else { count - 1 - turn };
+            let side = &mut sides[(round / 2 + turn) % count];
             if side.failure.is_some() {
                 continue;
             }

@@ -72,7 +72,12 @@ pub(crate) const ROWS: &[Row] = &[
     },
 ];
 
-const GOALS: &[Goal] = &[Goal::OfBestPeer(1.0), Goal::OfFloor(1.03)];
+const GOALS: &[Goal] = &[
+    Goal::OfBestPeer(1.0),
+    Goal::OfFloor(1.03),
+    Goal::Of(Runtime::May, 0.8),
+    Goal::Of(Runtime::Go, 0.8),
+];
 const SIDES: Sides<fn(&Setup)> = &[
     (Runtime::Mco, mco),
     (Runtime::Tokio, tokio),
