@@ -33,8 +33,8 @@ thread_local! {
     static HOME: Cell<*const ()> = const { Cell::new(ptr::null()) };
     /// The coarse clock of the home of this thread.
     static CLOCK: Cell<*const AtomicU64> = const { Cell::new(&raw const NO_CLOCK) };
-    /// See [`woke_elsewhere`].
-    static WOKE_ELSEWHERE: Cell<bool> = const { Cell::new(false) };
+    /// So many more waits may be for an answer: see [`expects_answer`].
+    static ANSWERS: Cell<u8> = const { Cell::new(0) };
 }
 
 /// The clock of threads that are no home's.
@@ -67,16 +67,27 @@ fn coarse_now() -> u64 {
 
 /// Notes that this thread has made a coroutine of another one go on.
 pub(crate) fn woke_elsewhere() {
-    WOKE_ELSEWHERE.set(true);
+    /// In an exchange one side is sometimes so quick that the other is not waiting yet when it has sent, and
+    /// so nobody is woken. The answer comes as soon as ever. That is rare enough twice in a row.
+    const WAITS: u8 = 3;
+    ANSWERS.set(WAITS);
 }
 
-/// Whether [`woke_elsewhere`] was called here since this was last asked, so that an answer may come.
+/// Whether a wait that begins now may be for an answer: this thread [woke somebody elsewhere](woke_elsewhere)
+/// before it, or before one of the last few.
 ///
-/// One that has woken nobody elsewhere since it last waited, as the consumer of a stream, had better
-/// let the values gather: to take each one at once would move the channel to and fro between caches.
+/// One that wakes nobody elsewhere, as the consumer of a stream, had better let the values gather: to take
+/// each one at once would move the channel to and fro between caches.
 #[inline]
-pub(crate) fn has_woken_elsewhere() -> bool {
-    WOKE_ELSEWHERE.take()
+pub(crate) fn expects_answer() -> bool {
+    let left = ANSWERS.get();
+    ANSWERS.set(left.saturating_sub(1));
+    left > 0
+}
+
+/// Notes that an answer that was expected has not come.
+pub(crate) fn has_had_no_answer() {
+    ANSWERS.set(0);
 }
 
 /// The coroutine that runs now, for its own use: it is alive as long as its code executes.
@@ -138,7 +149,7 @@ impl Running {
 
     /// Whether to look out for what it waits for is better than to switch away.
     pub(crate) fn should_look_out(self) -> bool {
-        has_woken_elsewhere() && self.header().home.get().is_some_and(|h| h.should_look_out())
+        expects_answer() && self.header().home.get().is_some_and(|h| h.should_look_out())
     }
 
     /// Looks whether it `has_happened`, as long as that is better than to switch away.

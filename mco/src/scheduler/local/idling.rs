@@ -80,14 +80,13 @@ impl Local {
 
     /// The same without a coroutine: for anything that arrives.
     fn await_wake(&self) -> bool {
-        current::has_woken_elsewhere() && self.expects_wake() && self.spin(&mut || false)
+        current::expects_answer() && self.expects_wake() && self.spin(&mut || false)
     }
 
     /// Looks whether it `has_happened`, or something has been queued here, for a limited time.
     fn spin(&self, has_happened: &mut dyn FnMut() -> bool) -> bool {
-        /// Looks between two looks at the clock. Many pauses in a row make a virtual machine's host take the
-        /// processor away for a moment; the time that the clock takes is enough for it to begin anew.
-        const LOOKS: u32 = 12;
+        /// Looks between two looks at the clock.
+        const LOOKS: u32 = 32;
         let limit = Moment::real() + SPIN;
         let limit = self.next_timer().map_or(limit, |timer| timer.min(limit));
         loop {
@@ -98,12 +97,12 @@ impl Local {
                 }
                 std::hint::spin_loop();
             }
-            if !self.scheduler.injector.is_empty() || self.others_with_fresh().next().is_some() {
-                // Something to search for.
+            if self.is_anything_to_steal() {
                 return false;
             }
             if Moment::real() >= limit {
                 self.expect(false);
+                current::has_had_no_answer();
                 return false;
             }
         }
