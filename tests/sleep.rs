@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use mco::coroutine;
-use mco_tests::{HUNG, Stopwatch, eventually, runtime, with_runtimes, within};
+use mco_tests::{HUNG, Stopwatch, assert_punctual, eventually, runtime, with_runtimes, within};
 
 /// Those that measure do not disturb each other.
 fn alone() -> MutexGuard<'static, ()> {
@@ -39,13 +39,7 @@ fn seldom_much_longer_than_asked() {
         let runtime = runtime(1);
         for millis in [1, 2, 5, 10, 25, 50, 100, 300] {
             let asked = Duration::from_millis(millis);
-            let late = runtime.run(|| {
-                let watch = Stopwatch::start();
-                coroutine::sleep(asked);
-                let wall = watch.wall();
-                watch.without_delays(wall).saturating_sub(asked)
-            });
-            assert!(late < Duration::from_millis(10), "{asked:?} took {late:?} longer");
+            runtime.run(|| assert_punctual(asked, || coroutine::sleep(asked)));
         }
     });
 }

@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::{HUNG, Stopwatch, runtime, with_runtimes, within};
+use crate::{HUNG, assert_punctual, runtime, with_runtimes, within};
 
 /// Runs a test in a coroutine and in a plain thread, where blocking operations do the same.
 ///
@@ -24,24 +24,19 @@ pub fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// On an idle machine; what the kernel kept this process waiting is taken off.
-const PRECISION: Duration = Duration::from_millis(10);
-
-/// Runs an operation that must fail with `TimedOut` after `limit`, and soon then.
+/// Runs an operation that must fail with `TimedOut` after `limit`, and soon then. More than once if need be:
+/// see [`assert_punctual`].
 ///
 /// # Panics
 ///
 /// If it does otherwise.
 #[track_caller]
-pub fn assert_times_out<T>(limit: Duration, operation: impl FnOnce() -> io::Result<T>) {
-    let watch = Stopwatch::start();
-    let outcome = operation();
-    let wall = watch.wall();
-    let error = outcome.err().expect("nothing comes");
-    assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
-    assert!(wall >= limit, "{limit:?} were over after {wall:?}");
-    let late = watch.without_delays(wall).saturating_sub(limit);
-    assert!(late < PRECISION, "it was {late:?} late after {limit:?}");
+pub fn assert_times_out<T>(limit: Duration, mut operation: impl FnMut() -> io::Result<T>) {
+    assert_punctual(limit, || {
+        let outcome = operation();
+        let error = outcome.err().expect("nothing comes");
+        assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
+    });
 }
 
 /// As [`assert_times_out`], in a coroutine of a worker of its own, and in a thread.

@@ -6,7 +6,8 @@
 //! - [`child`] runs a test's body in a process of its own: what is counted per process, what ends
 //!   the process, and what is printed is tested there.
 //! - [`peer`] runs a test in coroutines and in threads, and tells when one is blocked.
-//! - [`process`] counts what this process has, [`Stopwatch`] measures time on a busy machine.
+//! - [`process`] counts what this process has, [`Stopwatch`] and [`assert_punctual`] measure time on a busy
+//!   machine.
 //! - [`quiet`] silences the panics that a test makes on purpose.
 //! - [`started`] has coroutines that have come to the point, and what is counted of them.
 
@@ -32,7 +33,7 @@ use std::{panic, thread};
 use mco::coroutine;
 use mco::runtime::Runtime;
 
-pub use time::Stopwatch;
+pub use time::{Stopwatch, assert_punctual};
 
 /// When a test counts as hung. What it waits for takes milliseconds; the rest is for a machine on
 /// which much else runs.

@@ -51,3 +51,37 @@ impl Stopwatch {
         self.start
     }
 }
+
+/// How late something may be, without what the kernel kept this process waiting.
+const PRECISION: Duration = Duration::from_millis(10);
+/// How late it may be if the machine is to blame.
+const STOLEN: Duration = Duration::from_millis(100);
+/// So many times the machine may be to blame in a row.
+const TRIES: usize = 5;
+
+/// Runs something that must take `expected`, and next to nothing longer.
+///
+/// It is done again if it was late: the host of a virtual machine may have taken a processor away, for which
+/// the guest's kernel has no reliable figure. Gaps of up to 20 ms in a thread that does nothing but read the
+/// clock were seen, several in a second. That is chance, and what mco does is not.
+///
+/// # Panics
+///
+/// If it is over earlier, or it is late each time, or very late.
+#[track_caller]
+pub fn assert_punctual(expected: Duration, mut run: impl FnMut()) {
+    let mut all = Vec::new();
+    while all.len() < TRIES {
+        let watch = Stopwatch::start();
+        run();
+        let wall = watch.wall();
+        assert!(wall >= expected, "{expected:?} were over after {wall:?}");
+        let late = watch.without_delays(wall).saturating_sub(expected);
+        assert!(late < STOLEN, "it was {late:?} late after {expected:?}");
+        if late < PRECISION {
+            return;
+        }
+        all.push(late);
+    }
+    panic!("each time it was late after {expected:?}: {all:?}");
+}
