@@ -56,7 +56,7 @@ impl Stopwatch {
 const PRECISION: Duration = Duration::from_millis(10);
 /// How late it may be if the machine is to blame.
 const STOLEN: Duration = Duration::from_millis(100);
-/// The machine may be to blame twice in a row: at its worst that was so in one of a thousand tries.
+/// The machine may be to blame twice in a row. At its worst its gaps would fall on one of a thousand tries.
 const TRIES: usize = 3;
 
 /// Runs something that must take `expected`, and next to nothing longer.
