@@ -3,7 +3,7 @@
 #![allow(unsafe_code)]
 
 use std::fs::File;
-use std::io::{self, ErrorKind, IoSlice, PipeReader, PipeWriter, Read, Write};
+use std::io::{self, ErrorKind, IoSlice, IoSliceMut, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use mco::coroutine;
 use mco::io::{CoIo, WaitIo};
 use mco::net::UdpSocket;
 use mco::os::unix::net::UnixStream;
+use mco::std::time::timeout;
 use mco_tests::everywhere::{assert_times_out_everywhere, everywhere};
 use mco_tests::started::{assert_cancelled, start};
 use mco_tests::{HUNG, child, process, runtime, sockets, with_runtimes, within};
@@ -50,6 +51,28 @@ fn a_pipe_is_read_and_written() {
         reader.read_to_string(&mut text).unwrap();
         assert_eq!(text, "abcdef");
         sender.join().unwrap().unwrap();
+    });
+}
+
+/// What the system leaves aside, of more than 1,024, says nothing about the descriptor.
+#[test]
+fn transfers_of_many_slices_are_followed_by_others() {
+    const MANY: usize = 3 * 1024 + 1;
+    everywhere(|| {
+        let (mut reader, mut writer) = pipe();
+        let early = timeout(Duration::from_millis(1), || reader.read(&mut [0]));
+        assert!(early.is_err(), "nothing comes");
+        let sender = coroutine::spawn(move || {
+            let written = writer.write_vectored(&vec![IoSlice::new(b"ab"); MANY]).unwrap();
+            writer.write_all(b"xy").unwrap();
+            written + 2
+        });
+        let mut bytes = vec![0; MANY];
+        let mut bufs: Vec<_> = bytes.chunks_mut(1).map(IoSliceMut::new).collect();
+        let count = reader.read_vectored(&mut bufs).unwrap();
+        let mut rest = Vec::new();
+        reader.read_to_end(&mut rest).unwrap();
+        assert_eq!(count + rest.len(), sender.join().unwrap());
     });
 }
 

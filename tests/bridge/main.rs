@@ -6,6 +6,7 @@ mod flavour;
 #[expect(dead_code, reason = "most of it is for the tests of TLS")]
 mod setup;
 mod sleep;
+mod slices;
 mod streams;
 mod tls;
 mod virtual_time;

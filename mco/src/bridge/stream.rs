@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 
 use super::buffer::Room;
 use crate::net::accept::any_registrar;
-use crate::reactor::{Attempt, Evented, Io, Side};
+use crate::reactor::{Asked, Attempt, Evented, Io, Side, first_nonempty};
 
 /// A stream of bytes as async crates read from it, with names that no trait of theirs has. None of this
 /// switches coroutines or unwinds them, since the callers may hold locks.
@@ -63,18 +63,18 @@ pub(crate) trait SocketStream {
 
     fn transmit_vectored(io: &Self::Io, bufs: &[IoSlice<'_>]) -> io::Result<usize>;
 
-    /// What it says about the next read that `done` of `asked` bytes have been read.
-    fn after_read(done: usize, asked: usize) -> Attempt<usize>;
+    /// What it says about the next read that `done` of the bytes that were asked for have been read.
+    fn after_read(done: usize, asked: Asked) -> Attempt<usize>;
 
     fn end_writing(&self) -> io::Result<()>;
 }
 
 impl<S: SocketStream> PollRead for S {
     fn poll_receive(&self, context: &Context<'_>, room: &mut Room<'_>) -> Poll<io::Result<usize>> {
-        let asked = room.len();
-        if asked == 0 {
+        if room.len() == 0 {
             return Poll::Ready(Ok(0));
         }
+        let asked = Asked::bytes(room.len());
         self.evented().poll(Side::Read, context, any_registrar, |socket| {
             // SAFETY: the system has written as many bytes as it says, and we write nothing.
             let done = unsafe { room.fill(|bytes| S::receive(socket, bytes)) }?;
@@ -88,10 +88,10 @@ impl<S: SocketStream> PollRead for S {
         context: &Context<'_>,
         bufs: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
-        let asked = bufs.iter().map(|buf| buf.len()).sum();
-        if asked == 0 {
-            return Poll::Ready(Ok(0));
-        }
+        let lens = bufs.iter().map(|buf| buf.len());
+        let Some(first) = first_nonempty(lens) else { return Poll::Ready(Ok(0)) };
+        let bufs = &mut bufs[first..];
+        let asked = Asked::slices(bufs.iter().map(|buf| buf.len()));
         self.evented().poll(Side::Read, context, any_registrar, |socket| {
             Ok(S::after_read(S::receive_vectored(socket, bufs)?, asked))
         })
@@ -103,8 +103,9 @@ impl<S: SocketStream> PollWrite for S {
         if buf.is_empty() {
             return Poll::Ready(Ok(0));
         }
+        let asked = Asked::bytes(buf.len());
         self.evented().poll(Side::Write, context, any_registrar, |socket| {
-            Ok(Attempt::of_bytes(S::transmit(socket, buf)?, buf.len()))
+            Ok(Attempt::of_bytes(S::transmit(socket, buf)?, asked))
         })
     }
 
@@ -113,10 +114,10 @@ impl<S: SocketStream> PollWrite for S {
         context: &Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let asked = bufs.iter().map(|buf| buf.len()).sum();
-        if asked == 0 {
-            return Poll::Ready(Ok(0));
-        }
+        let lens = bufs.iter().map(|buf| buf.len());
+        let Some(first) = first_nonempty(lens) else { return Poll::Ready(Ok(0)) };
+        let bufs = &bufs[first..];
+        let asked = Asked::slices(bufs.iter().map(|buf| buf.len()));
         self.evented().poll(Side::Write, context, any_registrar, |socket| {
             Ok(Attempt::of_bytes(S::transmit_vectored(socket, bufs)?, asked))
         })
@@ -173,8 +174,12 @@ macro_rules! socket_stream {
                 std::io::Write::write_vectored(&mut io, bufs)
             }
 
-            fn after_read(done: usize, asked: usize) -> crate::reactor::Attempt<usize> {
-                let after: fn(usize, usize) -> crate::reactor::Attempt<usize> = $read;
+            fn after_read(
+                done: usize,
+                asked: crate::reactor::Asked,
+            ) -> crate::reactor::Attempt<usize> {
+                let after: fn(usize, crate::reactor::Asked) -> crate::reactor::Attempt<usize> =
+                    $read;
                 after(done, asked)
             }
 

@@ -191,16 +191,16 @@ macro_rules! directions {
 }
 
 /// `Read` and `Write` for a stream with `directions`, and for references to it. `$read` is what a number
-/// of bytes read says, of so many asked for.
+/// of bytes read says, of those [`Asked`](crate::reactor::Asked) for.
 macro_rules! stream_io {
     ($stream:ident, $read:expr) => {
         impl std::io::Read for &$stream {
             #[track_caller]
             fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
-                let asked = buf.len();
-                if asked == 0 {
+                if buf.is_empty() {
                     return Ok(0);
                 }
+                let asked = crate::reactor::Asked::bytes(buf.len());
                 self.receive(|socket| Ok($read($crate::net::bytes::read(socket, buf)?, asked)))
             }
 
@@ -209,10 +209,10 @@ macro_rules! stream_io {
                 &mut self,
                 bufs: &mut [std::io::IoSliceMut<'_>],
             ) -> std::io::Result<usize> {
-                let asked = bufs.iter().map(|buf| buf.len()).sum();
-                if asked == 0 {
-                    return Ok(0);
-                }
+                let lens = bufs.iter().map(|buf| buf.len());
+                let Some(first) = crate::reactor::first_nonempty(lens) else { return Ok(0) };
+                let bufs = &mut bufs[first..];
+                let asked = crate::reactor::Asked::slices(bufs.iter().map(|buf| buf.len()));
                 self.receive(|mut socket| {
                     Ok($read(std::io::Read::read_vectored(&mut socket, bufs)?, asked))
                 })
@@ -225,18 +225,19 @@ macro_rules! stream_io {
                 if buf.is_empty() {
                     return Ok(0);
                 }
+                let asked = crate::reactor::Asked::bytes(buf.len());
                 self.transmit(|socket| {
                     let done = $crate::net::bytes::write(socket, buf)?;
-                    Ok(crate::reactor::Attempt::of_bytes(done, buf.len()))
+                    Ok(crate::reactor::Attempt::of_bytes(done, asked))
                 })
             }
 
             #[track_caller]
             fn write_vectored(&mut self, bufs: &[std::io::IoSlice<'_>]) -> std::io::Result<usize> {
-                let asked = bufs.iter().map(|buf| buf.len()).sum();
-                if asked == 0 {
-                    return Ok(0);
-                }
+                let lens = bufs.iter().map(|buf| buf.len());
+                let Some(first) = crate::reactor::first_nonempty(lens) else { return Ok(0) };
+                let bufs = &bufs[first..];
+                let asked = crate::reactor::Asked::slices(bufs.iter().map(|buf| buf.len()));
                 self.transmit(|mut socket| {
                     let done = std::io::Write::write_vectored(&mut socket, bufs)?;
                     Ok(crate::reactor::Attempt::of_bytes(done, asked))

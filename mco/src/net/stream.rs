@@ -13,6 +13,8 @@ use super::addr::{self, ToSocketAddrs};
 use super::bytes;
 use super::options::{Timeout, conversions, stream, stream_io};
 use crate::clock::Moment;
+#[cfg(feature = "tls")]
+use crate::reactor::Asked;
 use crate::reactor::{Attempt, Evented, Side};
 use crate::task::Reason;
 use crate::wait::Wait;
@@ -197,7 +199,7 @@ impl TcpStream {
         buf: &mut [u8],
         deadline: impl FnOnce() -> Option<Moment>,
     ) -> io::Result<usize> {
-        let asked = buf.len();
+        let asked = Asked::bytes(buf.len());
         self.socket.run(Side::Read, Wait::new(Reason::Read), deadline, |socket| {
             Ok(Attempt::of_bytes(bytes::read(socket, buf)?, asked))
         })
@@ -205,14 +207,14 @@ impl TcpStream {
 
     /// Reads what is there, without waiting or suspending; else `WouldBlock`.
     pub(super) fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
-        let asked = buf.len();
+        let asked = Asked::bytes(buf.len());
         self.socket
             .try_now(Side::Read, |socket| Ok(Attempt::of_bytes(bytes::read(socket, buf)?, asked)))
     }
 
     /// Writes what there is room for, without waiting or suspending; else `WouldBlock`.
     pub(super) fn try_write(&self, bufs: &[io::IoSlice<'_>]) -> io::Result<usize> {
-        let asked = bufs.iter().map(|buf| buf.len()).sum();
+        let asked = Asked::slices(bufs.iter().map(|buf| buf.len()));
         self.socket.try_now(Side::Write, |mut socket| {
             let done = match bufs {
                 [buf] => bytes::write(socket, buf)?,

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::RwLock;
 
 use super::readiness::Glance;
-use super::{Registrar, Side, Source, thread};
+use super::{Attempt, Registrar, Side, Source, thread};
 use crate::clock::Moment;
 use crate::task::{current, spend_budget};
 use crate::wait::{Wait, Waiter};
@@ -70,26 +70,6 @@ fn shared<S>(io: S) -> Shared<S> {
 #[cfg(windows)]
 fn shared<S>(io: S) -> Shared<S> {
     parking_lot::RwLock::new(io)
-}
-
-/// What a successful attempt says about the next one.
-pub(crate) enum Attempt<R> {
-    /// It may succeed too.
-    More(R),
-    /// It did less than it was asked for, so the next one would block.
-    Drained(R),
-}
-
-impl Attempt<usize> {
-    /// The outcome of moving `done` of `asked` bytes through a stream.
-    pub(crate) fn of_bytes(done: usize, asked: usize) -> Attempt<usize> {
-        // On Windows a short transfer says nothing.
-        if done > 0 && done < asked && cfg!(unix) {
-            Attempt::Drained(done)
-        } else {
-            Attempt::More(done)
-        }
-    }
 }
 
 impl<S: Io> Evented<S> {

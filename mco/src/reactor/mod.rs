@@ -8,6 +8,7 @@
 //! A plain thread that waits for a socket does so in the system's own `poll` call, on the
 //! descriptor: it must not stall because a worker is busy.
 
+mod attempt;
 mod evented;
 #[cfg(unix)]
 mod now_and_then;
@@ -31,7 +32,8 @@ use mio::{Events, Interest, Poll, Token};
 use parking_lot::{Mutex, RwLock};
 use slab::Slab;
 
-pub(crate) use evented::{Attempt, Evented, Io};
+pub(crate) use attempt::{Asked, Attempt, first_nonempty};
+pub(crate) use evented::{Evented, Io};
 #[cfg(unix)]
 pub(crate) use now_and_then::run_now_and_then;
 pub(crate) use readiness::Side;

@@ -10,7 +10,7 @@ use mio::net as sys;
 use super::SocketAddr;
 use super::calls::peek;
 use crate::net::options::{Timeout, conversions, stream, stream_io};
-use crate::reactor::{Attempt, Evented, run_now_and_then};
+use crate::reactor::{Asked, Attempt, Evented, run_now_and_then};
 use crate::task::Reason;
 use crate::wait::Wait;
 
@@ -107,10 +107,10 @@ impl UnixStream {
 
 // A read ends early where descriptors were passed along with the data, and more may be there: no edge
 // would come for that.
-stream_io!(UnixStream, |done: usize, _: usize| Attempt::More(done));
+stream_io!(UnixStream, |done: usize, _: Asked| Attempt::More(done));
 
 #[cfg(feature = "_bridge")]
-crate::bridge::socket_stream!(UnixStream, sys::UnixStream, |done: usize, _: usize| Attempt::More(
+crate::bridge::socket_stream!(UnixStream, sys::UnixStream, |done: usize, _: Asked| Attempt::More(
     done
 ));
 
