@@ -318,10 +318,10 @@ fn a_runtime_within_is_as_usual() {
 static EARLY: Plain<usize> = Plain::new(0);
 
 #[mco::test(seeds = 100)]
-fn a_coroutine_is_interrupted_after_it_has_sent() {
+fn a_coroutine_is_interrupted_after_a_send_that_could_have_waited() {
     static RUNS: AtomicUsize = AtomicUsize::new(0);
     let announced = AtomicBool::new(false);
-    let (sender, receiver) = channel::unbounded();
+    let (sender, receiver) = channel::bounded(1);
     join!(
         {
             sender.send(()).unwrap();

@@ -376,7 +376,8 @@ pub fn defer(input: TokenStream) -> TokenStream {
 ///
 /// # `default`
 ///
-/// With a `default` nothing waits: its body runs if no operation can happen at once.
+/// With a `default` nothing waits: its body runs if no operation can happen at once. If all operations have an arm of
+/// their own, no other coroutine runs meanwhile, and the `select!` does not unwind, even if the caller is cancelled.
 ///
 /// ```
 /// # use mco::{chan, select};
@@ -586,8 +587,8 @@ pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
 /// # Seeds
 ///
 /// With `seeds = 100` the test runs a hundred times, in runtimes of one worker. The seed of each run decides which of
-/// the coroutines that could run does, which of the ready arms a `select!` takes, and at which operations of mco a
-/// coroutine lets the others go first. A run that fails prints its seed, and the command that repeats it:
+/// the coroutines that could run does, which of the ready arms a `select!` takes, and at which of the operations of mco
+/// that may wait a coroutine lets the others go first. A run that fails prints its seed, and the command that repeats it:
 ///
 /// ```text
 /// mco: the test `bank::tests::transfer` failed with the seed 17, number 18 of 100; to replay it: MCO_SEED=17 cargo test tests::transfer
@@ -595,8 +596,10 @@ pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// The variable `MCO_SEED` replaces the seeds of all tests that have some. The same seed gives the same run as far as
 /// the test depends on nothing else: on the system's clock (add `virtual_time = true`), on sockets, on other threads, on
-/// the order of a `HashMap`. What goes on between two operations of mco is never interrupted, so a race of plain atomics is
-/// not found this way. The time limit is for all runs together.
+/// the order of a `HashMap`. What goes on between two operations that may wait is never interrupted, so a race of plain
+/// atomics is not found this way; nor what would need a switch right after an unbounded `send`, a `notify_one`, or a
+/// spawn: code may hold a std lock there, on which the others of the one worker would block for ever. The time limit is
+/// for all runs together.
 ///
 /// # Deadlocks
 ///

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-use crate::task::{Polling, Reason, current};
+use crate::task::{Polling, Reason, current, spend_budget};
 use crate::wait::{Hold, Wait, Waiter};
 
 /// Runs a future to its end and returns its output. A coroutine that calls this is parked while the
-/// future waits, a thread is blocked.
+/// future waits, a thread is blocked. [May wait](crate#what-waits).
 ///
 /// The future is polled by the caller, so it need not be `Send`. What it waits for must wake it by
 /// itself: a channel, a [`JoinHandle`](crate::coroutine::JoinHandle), a socket of mco's with one of the
@@ -29,6 +29,7 @@ use crate::wait::{Hold, Wait, Waiter};
 /// ```
 #[track_caller]
 pub fn block_on<F: IntoFuture>(future: F) -> F::Output {
+    spend_budget();
     let wait = Wait::new(Reason::Future);
     let mut future = pin!(future.into_future());
     let signal = Arc::new(Signal { woken: AtomicBool::new(false), waiter: Waiter::current() });

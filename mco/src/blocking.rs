@@ -6,6 +6,7 @@ use crate::task::{Reason, cancel};
 use crate::wait::Wait;
 
 /// Runs `f` on a thread of the blocking pool while the calling coroutine waits. `f` may borrow.
+/// [May wait](crate#what-waits).
 ///
 /// This is for what would block the worker with all its coroutines: files, a database client that
 /// knows nothing of mco, long computations. In a plain thread it just calls `f`.

@@ -30,6 +30,7 @@ use crate::task::{Reason, cancel, current, deadline};
 use crate::wait::{Wait, Wake};
 
 /// Runs `f` as a coroutine, on the runtime of the calling coroutine or the global one.
+/// [Never waits](crate#what-waits).
 ///
 /// The `go!` macro does this too, in more forms. The coroutine goes on when the handle is dropped.
 ///
@@ -64,7 +65,7 @@ pub fn current() -> Coroutine {
     try_current().expect("`mco::coroutine::current` was called outside a coroutine")
 }
 
-/// The calling coroutine; `None` outside one.
+/// The calling coroutine; `None` outside one. [Never waits](crate#what-waits).
 #[must_use]
 pub fn try_current() -> Option<Coroutine> {
     current::task().map(Coroutine::new)
@@ -78,13 +79,13 @@ pub fn is_coroutine() -> bool {
 
 /// Whether the calling coroutine has been asked to stop. It will be unwound by its next blocking
 /// operation; one that computes for long can look here and end by itself. `false` outside a
-/// coroutine.
+/// coroutine. [Never waits](crate#what-waits).
 #[must_use]
 pub fn is_cancelled() -> bool {
     try_current().is_some_and(|coroutine| coroutine.task().is_cancelled())
 }
 
-/// Lets the other coroutines of this worker run first.
+/// Lets the other coroutines of this worker run first. [May wait](crate#what-waits).
 ///
 /// In a thread it is `std::thread::yield_now`.
 ///
@@ -97,6 +98,7 @@ pub fn yield_now() {
 
 /// Waits for `duration` at least. Of coroutines that sleep, those that are to go on at almost the same
 /// time do so together, for which they sleep up to a 64th longer, a millisecond at most.
+/// [May wait](crate#what-waits).
 ///
 /// # Panics
 ///
@@ -120,7 +122,7 @@ pub fn sleep(duration: Duration) {
 }
 
 /// Waits until [`Coroutine::unpark`] is called for this coroutine; returns at once if it has been
-/// since the last `park`.
+/// since the last `park`. [May wait](crate#what-waits).
 ///
 /// Unlike `std::thread::park` it does not return without reason. In a thread it is that function; cut
 /// off by a [`timeout`](crate::std::time::timeout) there, it leaves a permit, since std does not say
@@ -147,7 +149,7 @@ pub fn park() {
     }
 }
 
-/// As [`park`], but for `duration` at most.
+/// As [`park`], but for `duration` at most. [May wait](crate#what-waits).
 ///
 /// # Errors
 ///

@@ -82,6 +82,7 @@ enum Message {
 }
 
 /// Calls `f` with a [`Cqueue`]. At its end the arms that are left are cancelled, and waited for.
+/// [May wait](crate#what-waits).
 ///
 /// # Panics
 ///
@@ -102,6 +103,7 @@ where
 
 impl<'scope> Cqueue<'scope, '_> {
     /// Starts an arm. `go!(cqueue, token, |events| ..)` says the same.
+    /// [Never waits](crate#what-waits).
     #[track_caller]
     pub fn add<F>(&self, token: usize, f: F) -> Selector
     where
@@ -118,6 +120,7 @@ impl<'scope> Cqueue<'scope, '_> {
     }
 
     /// Waits for the next event, for `timeout` at most. Its arm goes on.
+    /// [May wait](crate#what-waits).
     ///
     /// # Errors
     ///
@@ -192,7 +195,7 @@ impl EventSender {
         self.token
     }
 
-    /// Sends an event, and waits until it has been polled.
+    /// Sends an event, and waits until it has been polled. [May wait](crate#what-waits).
     ///
     /// # Panics
     ///
@@ -225,7 +228,7 @@ pub struct Selector {
 }
 
 impl Selector {
-    /// Cancels the arm.
+    /// Cancels the arm. [Never waits](crate#what-waits).
     pub fn remove(self) {
         self.coroutine.cancel();
     }

@@ -54,6 +54,7 @@ use crate::threads::Ours;
 use crate::wait::{Hold, Wait, Waiter};
 
 /// All coroutines of all runtimes of the process, with backtraces: to be printed.
+/// [May wait](crate#what-waits).
 ///
 /// Those that are alike, spawned at one place and waiting at one place, are one group, of which one
 /// coroutine's backtrace is shown. It is taken by the coroutine's own worker between two turns, so
@@ -85,6 +86,7 @@ pub fn dump() -> Dump {
 
 /// What is known of each coroutine that has started, in the order of their ids: of the calling
 /// coroutine's runtime, or in a plain thread of all of them. No backtraces are taken.
+/// [May wait](crate#what-waits).
 ///
 /// # Panics
 ///

@@ -54,8 +54,8 @@
 //! - **Thread-local values are shared** by the coroutines of one worker. For what belongs to one
 //!   coroutine there is [`coroutine_local!`]. Code that relies on strict nesting of thread-local
 //!   scopes must not block inside them.
-//! - **Computing does not yield.** A loop that neither blocks nor uses mco keeps its worker; let it
-//!   call [`coroutine::yield_now`] now and then.
+//! - **Computing does not yield.** A loop of nothing that [may wait](crate#what-waits) keeps its worker; let
+//!   it call [`coroutine::yield_now`] now and then.
 //! - **Stacks do not grow.** Each coroutine has 6 MiB of address space, of which it uses memory as
 //!   far as its stack has grown; [`config()`] and [`coroutine::Builder::stack_size`] change that.
 //!   On Linux 6.13 and later the number of coroutines is bounded by memory alone. On older kernels
@@ -66,6 +66,25 @@
 //!   they are std's, but not if they are mco's. Nothing may block inside a panic hook.
 //! - **A cancelled coroutine unwinds**, from its next blocking call, with the payload
 //!   [`coroutine::Cancelled`]. Code that must not be cut off there should not be cancelled.
+//!
+//! # What waits
+//!
+//! The documentation of each operation says which of two kinds it is.
+//!
+//! - **It may wait.** It may then let the other coroutines of its worker run even if it finds at once what it
+//!   is for: after some 128 such operations in a row one does, so that nobody starves beside a loop of them. It
+//!   unwinds, wherever it could have waited, if the caller has been [cancelled](coroutine::Coroutine::cancel) or
+//!   its [`timeout`](std::time::timeout) is over. So across it do not hold what other coroutines of this thread
+//!   need: a std lock, a borrow of a `RefCell` in a thread-local.
+//! - **It never waits.** It lets nobody run, and never unwinds for those reasons: not if the caller has been
+//!   cancelled or is out of time, not after however many operations, not under the seeds of
+//!   [`#[mco::test]`](macro@crate::test). So it may be called with a std lock held, in a panic hook, in a destructor.
+//!   It may wake others, who run when the caller waits or ends. A loop of nothing else keeps its worker.
+//!
+//! Never waiting, too: to drop a guard or a handle, to clone one, and whatever only asks; to set an option of a
+//! socket, or to ask for one. To drop a [`Runtime`](runtime::Runtime) may wait. Operations of sockets and streams
+//! that transfer something, connect or accept may wait, also those that are not to (`set_nonblocking`).
+//! [`select!`] may wait; with a `default`, and only operations that have an arm of their own, it never does.
 //!
 //! # Seeing what happens
 //!

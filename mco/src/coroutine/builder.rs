@@ -4,7 +4,7 @@ use std::panic::Location;
 
 use super::{Coroutine, JoinHandle, Scope, ScopedJoinHandle};
 use crate::runtime;
-use crate::task::{TaskRef, let_others_go_on};
+use crate::task::TaskRef;
 
 /// Says what a coroutine shall be like before it is spawned.
 ///
@@ -45,7 +45,7 @@ impl Builder {
         self
     }
 
-    /// Spawns the coroutine. See [`spawn`](super::spawn).
+    /// Spawns the coroutine. See [`spawn`](super::spawn). [Never waits](crate#what-waits).
     #[track_caller]
     pub fn spawn<F, T>(self, f: F) -> JoinHandle<T>
     where
@@ -57,6 +57,7 @@ impl Builder {
     }
 
     /// Spawns a coroutine that borrows from a scope. See [`Scope::spawn`].
+    /// [Never waits](crate#what-waits).
     #[track_caller]
     pub fn spawn_scoped<'scope, F, T>(
         self,
@@ -75,9 +76,7 @@ impl Builder {
         site: &'static Location<'static>,
         create: impl FnOnce(crate::task::Attributes) -> TaskRef,
     ) -> Coroutine {
-        let coroutine = runtime::spawn_current(self.name, self.stack_size, site, create);
-        let_others_go_on();
-        coroutine
+        runtime::spawn_current(self.name, self.stack_size, site, create)
     }
 }
 

@@ -8,7 +8,7 @@ use std::panic::Location;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use crate::task::{Reason, TaskRef, current, let_others_go_on, spend_budget};
+use crate::task::{Reason, TaskRef, current, spend_budget};
 use crate::wait::{Entered, Wait, Waiter};
 
 /// A coroutine, whatever its result is: to name it, to wake it, to cancel it.
@@ -77,14 +77,15 @@ impl Coroutine {
     }
 
     /// Makes its [`park`](super::park) return, the one that it is in or the next one.
+    /// [Never waits](crate#what-waits).
     pub fn unpark(&self) {
         self.0.unpark();
-        let_others_go_on();
     }
 
     /// Asks it to stop: its next blocking operation, or the one that it is in, unwinds with
     /// [`Cancelled`](super::Cancelled), so that destructors run. One that has not started never
     /// will. Does not wait for it, and does nothing to one that has ended.
+    /// [Never waits](crate#what-waits).
     ///
     /// # Examples
     ///
@@ -166,7 +167,7 @@ impl<T> JoinHandle<T> {
         JoinHandle { coroutine, taken: AtomicBool::new(false), _result: PhantomData }
     }
 
-    /// Waits for the end of the coroutine and returns its result.
+    /// Waits for the end of the coroutine and returns its result. [May wait](crate#what-waits).
     ///
     /// # Errors
     ///
@@ -204,6 +205,7 @@ impl<T> JoinHandle<T> {
     }
 
     /// Waits for the end of the coroutine and leaves its result where it is.
+    /// [May wait](crate#what-waits).
     ///
     /// # Panics
     ///
@@ -214,6 +216,7 @@ impl<T> JoinHandle<T> {
     }
 
     /// Whether the coroutine has ended, so that `join` would not wait.
+    /// [Never waits](crate#what-waits).
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.coroutine.0.is_finished()

@@ -44,6 +44,7 @@ struct Data {
 }
 
 /// Runs `f`, which may spawn coroutines that borrow, and returns when all of them have ended.
+/// [May wait](crate#what-waits).
 ///
 /// If `f` panics, or the calling coroutine is cancelled, or the deadline of a
 /// [`timeout`](crate::std::time::timeout) around it passes, the children are cancelled, and the scope
@@ -105,7 +106,7 @@ where
 }
 
 impl<'scope> Scope<'scope, '_> {
-    /// Spawns a coroutine that may borrow what outlives the scope.
+    /// Spawns a coroutine that may borrow what outlives the scope. [Never waits](crate#what-waits).
     #[track_caller]
     pub fn spawn<F, T>(&'scope self, f: F) -> ScopedJoinHandle<'scope, T>
     where
@@ -301,7 +302,7 @@ pub struct ScopedJoinHandle<'scope, T> {
 }
 
 impl<T> ScopedJoinHandle<'_, T> {
-    /// Waits for the end of the coroutine and returns its result.
+    /// Waits for the end of the coroutine and returns its result. [May wait](crate#what-waits).
     ///
     /// # Errors
     ///
@@ -334,6 +335,7 @@ impl<T> ScopedJoinHandle<'_, T> {
     }
 
     /// Waits for the end of the coroutine and leaves its result where it is.
+    /// [May wait](crate#what-waits).
     ///
     /// # Panics
     ///
@@ -344,12 +346,13 @@ impl<T> ScopedJoinHandle<'_, T> {
     }
 
     /// Whether the coroutine has ended, so that `join` would not wait.
+    /// [Never waits](crate#what-waits).
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.outer.is_finished()
     }
 
-    /// Asks the coroutine to stop. See [`Coroutine::cancel`].
+    /// Asks the coroutine to stop. See [`Coroutine::cancel`]. [Never waits](crate#what-waits).
     pub fn cancel(&self) {
         self.outer.cancel();
     }

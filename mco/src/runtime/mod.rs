@@ -107,6 +107,7 @@ impl Runtime {
     }
 
     /// Runs `f` as a coroutine of this runtime and waits for its end. `f` may borrow.
+    /// [May wait](crate#what-waits).
     ///
     /// # Panics
     ///
@@ -129,7 +130,7 @@ impl Runtime {
         output.unwrap_or_else(|payload| cancel::resume_unwind(payload))
     }
 
-    /// Spawns a coroutine on this runtime.
+    /// Spawns a coroutine on this runtime. [Never waits](crate#what-waits).
     #[track_caller]
     pub fn spawn<F, T>(&self, f: F) -> JoinHandle<T>
     where
@@ -172,7 +173,7 @@ impl Handle {
         Handle { scheduler: with_current(Arc::clone) }
     }
 
-    /// Spawns a coroutine on the runtime.
+    /// Spawns a coroutine on the runtime. [Never waits](crate#what-waits).
     #[track_caller]
     pub fn spawn<F, T>(&self, f: F) -> JoinHandle<T>
     where

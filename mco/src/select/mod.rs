@@ -125,7 +125,9 @@ impl std::fmt::Debug for Entry<'_> {
 /// Unwinds if the calling coroutine is cancelled while it waits; then no arm has happened.
 #[track_caller]
 pub fn run(arms: &mut [Pin<&mut (dyn Arm + '_)>], enabled: &[bool], mode: Mode) -> usize {
-    spend_budget();
+    if !mode.default {
+        spend_budget();
+    }
     if !enabled.contains(&true) {
         return if mode.default { DEFAULT } else { ALL_DISABLED };
     }
@@ -136,6 +138,10 @@ pub fn run(arms: &mut [Pin<&mut (dyn Arm + '_)>], enabled: &[bool], mode: Mode) 
     }
     let wait = Wait::new(Reason::Select);
     if arms.order().any(|index| arms.arms[index].wants_child()) {
+        if mode.default {
+            // They are waited for.
+            spend_budget();
+        }
         // Once an arm has happened, no cancel may take that back: it hits the next operation.
         return scope_to_the_end(&Wait::new(Reason::Scope), |scope| {
             arms.run_with_children(scope, &wait, mode.default)

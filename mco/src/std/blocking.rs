@@ -6,7 +6,7 @@ use crate::task::{Reason, cancel};
 use crate::wait::Wait;
 
 /// Runs `f` on the blocking pool, and returns a handle to its result. See [`blocking`] for what the
-/// pool is, and for the form that waits right away and may borrow.
+/// pool is, and for the form that waits right away and may borrow. [Never waits](crate#what-waits).
 ///
 /// The handle is that of a coroutine which waits for `f`. Cancelling it before `f` has begun takes
 /// `f` out of the pool's queue and drops it. Once `f` has begun, nothing stops it, and `join`

@@ -213,8 +213,12 @@ impl Running {
     }
 }
 
-/// Counts an operation that could block. To be called before it, so that nothing is lost if the
-/// coroutine is cancelled here.
+/// Counts an operation that may have to wait, and is documented to. To be called before it, so that nothing
+/// is lost if the coroutine is cancelled here.
+///
+/// An operation that never has to wait must not call it: its callers hold std locks and borrows of
+/// thread-locals across it, which the next coroutine of this thread would meet, and a panic hook or a
+/// destructor may be among them.
 #[inline(always)]
 pub(crate) fn spend_budget() {
     #[cold]
@@ -250,8 +254,8 @@ pub(crate) fn has_budget() -> bool {
     running().is_none() || !steps_aside()
 }
 
-/// After an operation that may have made others go on, and does not wait itself. Only where chance decides
-/// does it let them go first. Never unwinds.
+/// At the end of an operation that may wait, is documented to, and has not, but has made others go on: only
+/// where chance decides does it let them go first. Never unwinds.
 #[inline(always)]
 pub(crate) fn let_others_go_on() {
     #[cold]

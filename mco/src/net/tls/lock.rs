@@ -79,7 +79,7 @@ impl<T> Lock<T> {
         side: Side,
         context: &Context<'_>,
     ) -> Poll<Result<Locked<'_, T>, Poisoned>> {
-        let attempt = || match self.locked_now(self.mutex.try_lock_now()) {
+        let attempt = || match self.locked_now(self.mutex.try_lock()) {
             Ok(locked) => Poll::Ready(Ok(locked)),
             Err(TryLockError::Poisoned(_)) => Poll::Ready(Err(Poisoned)),
             Err(TryLockError::WouldBlock) => Poll::Pending,

@@ -38,16 +38,13 @@ impl<T> OnceCell<T> {
         OnceCell { once: OnceLock::new(), value: Slot::new() }
     }
 
-    /// One that has its value.
+    /// One that has its value. [Never waits](crate#what-waits).
     #[must_use]
     pub fn with_value(value: T) -> OnceCell<T> {
-        let cell = OnceCell::new();
-        // Nobody else knows it, so it is empty.
-        let _: Result<(), T> = cell.set(value);
-        cell
+        OnceCell { once: OnceLock::done(), value: Slot::from(value) }
     }
 
-    /// The value, if it is there.
+    /// The value, if it is there. [Never waits](crate#what-waits).
     ///
     /// # Examples
     ///
@@ -67,6 +64,7 @@ impl<T> OnceCell<T> {
     }
 
     /// Sets the value. Waits while an initialiser runs.
+    /// [May wait](crate#what-waits), unless there is a value; then it [never waits](crate#what-waits).
     ///
     /// # Errors
     ///
@@ -89,6 +87,7 @@ impl<T> OnceCell<T> {
     }
 
     /// As [`set`](OnceCell::set), and gives the value that is there then.
+    /// [May wait](crate#what-waits), unless there is a value; then it [never waits](crate#what-waits).
     ///
     /// # Errors
     ///
@@ -108,6 +107,7 @@ impl<T> OnceCell<T> {
     }
 
     /// The value, which `f` makes if it is not there. Waits while another one makes it.
+    /// [May wait](crate#what-waits), unless there is a value; then it [never waits](crate#what-waits).
     ///
     /// # Panics
     ///
@@ -132,6 +132,7 @@ impl<T> OnceCell<T> {
     }
 
     /// As [`get_or_init`](OnceCell::get_or_init), for what may fail.
+    /// [May wait](crate#what-waits), unless there is a value; then it [never waits](crate#what-waits).
     ///
     /// # Errors
     ///
@@ -151,7 +152,6 @@ impl<T> OnceCell<T> {
     #[inline]
     #[track_caller]
     pub fn get_or_try_init<E>(&self, f: impl FnOnce() -> Result<T, E>) -> Result<&T, E> {
-        spend_budget();
         match self.get() {
             Some(value) => Ok(value),
             None => self.initialise(f),
@@ -161,6 +161,7 @@ impl<T> OnceCell<T> {
     #[cold]
     #[track_caller]
     fn initialise<E>(&self, f: impl FnOnce() -> Result<T, E>) -> Result<&T, E> {
+        spend_budget();
         let fill = |_| {
             f().map(|value| {
                 let filled = self.value.set(value);
@@ -265,7 +266,7 @@ impl<T, F> Lazy<T, F> {
         Lazy { cell: OnceCell::new(), initialiser: Spin::new(Some(f)) }
     }
 
-    /// The value, if it has been made.
+    /// The value, if it has been made. [Never waits](crate#what-waits).
     #[must_use]
     pub fn get(this: &Lazy<T, F>) -> Option<&T> {
         this.cell.get()
@@ -294,6 +295,7 @@ impl<T, F> Lazy<T, F> {
 
 impl<T, F: FnOnce() -> T> Lazy<T, F> {
     /// The value, which is made now if it has not been. Waits while another one makes it.
+    /// [May wait](crate#what-waits), unless there is a value; then it [never waits](crate#what-waits).
     ///
     /// # Panics
     ///

@@ -41,7 +41,7 @@ impl<T> AtomicOption<T> {
         AtomicOption { value: Spin::new(Some(value)) }
     }
 
-    /// Puts a value in, and gives the one back that was there.
+    /// Puts a value in, and gives the one back that was there. [Never waits](crate#what-waits).
     ///
     /// # Examples
     ///
@@ -53,7 +53,7 @@ impl<T> AtomicOption<T> {
         self.value.lock().replace(value)
     }
 
-    /// Puts a value in, and drops the one that was there.
+    /// Puts a value in, and drops the one that was there. [Never waits](crate#what-waits).
     ///
     /// # Examples
     ///
@@ -66,7 +66,7 @@ impl<T> AtomicOption<T> {
         drop(self.swap(value));
     }
 
-    /// Takes the value out.
+    /// Takes the value out. [Never waits](crate#what-waits).
     ///
     /// # Examples
     ///
@@ -79,13 +79,13 @@ impl<T> AtomicOption<T> {
         self.value.lock().take()
     }
 
-    /// Whether it is empty now.
+    /// Whether it is empty now. [Never waits](crate#what-waits).
     #[must_use]
     pub fn is_none(&self) -> bool {
         self.value.lock().is_none()
     }
 
-    /// Whether a value is in it now.
+    /// Whether a value is in it now. [Never waits](crate#what-waits).
     #[must_use]
     pub fn is_some(&self) -> bool {
         !self.is_none()

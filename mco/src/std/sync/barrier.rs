@@ -40,7 +40,7 @@ impl Barrier {
     }
 
     /// Waits until as many are there as the barrier is for, then lets all of them go. After that it
-    /// is as new.
+    /// is as new. [May wait](crate#what-waits).
     ///
     /// # Panics
     ///

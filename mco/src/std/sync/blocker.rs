@@ -55,6 +55,7 @@ impl Blocker {
     }
 
     /// Waits for a permit and takes it, for `timeout` at most if there is one.
+    /// [May wait](crate#what-waits).
     ///
     /// # Errors
     ///
@@ -92,7 +93,7 @@ impl Blocker {
     }
 
     /// Lets one go on that is parked, or leaves the permit for the next. Two permits that nobody has
-    /// taken are one.
+    /// taken are one. [Never waits](crate#what-waits).
     ///
     /// # Examples
     ///

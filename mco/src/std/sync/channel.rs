@@ -36,7 +36,6 @@ pub use std::sync::mpsc::{RecvError, RecvTimeoutError, SendError, TryRecvError, 
 use self::handle::{Handle, RECEIVER, SENDER};
 pub use self::iter::{IntoIter, Iter, TryIter};
 pub(crate) use self::shared::{Channel, Observer, State};
-use crate::task::spend_budget;
 
 /// A channel with no bound: sending never waits.
 ///
@@ -135,6 +134,7 @@ pub struct Sender<T>(Handle<T, SENDER>);
 
 impl<T> Sender<T> {
     /// Sends a value, and waits while the channel is full.
+    /// [Never waits](crate#what-waits) if the channel is unbounded, otherwise [may wait](crate#what-waits).
     ///
     /// # Errors
     ///
@@ -162,18 +162,17 @@ impl<T> Sender<T> {
         })
     }
 
-    /// Sends a value if that is possible without waiting.
+    /// Sends a value if that is possible without waiting. [Never waits](crate#what-waits).
     ///
     /// # Errors
     ///
     /// [`Full`](TrySendError::Full) or [`Disconnected`](TrySendError::Disconnected), with the value.
     #[inline]
     pub fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
-        spend_budget();
         self.0.try_send(value)
     }
 
-    /// As [`send`](Sender::send), for that long at most.
+    /// As [`send`](Sender::send), for that long at most. [May wait](crate#what-waits).
     ///
     /// # Errors
     ///
@@ -193,7 +192,7 @@ impl<T> Sender<T> {
 pub struct Receiver<T>(Handle<T, RECEIVER>);
 
 impl<T> Receiver<T> {
-    /// Takes the next value, and waits for it.
+    /// Takes the next value, and waits for it. [May wait](crate#what-waits).
     ///
     /// # Errors
     ///
@@ -217,7 +216,7 @@ impl<T> Receiver<T> {
         self.0.recv(Location::caller(), None).map_err(|_| RecvError)
     }
 
-    /// Takes the next value if there is one.
+    /// Takes the next value if there is one. [Never waits](crate#what-waits).
     ///
     /// # Errors
     ///
@@ -225,11 +224,10 @@ impl<T> Receiver<T> {
     /// stay so.
     #[inline]
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
-        spend_budget();
         self.0.try_recv()
     }
 
-    /// As [`recv`](Receiver::recv), for that long at most.
+    /// As [`recv`](Receiver::recv), for that long at most. [May wait](crate#what-waits).
     ///
     /// # Errors
     ///
@@ -243,12 +241,12 @@ impl<T> Receiver<T> {
         self.0.recv(Location::caller(), Some(timeout))
     }
 
-    /// The values until the channel is closed, each waited for.
+    /// The values until the channel is closed, each waited for. [May wait](crate#what-waits).
     pub fn iter(&self) -> Iter<'_, T> {
         Iter(self)
     }
 
-    /// The values that are there without waiting.
+    /// The values that are there without waiting. [Never waits](crate#what-waits).
     pub fn try_iter(&self) -> TryIter<'_, T> {
         TryIter(self)
     }
@@ -263,6 +261,7 @@ macro_rules! end {
             }
 
             /// How many values are in the channel. Those of waiting senders are not.
+            /// [Never waits](crate#what-waits).
             #[must_use]
             pub fn len(&self) -> usize {
                 self.0.len()

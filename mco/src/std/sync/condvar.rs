@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::mutex::MutexGuard;
 use crate::clock::Moment;
 use crate::std::defer;
-use crate::task::{Reason, let_others_go_on, spend_budget};
+use crate::task::{Reason, spend_budget};
 use crate::wait::{Outcome, Place, Queue, Spin, Wait, Wakeup};
 
 /// Where to wait until what a [`Mutex`](super::Mutex) guards has changed: [`std::sync::Condvar`] for
@@ -53,7 +53,7 @@ impl Condvar {
     }
 
     /// Gives the lock back, waits to be notified, and takes the lock again. Nobody can notify in
-    /// between without this one being among those who wait.
+    /// between without this one being among those who wait. [May wait](crate#what-waits).
     ///
     /// # Errors
     ///
@@ -86,7 +86,7 @@ impl Condvar {
     }
 
     /// As [`wait`](Condvar::wait), again and again while `condition` says so of the value. Does not
-    /// wait if it does not.
+    /// wait if it does not. [May wait](crate#what-waits).
     ///
     /// # Errors
     ///
@@ -126,6 +126,7 @@ impl Condvar {
     }
 
     /// As [`wait`](Condvar::wait), but waits to be notified for that long at most.
+    /// [May wait](crate#what-waits).
     ///
     /// # Errors
     ///
@@ -160,7 +161,7 @@ impl Condvar {
     }
 
     /// As [`wait_while`](Condvar::wait_while), but for that long at most. It has timed out if
-    /// the condition still holds at the end.
+    /// the condition still holds at the end. [May wait](crate#what-waits).
     ///
     /// # Errors
     ///
@@ -240,7 +241,7 @@ impl Condvar {
         (guard, WaitTimeoutResult(outcome.is_none()))
     }
 
-    /// Ends the wait of the one that has waited longest, if any.
+    /// Ends the wait of the one that has waited longest, if any. [Never waits](crate#what-waits).
     ///
     /// # Examples
     ///
@@ -250,10 +251,9 @@ impl Condvar {
     pub fn notify_one(&self) {
         let served = self.waiting.lock().serve(Outcome::Served, |_| ());
         served.into_iter().map(|((), wakeup)| wakeup).for_each(Wakeup::wake);
-        let_others_go_on();
     }
 
-    /// Ends the wait of everyone who waits now.
+    /// Ends the wait of everyone who waits now. [Never waits](crate#what-waits).
     ///
     /// # Examples
     ///
@@ -263,7 +263,6 @@ impl Condvar {
     pub fn notify_all(&self) {
         let wakeups = self.waiting.lock().serve_all(Outcome::Served);
         wakeups.wake();
-        let_others_go_on();
     }
 }
 

@@ -96,6 +96,7 @@ impl<T> Mutex<T> {
 
 impl<T: ?Sized> Mutex<T> {
     /// Takes the lock, and waits for it. It is given back when the guard is dropped.
+    /// [May wait](crate#what-waits).
     ///
     /// # Errors
     ///
@@ -128,17 +129,12 @@ impl<T: ?Sized> Mutex<T> {
         self.poison.result(self.guard())
     }
 
-    /// Takes the lock if it is free.
+    /// Takes the lock if it is free. [Never waits](crate#what-waits).
     ///
     /// # Errors
     ///
     /// [`WouldBlock`](::std::sync::TryLockError::WouldBlock) if it is not, or
     /// [`Poisoned`](::std::sync::TryLockError::Poisoned) with the guard.
-    ///
-    /// # Panics
-    ///
-    /// Does not, but counts as an operation that could block: it may let others run first, and
-    /// unwinds there if the calling coroutine is cancelled.
     ///
     /// # Examples
     ///
@@ -151,13 +147,6 @@ impl<T: ?Sized> Mutex<T> {
     /// ```
     #[inline]
     pub fn try_lock(&self) -> TryLockResult<MutexGuard<'_, T>> {
-        spend_budget();
-        self.try_lock_now()
-    }
-
-    /// As `try_lock`, for one that must not suspend: it costs no budget, and never unwinds.
-    #[inline]
-    pub(crate) fn try_lock_now(&self) -> TryLockResult<MutexGuard<'_, T>> {
         self.poison.try_result(self.lock.try_lock().then(|| self.guard()))
     }
 
@@ -226,7 +215,7 @@ impl<T> From<T> for Mutex<T> {
 
 impl<T: ?Sized + fmt::Debug> fmt::Debug for Mutex<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt_lock(f, "Mutex", self.try_lock_now(), self.is_poisoned())
+        fmt_lock(f, "Mutex", self.try_lock(), self.is_poisoned())
     }
 }
 

@@ -79,6 +79,13 @@ impl OnceLock {
         self.stage.load(Ordering::Acquire) == DONE
     }
 
+    /// One whose run has succeeded.
+    pub(crate) fn done() -> OnceLock {
+        let mut once = OnceLock::new();
+        *once.stage.get_mut() = DONE;
+        once
+    }
+
     /// As new, for one that nobody else can reach.
     pub(crate) fn reset(&mut self) {
         *self.stage.get_mut() = NEW;
@@ -201,6 +208,7 @@ impl Once {
 
     /// Calls `f`, unless an initialiser has returned already. Waits while another one runs, so that
     /// it has been done in any case.
+    /// [May wait](crate#what-waits), unless it is done; then it [never waits](crate#what-waits).
     ///
     /// # Panics
     ///
@@ -217,7 +225,6 @@ impl Once {
     #[inline]
     #[track_caller]
     pub fn call_once(&self, f: impl FnOnce()) {
-        spend_budget();
         if !self.0.is_done() {
             self.call(false, |_| f());
         }
@@ -225,6 +232,7 @@ impl Once {
 
     /// As [`call_once`](Once::call_once), but also if an initialiser has panicked before; `f` is told
     /// so.
+    /// [May wait](crate#what-waits), unless it is done; then it [never waits](crate#what-waits).
     ///
     /// # Panics
     ///
@@ -245,7 +253,6 @@ impl Once {
     #[inline]
     #[track_caller]
     pub fn call_once_force(&self, f: impl FnOnce(&OnceState)) {
-        spend_budget();
         if !self.0.is_done() {
             self.call(true, f);
         }
@@ -254,6 +261,7 @@ impl Once {
     #[cold]
     #[track_caller]
     fn call(&self, despite_poison: bool, f: impl FnOnce(&OnceState)) {
+        spend_budget();
         let f = |poisoned| {
             f(&OnceState { poisoned });
             Ok::<_, ()>(())
@@ -265,7 +273,7 @@ impl Once {
         }
     }
 
-    /// Whether an initialiser has returned.
+    /// Whether an initialiser has returned. [Never waits](crate#what-waits).
     #[inline]
     #[must_use]
     pub fn is_completed(&self) -> bool {

@@ -169,7 +169,7 @@ impl<T> RwLock<T> {
 
 impl<T: ?Sized> RwLock<T> {
     /// Waits until no writer is inside or waits, and comes in to read. The place is given up when the
-    /// guard is dropped.
+    /// guard is dropped. [May wait](crate#what-waits).
     ///
     /// # Errors
     ///
@@ -208,7 +208,7 @@ impl<T: ?Sized> RwLock<T> {
         place.wait(&unsafe { wait.of(&self.writer) });
     }
 
-    /// Comes in to read, if no writer is inside or waits.
+    /// Comes in to read, if no writer is inside or waits. [Never waits](crate#what-waits).
     ///
     /// # Errors
     ///
@@ -225,11 +225,6 @@ impl<T: ?Sized> RwLock<T> {
     /// ```
     #[inline]
     pub fn try_read(&self) -> TryLockResult<RwLockReadGuard<'_, T>> {
-        spend_budget();
-        self.try_read_now()
-    }
-
-    fn try_read_now(&self) -> TryLockResult<RwLockReadGuard<'_, T>> {
         let taken = self.state.lock().try_read();
         self.poison.try_result(taken.then(|| self.read_guard()))
     }
@@ -239,7 +234,7 @@ impl<T: ?Sized> RwLock<T> {
     }
 
     /// Waits until nobody is inside, and comes in to write. The place is given up when the guard is
-    /// dropped.
+    /// dropped. [May wait](crate#what-waits).
     ///
     /// # Errors
     ///
@@ -289,7 +284,7 @@ impl<T: ?Sized> RwLock<T> {
         std::mem::forget(given_up);
     }
 
-    /// Comes in to write, if nobody is inside.
+    /// Comes in to write, if nobody is inside. [Never waits](crate#what-waits).
     ///
     /// # Errors
     ///
@@ -306,7 +301,6 @@ impl<T: ?Sized> RwLock<T> {
     /// ```
     #[inline]
     pub fn try_write(&self) -> TryLockResult<RwLockWriteGuard<'_, T>> {
-        spend_budget();
         let taken = self.state.lock().try_write();
         self.poison.try_result(taken.then(|| self.write_guard()))
     }
@@ -398,7 +392,7 @@ impl<T> From<T> for RwLock<T> {
 
 impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLock<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt_lock(f, "RwLock", self.try_read_now(), self.is_poisoned())
+        fmt_lock(f, "RwLock", self.try_read(), self.is_poisoned())
     }
 }
 

@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use crate::clock::Moment;
-use crate::task::{Reason, let_others_go_on, spend_budget};
+use crate::task::{Reason, spend_budget};
 use crate::wait::{Outcome, Place, Queue, Spin, Wait, Wakeup};
 
 /// A number of permits, to be taken and put back by anyone.
@@ -75,7 +75,7 @@ impl Semaphore {
         &self.state
     }
 
-    /// Takes a permit, and waits for it.
+    /// Takes a permit, and waits for it. [May wait](crate#what-waits).
     ///
     /// # Panics
     ///
@@ -98,6 +98,7 @@ impl Semaphore {
     }
 
     /// As [`wait`](Semaphore::wait), for that long at most. Says whether it has a permit.
+    /// [May wait](crate#what-waits).
     ///
     /// # Panics
     ///
@@ -133,7 +134,7 @@ impl Semaphore {
         place.wait(&wait.at(self)).is_some()
     }
 
-    /// Takes a permit if there is one.
+    /// Takes a permit if there is one. [Never waits](crate#what-waits).
     ///
     /// # Examples
     ///
@@ -145,7 +146,6 @@ impl Semaphore {
     #[must_use = "it may not have a permit"]
     #[inline]
     pub fn try_wait(&self) -> bool {
-        spend_budget();
         self.try_take()
     }
 
@@ -155,7 +155,7 @@ impl Semaphore {
     }
 
     /// Puts a permit in, which need not have been taken before, or gives it to the one who has
-    /// waited longest.
+    /// waited longest. [Never waits](crate#what-waits).
     ///
     /// # Panics
     ///
@@ -179,10 +179,9 @@ impl Semaphore {
         }
         drop(state);
         served.into_iter().map(|((), wakeup)| wakeup).for_each(Wakeup::wake);
-        let_others_go_on();
     }
 
-    /// How many permits there are now.
+    /// How many permits there are now. [Never waits](crate#what-waits).
     #[must_use]
     pub fn get_value(&self) -> usize {
         self.state.lock().permits

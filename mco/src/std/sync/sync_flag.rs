@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use crate::clock::Moment;
-use crate::task::{Reason, let_others_go_on, spend_budget};
+use crate::task::{Reason, spend_budget};
 use crate::wait::{Outcome, Place, Queue, Spin, Wait};
 
 /// A flag that is fired once and stays so; everyone who waits for it goes on.
@@ -61,6 +61,7 @@ impl SyncFlag {
     }
 
     /// Fires it. What was done before is visible to all who have waited.
+    /// [Never waits](crate#what-waits).
     ///
     /// # Examples
     ///
@@ -77,16 +78,15 @@ impl SyncFlag {
             let Some(((), wakeup)) = served else { break };
             wakeup.wake();
         }
-        let_others_go_on();
     }
 
-    /// Whether it has been fired.
+    /// Whether it has been fired. [Never waits](crate#what-waits).
     #[must_use]
     pub fn is_fired(&self) -> bool {
         self.state.lock().fired
     }
 
-    /// Waits until it is fired.
+    /// Waits until it is fired. [May wait](crate#what-waits).
     ///
     /// # Panics
     ///
@@ -106,6 +106,7 @@ impl SyncFlag {
     }
 
     /// As [`wait`](SyncFlag::wait), for that long at most. Says whether it is fired.
+    /// [May wait](crate#what-waits).
     ///
     /// # Panics
     ///

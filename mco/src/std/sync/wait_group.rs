@@ -81,6 +81,7 @@ impl WaitGroup {
     }
 
     /// Leaves the group, and waits until all others have. Returns at once if there are none.
+    /// [May wait](crate#what-waits).
     ///
     /// # Panics
     ///

@@ -33,7 +33,7 @@ pub struct Ticker {
 }
 
 impl Ticker {
-    /// One that ticks first when `period` has passed.
+    /// One that ticks first when `period` has passed. [Never waits](crate#what-waits).
     ///
     /// # Panics
     ///
@@ -48,6 +48,7 @@ impl Ticker {
     }
 
     /// Waits for the next tick. While the ticker is stopped this waits until it has been set again.
+    /// [May wait](crate#what-waits).
     ///
     /// # Errors
     ///
@@ -62,12 +63,13 @@ impl Ticker {
     }
 
     /// Ends the ticks, also one that has not been received. Returns whether it was ticking.
+    /// [Never waits](crate#what-waits).
     pub fn stop(&self) -> bool {
         self.chime.stop()
     }
 
     /// Starts anew, now, with this period: the first tick is when it has passed. Returns whether it
-    /// was ticking.
+    /// was ticking. [Never waits](crate#what-waits).
     ///
     /// # Panics
     ///

@@ -18,6 +18,7 @@ use crate::std::sync::{Receiver, unbounded};
 use crate::task::TaskRef;
 
 /// A channel that receives the time once, when `duration` has passed.
+/// [Never waits](crate#what-waits).
 ///
 /// After that it is closed. Dropping it earlier leaves nothing behind, so it costs little as an arm
 /// of a `select!` in a loop. If the runtime on which it was made ends, it is closed without a time.
@@ -40,7 +41,7 @@ pub fn after(duration: Duration) -> Receiver<Time> {
 }
 
 /// Runs `f` as a coroutine when `duration` has passed, unless the timer is stopped before:
-/// [`Timer::after_func`].
+/// [`Timer::after_func`]. [Never waits](crate#what-waits).
 #[track_caller]
 pub fn after_func<F: FnMut() + Send + 'static>(duration: Duration, f: F) -> Timer {
     Timer::after_func(duration, f)
@@ -75,7 +76,7 @@ enum What {
 }
 
 impl Timer {
-    /// One that receives the time when `duration` has passed.
+    /// One that receives the time when `duration` has passed. [Never waits](crate#what-waits).
     ///
     /// Dropping it stops it.
     #[must_use = "a timer that is dropped is stopped"]
@@ -86,6 +87,7 @@ impl Timer {
     }
 
     /// One that runs `f` in a coroutine of its own when `duration` has passed.
+    /// [Never waits](crate#what-waits).
     ///
     /// Dropping it does not stop it, as dropping a `JoinHandle` does not stop a coroutine. If it is
     /// set again, `f` runs again, after an earlier run has ended.
@@ -116,6 +118,7 @@ impl Timer {
 
     /// Waits until it has gone off, and returns when it did. To be received once; then, and while
     /// the timer is stopped, this waits until it has been set again and gone off.
+    /// [May wait](crate#what-waits).
     ///
     /// # Errors
     ///
@@ -131,7 +134,7 @@ impl Timer {
 
     /// Prevents it from going off, and takes back what has not been received. `true`: nothing comes
     /// of it; `false`: it has gone off, and been received or its function begun, or was stopped
-    /// before.
+    /// before. [Never waits](crate#what-waits).
     ///
     /// Does not wait, not even for the function.
     pub fn stop(&self) -> bool {
@@ -142,7 +145,7 @@ impl Timer {
     }
 
     /// Has it go off when `duration` has passed from now, and not when it would have otherwise.
-    /// Returns what [`stop`](Timer::stop) would have.
+    /// Returns what [`stop`](Timer::stop) would have. [Never waits](crate#what-waits).
     pub fn reset(&self, duration: Duration) -> bool {
         let stopped = self.stop();
         let at = Moment::after(duration);

@@ -31,6 +31,8 @@ type Site = &'static Location<'static>;
 /// What the two ends share.
 pub(crate) struct Channel<T> {
     state: Spin<State<T>>,
+    /// Whether a sender may have to wait: the channel has a capacity. Constant.
+    is_bounded: bool,
     /// Handles. Whoever takes one of these to zero closes its side.
     pub(super) senders: End,
     pub(super) receivers: End,
@@ -127,7 +129,8 @@ impl<T> Channel<T> {
             no_receivers: false,
         };
         let (senders, receivers) = (End::new(), End::new());
-        Channel { state: Spin::new(state), senders, receivers, observer }
+        let is_bounded = capacity.is_some();
+        Channel { state: Spin::new(state), is_bounded, senders, receivers, observer }
     }
 
     pub(crate) fn state(&self) -> &Spin<State<T>> {
@@ -167,13 +170,17 @@ impl<T> Channel<T> {
         site: Site,
         timeout: Option<Duration>,
     ) -> Result<(), SendTimeoutError<T>> {
-        spend_budget();
+        if self.is_bounded {
+            spend_budget();
+        }
         let mut state = self.state.lock();
         match state.put(value) {
             Ok(wakeup) => {
                 drop(state);
                 wakeup.wake();
-                let_others_go_on();
+                if self.is_bounded {
+                    let_others_go_on();
+                }
                 Ok(())
             }
             Err(TrySendError::Disconnected(value)) => Err(SendTimeoutError::Disconnected(value)),
