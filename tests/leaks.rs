@@ -12,7 +12,8 @@ fn left_behind(test: &str, count: usize) -> String {
     let end = Child::new().run_test(test);
     end.assert_failed();
     let output = format!("{}{}", end.stdout, end.stderr);
-    let says = format!("the test `leaks::{test}` has left {count} coroutines behind");
+    let plural = if count == 1 { "" } else { "s" };
+    let says = format!("the test `leaks::{test}` has left {count} coroutine{plural} behind");
     assert!(output.contains(&says), "{output}");
     output
 }
@@ -30,7 +31,7 @@ fn blocked() {
 fn a_blocked_coroutine_is_a_leak_and_named() {
     let output = left_behind("blocked", 1);
     assert!(output.contains("`reader`") && output.contains("receive"), "{output}");
-    assert!(output.contains("join or cancel them, or leave `leaks` out"), "{output}");
+    assert!(output.contains("join or cancel what it starts, or leave `leaks` out"), "{output}");
 }
 
 #[mco::test(leaks = true, workers = 2)]

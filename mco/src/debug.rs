@@ -48,9 +48,9 @@ use parking_lot::Mutex;
 pub use crate::runtime::dump::{ArmInfo, CoroutineInfo, Dump, State};
 pub use crate::task::Reason;
 
+use crate::bare;
 use crate::runtime::dump;
 use crate::task::{TaskRef, current};
-use crate::threads::Ours;
 use crate::wait::{Hold, Wait, Waiter};
 
 /// All coroutines of all runtimes of the process, with backtraces: to be printed.
@@ -115,10 +115,9 @@ fn elsewhere<T: Send + 'static>(
     let Some(caller) = current::task() else { return f(None) };
     let (f, place) = (Arc::new(Mutex::new(Some(f))), Arc::new(Mutex::new(None)));
     let waiter = Waiter::current();
-    let started = std::thread::Builder::new().name("mco-dump".to_owned()).spawn({
+    let started = bare::start("mco-dump".to_owned(), {
         let (f, place, caller) = (f.clone(), place.clone(), caller.clone());
         move || {
-            let _ours = Ours::new();
             let f = f.lock().take().expect("it is called once");
             let result = f(Some(&caller));
             *place.lock() = Some(result);

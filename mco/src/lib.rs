@@ -138,6 +138,7 @@
 //! | [`cqueue`] | whichever of several coroutines comes first |
 //! | [`mod@std`] | the rest, in the manner of `std` |
 
+mod bare;
 mod block_on;
 mod blocking;
 pub mod bridge;
@@ -156,6 +157,7 @@ mod prefetch;
 pub mod private;
 mod random;
 mod reactor;
+mod report;
 pub mod runtime;
 mod scheduler;
 mod select;

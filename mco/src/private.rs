@@ -9,6 +9,7 @@ use std::process::{ExitCode, Termination};
 pub use self::test::{TestOptions, test};
 use crate::config::config;
 use crate::coroutine::Cancelled;
+use crate::report;
 use crate::runtime;
 use crate::scheduler::standstill::Watch;
 use crate::threads::Ours;
@@ -62,7 +63,7 @@ pub fn main<R: Termination>(
     let runtime = match runtime::try_global() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("mco: {error}");
+            report::say(format_args!("{error}"));
             return ExitCode::FAILURE;
         }
     };
@@ -75,7 +76,7 @@ pub fn main<R: Termination>(
     match runtime.handle().spawn_root("main", site, || body().report()).join() {
         Ok(code) => code,
         Err(payload) if payload.is::<Cancelled>() => {
-            eprintln!("mco: the main coroutine was cancelled");
+            report::say(format_args!("the main coroutine was cancelled"));
             ExitCode::FAILURE
         }
         Err(payload) => panic::resume_unwind(payload),

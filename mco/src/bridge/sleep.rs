@@ -134,14 +134,14 @@ impl Bell {
 impl Alarm for Bell {
     fn fire(self: Arc<Self>, setting: u64) {
         if let Some(task) = self.leave(setting, true) {
-            wake_task(&task);
+            wake_task(task);
         }
     }
 
     /// Who waits polls again, and sets it where that is.
     fn abandon(&self, setting: u64) {
         if let Some(task) = self.leave(setting, false) {
-            wake_task(&task);
+            wake_task(task);
         }
     }
 }

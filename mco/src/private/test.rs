@@ -9,6 +9,7 @@ use std::{env, thread};
 
 use crate::clock::Moment;
 use crate::coroutine::Cancelled;
+use crate::report;
 use crate::runtime::{Runtime, dump};
 use crate::scheduler::standstill::{Fate, Watch, Watcher};
 use crate::threads::Ours;
@@ -166,8 +167,9 @@ impl TestOptions {
                 let still = if settled { "" } else { ", some of which never come to rest" };
                 abandon(runtime);
                 panic!(
-                    "the test `{name}` has left {left} coroutines behind{still}; join or cancel \
-                     them, or leave `leaks` out:\n{list}"
+                    "the test `{name}` has left {} behind{still}; join or cancel what it starts, or \
+                     leave `leaks` out:\n{list}",
+                    report::count(left as u64, "coroutine")
                 );
             }
         }
@@ -223,8 +225,9 @@ pub fn test<R: Termination>(
 fn describe_clock(runtime: &Runtime) -> String {
     match runtime.handle().scheduler().virtual_time() {
         Some((elapsed, held @ 1..)) => format!(
-            " (its virtual clock stands at {elapsed:?}, held by {held} waits for sockets or blocking \
-             jobs, during which no time passes)"
+            " (its virtual clock stands at {elapsed:?}, held by {} for sockets or blocking jobs, during \
+             which no time passes)",
+            report::count(held as u64, "wait")
         ),
         Some((elapsed, 0)) => format!(" (its virtual clock stands at {elapsed:?})"),
         None => String::new(),

@@ -21,6 +21,7 @@ use parking_lot::Mutex;
 use super::Scheduler;
 use super::local::Local;
 use super::worker::Worker;
+use crate::bare;
 use crate::clock::Moment;
 use crate::timer::{TimerKey, Wheel};
 
@@ -99,7 +100,7 @@ impl Alarms {
         }
         // Without the lock, since they may set themselves anew.
         for entry in due {
-            entry.alarm.fire(entry.setting);
+            bare::quietly(|| entry.alarm.fire(entry.setting));
         }
     }
 
@@ -107,7 +108,13 @@ impl Alarms {
     pub(super) fn close(&self) {
         let wheel = self.wheel.lock().take();
         if let Some(mut wheel) = wheel {
-            wheel.expire(u64::MAX, |entry| entry.alarm.abandon(entry.setting));
+            wheel.expire(u64::MAX, |entry| {
+                // What an alarm holds goes away with it.
+                bare::quietly(|| {
+                    entry.alarm.abandon(entry.setting);
+                    drop(entry);
+                });
+            });
         }
     }
 }

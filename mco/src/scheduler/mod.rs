@@ -49,12 +49,13 @@ use std::thread::{self, Thread};
 
 use parking_lot::Mutex;
 
+use crate::bare;
 use crate::clock::Moment;
 use crate::clock::VirtualClock;
 use crate::fiber::Pool;
 use crate::reactor::Registrar;
+use crate::report;
 use crate::task::{self, Attributes, Reason, TaskRef};
-use crate::threads::Ours;
 use crate::trace;
 use crate::wait::{Hold, Wait, Waiter, WaiterList};
 pub(crate) use errands::{Errand, Reply};
@@ -183,8 +184,7 @@ impl Scheduler {
     ) -> io::Result<Thread> {
         let scheduler = self.clone();
         self.alive.fetch_add(1, Ordering::Relaxed);
-        let started = thread::Builder::new().name(name).spawn(move || {
-            let _ours = Ours::new();
+        let started = bare::start(name, move || {
             preemption::undo_inherited();
             run();
             scheduler.thread_ended();
@@ -261,8 +261,10 @@ impl Scheduler {
     fn report_no_stack(&self, message: &str) {
         const TIMES: u32 = 10;
         match self.without_stack.fetch_add(1, Ordering::Relaxed) {
-            0..TIMES => eprintln!("mco: {message}"),
-            TIMES => eprintln!("mco: more coroutines could not start; their handles say why"),
+            0..TIMES => report::say(format_args!("{message}")),
+            TIMES => {
+                report::say(format_args!("more coroutines could not start; their handles say why"))
+            }
             _ => {}
         }
     }

@@ -29,6 +29,7 @@ use super::errands::Errand;
 use super::preemption::{self, Counts, Manners};
 use super::worker::Worker;
 use crate::clock::Moment;
+use crate::report;
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(10);
@@ -94,6 +95,8 @@ struct Watch {
     /// Names given since `minute` began.
     blames: u32,
     minute: Moment,
+    /// When it was last said that no spare worker could be started.
+    no_spare: Option<Moment>,
 }
 
 /// The turn in which a worker was found last.
@@ -127,6 +130,7 @@ impl Watch {
             named: HashSet::new(),
             blames: 0,
             minute: now,
+            no_spare: None,
         }
     }
 
@@ -237,7 +241,7 @@ impl Watch {
     }
 
     /// If nobody can run what waits, gets somebody who can.
-    fn help(&self) {
+    fn help(&mut self) {
         let workers = || self.scheduler.workers.iter().filter(|w| w.is_running());
         let waiting = || !self.scheduler.injector.is_empty() || workers().any(|w| w.has_fresh());
         if self.scheduler.blocked.load(Ordering::Relaxed) == 0 || !waiting() {
@@ -248,10 +252,23 @@ impl Watch {
         } else if let Some(place) = self.scheduler.workers.iter().position(|w| w.is_vacant())
             && let Err(error) = self.scheduler.start_worker(place)
         {
-            eprintln!(
-                "mco: all {} workers are held up and no spare one could be started: {error}",
-                self.scheduler.settings.workers
-            );
+            self.say_no_spare(&error);
+        }
+    }
+
+    /// Once a minute: it is tried again with each look.
+    fn say_no_spare(&mut self, error: &io::Error) {
+        let now = Moment::real();
+        if self.no_spare.is_none_or(|said| now.since(said) >= Duration::from_secs(60)) {
+            self.no_spare = Some(now);
+            let workers = match self.scheduler.settings.workers {
+                1 => "the only worker is".to_owned(),
+                many => format!("all {many} workers are"),
+            };
+            report::say(format_args!(
+                "{workers} held up and no spare one could be started: {error}; that is tried again; \
+                 raise the limit of threads (`ulimit -u`) or descriptors (`ulimit -n`)"
+            ));
         }
     }
 
@@ -270,7 +287,9 @@ impl Watch {
         self.blames += 1;
         if self.blames > BLAMES_A_MINUTE {
             if self.blames == BLAMES_A_MINUTE + 1 {
-                eprintln!("mco: further coroutines hold workers up; not named for a minute");
+                report::say(format_args!(
+                    "further coroutines hold workers up; not named for a minute"
+                ));
             }
             return;
         }
@@ -278,11 +297,15 @@ impl Watch {
             .registry
             .find(id)
             .map_or_else(|| format!("coroutine {id} (spawned at {site})"), |task| task.to_string());
-        eprintln!(
-            "mco: {who} has held a worker up for {held:.0?}: it blocks its thread, or computes \
-             without a pause, and the {} other coroutines of that worker cannot run; use mco's \
-             own sleep, locks and sockets instead of std's, or call `yield_now` now and then",
-            worker.hosted().saturating_sub(1)
-        );
+        let others = match worker.hosted().saturating_sub(1) {
+            0 => "what is spawned there has to wait for another one".to_owned(),
+            1 => "the other coroutine of that worker cannot run".to_owned(),
+            many => format!("the {many} other coroutines of that worker cannot run"),
+        };
+        report::say(format_args!(
+            "{who} has held a worker up for {held:.0?}: it blocks its thread, or computes without a \
+             pause, and {others}; use mco's own sleep, locks and sockets instead of std's, or call \
+             `yield_now` now and then"
+        ));
     }
 }

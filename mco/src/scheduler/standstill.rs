@@ -20,7 +20,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use super::quiet::Glance;
 use super::{Scheduler, blocking};
 use crate::clock::Moment;
-use crate::threads;
+use crate::{report, threads};
 
 /// The first time to wait before looking again for a deadlock that may be none, and the last one.
 const FIRST_LOOK: Duration = Duration::from_millis(20);
@@ -236,10 +236,10 @@ impl Scheduler {
         match &watch.whose {
             Watch::Test(watcher) => watcher.change(|state| state.deadlock = Some(report)),
             Watch::Main => {
-                eprintln!(
-                    "mco: deadlock: every coroutine is blocked, and nothing is left that could wake \
-                     one\n{report}"
-                );
+                report::show(format_args!(
+                    "deadlock: every coroutine is blocked, and nothing is left that could wake one\n\
+                     {report}"
+                ));
                 std::process::exit(2);
             }
         }

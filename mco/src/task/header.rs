@@ -31,6 +31,7 @@ use super::local::Locals;
 use super::record::WaitRecord;
 use super::state::State;
 use super::{Home, WaiterList, current};
+use crate::bare;
 use crate::fiber::{Body, Fiber};
 use crate::prefetch::prefetch;
 
@@ -256,13 +257,9 @@ impl<F: FnOnce() -> T, T> TaskCell<F, T> {
     }
 }
 
-/// Drops a value of the user's whose destructor may panic, where no panic may go further. The
-/// panic's own message has been printed by then.
+/// Drops a value of the user's where no panic of its destructor may go further.
 fn drop_quietly<V>(value: V) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
-        // A payload is a value of the user's too.
-        mem::forget(catch_unwind(AssertUnwindSafe(|| drop(payload))));
-    }
+    bare::quietly(|| drop(value));
 }
 
 /// A counted reference to a coroutine.

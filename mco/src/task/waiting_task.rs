@@ -15,21 +15,23 @@
 //! a list after its future was dropped holds for longer than it should, until its socket is dropped or
 //! ready: that may hide a deadlock, and never claims one.
 
-use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Waker;
 
 use super::current;
+use crate::bare;
 
 /// A waker that is in a list of those who wait.
 ///
-/// To drop and to wake it runs code of others: not under a lock. To clone it does not.
+/// To drop and to wake it runs code of others: not under a lock. To clone it does not. Neither unwinds: the
+/// caller is often a worker between two runs.
 #[derive(Clone)]
 pub(crate) struct TaskWaiter(Arc<Entry>);
 
 struct Entry {
-    waker: Waker,
+    /// Until the entry is dropped.
+    waker: Option<Waker>,
     /// The count of the `block_on` that has entered it, if it waits for something outside.
     outside: Option<Arc<AtomicUsize>>,
 }
@@ -37,7 +39,7 @@ struct Entry {
 impl TaskWaiter {
     /// One that waits for something of mco's.
     pub(crate) fn new(waker: &Waker) -> TaskWaiter {
-        TaskWaiter(Arc::new(Entry { waker: waker.clone(), outside: None }))
+        TaskWaiter(Arc::new(Entry { waker: Some(waker.clone()), outside: None }))
     }
 
     /// One that waits for what happens outside.
@@ -48,11 +50,13 @@ impl TaskWaiter {
         if let Some(count) = &outside {
             count.fetch_add(1, Ordering::Relaxed);
         }
-        TaskWaiter(Arc::new(Entry { waker: waker.clone(), outside }))
+        TaskWaiter(Arc::new(Entry { waker: Some(waker.clone()), outside }))
     }
 
     pub(crate) fn wake(&self) {
-        wake_task(&self.0.waker);
+        if let Some(waker) = &self.0.waker {
+            bare::quietly(|| waker.wake_by_ref());
+        }
     }
 }
 
@@ -62,13 +66,15 @@ impl Drop for Entry {
             // Release: see `waits_outside`.
             count.fetch_sub(1, Ordering::Release);
         }
+        let waker = self.waker.take();
+        bare::quietly(|| drop(waker));
     }
 }
 
-/// Wakes the task of a future. If its waker panics, the panic hook has said so, and the caller, which is
-/// often a worker between two runs, goes on.
-pub(crate) fn wake_task(waker: &Waker) {
-    let _ = panic::catch_unwind(AssertUnwindSafe(|| waker.wake_by_ref()));
+/// Wakes the task of a future, and lets go of it.
+#[cfg(feature = "hyper")]
+pub(crate) fn wake_task(waker: Waker) {
+    bare::quietly(|| waker.wake());
 }
 
 /// While it lives, the calling coroutine is in a `block_on`. It stays in the frame of that.

@@ -17,6 +17,7 @@ use super::lane::Lane;
 use super::stamp::{self, Clock};
 use super::story::{Cause, Story, Track};
 use super::writer::Writer;
+use crate::report;
 
 /// The file to write.
 const FILE: &str = "MCO_TRACE";
@@ -123,7 +124,9 @@ pub(crate) fn begin(runtime: &str, reason: fn(u8) -> String) -> Runtime {
             }
         };
         if let Err(error) = WRITER.start(write) {
-            eprintln!("mco: nothing is traced: the thread that writes cannot start: {error}");
+            report::say(format_args!(
+                "nothing is traced: the thread that writes cannot start: {error}"
+            ));
             return None;
         }
         ON.store(true, Ordering::Relaxed);
@@ -250,11 +253,11 @@ impl Recorder {
         let file = match create(&path) {
             Ok(file) => file,
             Err(error) => {
-                eprintln!(
-                    "mco: nothing is traced: `{}`, which `{FILE}` names, cannot be written: {error}; \
+                report::say(format_args!(
+                    "nothing is traced: `{}`, which `{FILE}` names, cannot be written: {error}; \
                      name a file in a folder that exists and may be written to",
                     path.display()
-                );
+                ));
                 return None;
             }
         };
@@ -305,7 +308,8 @@ impl Recorder {
             clock: self.clock.name(),
         };
         if let Err(error) = file.add(&part) {
-            eprintln!("mco: the trace cannot be written to `{}`: {error}", self.path.display());
+            let path = self.path.display();
+            report::say(format_args!("the trace cannot be written to `{path}`: {error}"));
         }
         let mut places = self.seats.lock();
         for (seat, _) in seats.iter().zip(&ended).filter(|(_, ended)| **ended) {
@@ -353,11 +357,11 @@ fn buffer() -> usize {
     match number {
         Some(kib @ 1..=MAX_BUFFER) => kib,
         _ => {
-            eprintln!(
-                "mco: `{BUFFER}={}` is no number of KiB from 1 to {MAX_BUFFER}; each worker keeps \
+            report::say(format_args!(
+                "`{BUFFER}={}` is no number of KiB from 1 to {MAX_BUFFER}; each worker keeps \
                  {DEFAULT_BUFFER}",
                 given.display()
-            );
+            ));
             DEFAULT_BUFFER
         }
     }

@@ -1,11 +1,10 @@
 //! The thread that writes: who asks it to may be a coroutine with a small stack.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::{io, thread};
+use std::io;
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::threads::Ours;
+use crate::bare;
 
 /// See the module.
 #[derive(Default)]
@@ -28,7 +27,6 @@ impl Writer {
     /// Starts the thread, which calls `write` when it is asked to: with what was asked for.
     pub(super) fn start(&'static self, write: impl Fn(bool) + Send + 'static) -> io::Result<()> {
         let serve = move || {
-            let _ours = Ours::new();
             let mut asked = self.asked.lock();
             loop {
                 while asked.done == asked.asked {
@@ -37,13 +35,13 @@ impl Writer {
                 let (until, all) = (asked.asked, std::mem::take(&mut asked.all));
                 drop(asked);
                 // If it panics, those who wait go on without what it has not written.
-                drop(catch_unwind(AssertUnwindSafe(|| write(all))));
+                bare::quietly(|| write(all));
                 asked = self.asked.lock();
                 asked.done = until;
                 self.changed.notify_all();
             }
         };
-        thread::Builder::new().name("mco-trace".to_owned()).spawn(serve).map(drop)
+        bare::start("mco-trace".to_owned(), serve).map(drop)
     }
 
     /// Has it write what threads that have ended have left, or `all`, and waits for that.

@@ -103,7 +103,8 @@ fn show_deadlock(f: &mut fmt::Formatter<'_>, deadlock: &Deadlock) -> fmt::Result
         }
     }
     if *others > 0 {
-        writeln!(f, "  {} more wait for these", number(*others))?;
+        let verb = if *others == 1 { "waits" } else { "wait" };
+        writeln!(f, "  {} more {verb} for these", number(*others))?;
     }
     writeln!(f)
 }
@@ -170,7 +171,7 @@ fn show_group(
             let limits = members().filter_map(|info| info.until);
             if let Some(until) = limits.min() {
                 let left = until.saturating_duration_since(now);
-                write!(f, ", for {} more at most", span(left))?;
+                f.write_str(&limit(left))?;
             }
             if let [other] = first.waits_for.as_slice()
                 && members().all(|info| info.waits_for == first.waits_for)
@@ -243,7 +244,7 @@ fn show_arms(
             (false, _) => f.write_str(what(arm.wait_reason))?,
         }
         if let Some(until) = others().filter_map(|arm| arm.until).min() {
-            write!(f, ", for {} more at most", span(until.saturating_duration_since(now)))?;
+            f.write_str(&limit(until.saturating_duration_since(now)))?;
         }
     }
     if let more @ 1.. = first.arms.len().saturating_sub(ARMS) {
@@ -269,6 +270,16 @@ fn ages<'a>(members: impl Iterator<Item = &'a CoroutineInfo>, now: Instant) -> S
     };
     let (least, most) = (span(*least), span(*most));
     if least == most { format!(" for {most}") } else { format!(" for {least} to {most}") }
+}
+
+/// For how long it will go on waiting, at most.
+fn limit(left: Duration) -> String {
+    // What is left of less than a tick of the clock is not known.
+    if left < Duration::from_millis(10) {
+        ", which ends about now".to_owned()
+    } else {
+        format!(", for {} more at most", span(left))
+    }
 }
 
 /// A time, as exactly as it is known.

@@ -6,15 +6,17 @@
 
 #![allow(unsafe_code)]
 
-use std::io::{self, Read, Write};
-use std::os::fd::{FromRawFd, IntoRawFd};
+use std::io::{self, Read};
+use std::os::fd::IntoRawFd;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
-use std::{env, fs, mem, thread};
+use std::{env, mem, thread};
 
 use parking_lot::Mutex;
 
 use super::Dump;
+use crate::bare;
+use crate::report;
 use crate::threads::Ours;
 
 /// Where the handler writes to.
@@ -51,7 +53,9 @@ pub(crate) fn switch(on: bool) {
         let mut started = Ok(());
         WATCHER.call_once(|| started = start());
         if let Err(error) = started {
-            eprintln!("mco: no dump on SIGQUIT: its thread or its pipe could not be made: {error}");
+            report::say(format_args!(
+                "no dump on SIGQUIT: its thread or its pipe could not be made: {error}"
+            ));
         }
         if PIPE.load(Ordering::Relaxed) < 0 {
             return;
@@ -107,7 +111,10 @@ fn start() -> io::Result<()> {
         let flags = libc::fcntl(writer, libc::F_GETFL);
         libc::fcntl(writer, libc::F_SETFL, flags | libc::O_NONBLOCK);
     }
-    thread::Builder::new().name("mco-sigquit".to_owned()).spawn(move || watch(reader))?;
+    thread::Builder::new().name("mco-sigquit".to_owned()).spawn(move || {
+        // It does not always count as the runtime's own.
+        bare::guarded(|| watch(reader));
+    })?;
     PIPE.store(writer, Ordering::Relaxed);
     Ok(())
 }
@@ -121,17 +128,11 @@ fn watch(mut reader: io::PipeReader) {
         drop(ours);
         match read {
             Ok(0) => return,
-            Ok(_) => print(&Dump::of_all(None).to_string()),
+            Ok(_) => {
+                report::show(format_args!("SIGQUIT\n{}", Dump::of_all(None)));
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(_) => return,
         }
     }
-}
-
-/// Prints on standard error. Not through std's handle, whose lock a stuck coroutine may hold.
-fn print(text: &str) {
-    // SAFETY: standard error is not closed here: the file forgets it.
-    let mut stderr = mem::ManuallyDrop::new(unsafe { fs::File::from_raw_fd(libc::STDERR_FILENO) });
-    // There is nobody to tell.
-    let _ = stderr.write_all(format!("mco: SIGQUIT\n{text}\n").as_bytes());
 }
