@@ -1,7 +1,7 @@
 //! The blocking pool: `blocking`, `spawn_blocking`, and what they do when much is asked of them.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Barrier, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use mco::coroutine::{self, Cancelled};
 use mco::net::ToSocketAddrs;
 use mco::runtime;
 use mco::std::blocking::spawn_blocking;
+use mco::std::time::timeout;
 use mco_tests::started::{Drops, OnDrop, assert_cancelled, settle, start};
 use mco_tests::{
     HUNG, child, eventually, eventually_within, process, text_of, with_runtimes, within,
@@ -403,6 +404,75 @@ fn a_saturated_pool_says_so_once() {
         assert!(line.contains("its 2 threads") && line.contains("5 jobs wait"), "{line}");
         assert!(line.contains("set_blocking_threads"), "{line}");
     }
+}
+
+#[test]
+fn a_job_that_has_begun_is_waited_for_in_peace_after_a_deadline() {
+    with_runtimes(|_| {
+        let runtime = mco_tests::runtime(1);
+        let (release, wait) = mpsc::channel::<()>();
+        let resumed = runtime.run(|| {
+            coroutine::scope(|s| {
+                let neighbour = s.spawn(|| {
+                    coroutine::sleep(Duration::from_millis(20));
+                    let before = runtime.metrics().resumed();
+                    for _ in 0..20 {
+                        coroutine::sleep(Duration::from_millis(1));
+                    }
+                    let after = runtime.metrics().resumed();
+                    release.send(()).unwrap();
+                    after - before
+                });
+                let job = || mco::blocking(move || wait.recv().unwrap());
+                assert!(timeout(Duration::from_millis(5), job).is_err());
+                neighbour.join().unwrap()
+            })
+        });
+        assert!(resumed <= 40, "{resumed} turns for 20 sleeps: the other one does not park");
+    });
+}
+
+#[test]
+fn each_job_runs_though_no_thread_can_be_started() {
+    const ROUNDS: usize = 500;
+    let end = child::run(|| {
+        mco::config().set_workers(2).set_stack_size(128 * 1024);
+        // Stacks for the coroutines, before memory is scarce.
+        let stacks =
+            (0..16).map(|_| coroutine::spawn(|| coroutine::sleep(Duration::from_millis(20))));
+        stacks.collect::<Vec<_>>().into_iter().for_each(|one| one.join().unwrap());
+        let (barrier, begin) = (Barrier::new(3), Barrier::new(4));
+        thread::scope(|s| {
+            for _ in 0..3 {
+                s.spawn(|| {
+                    begin.wait();
+                    for n in 0..ROUNDS {
+                        // All find that none can be started, at once.
+                        barrier.wait();
+                        assert_eq!(spawn_blocking(move || n).join().unwrap(), n);
+                    }
+                });
+            }
+            let used = process::address_space();
+            rlimit::Resource::AS.set(used as u64 + 700 * 1024, rlimit::INFINITY).unwrap();
+            let mut threads = Vec::new();
+            let park = || thread::Builder::new().spawn(thread::park);
+            while let Ok(thread) = park() {
+                threads.push(thread);
+            }
+            begin.wait();
+        });
+        assert_eq!(runtime::metrics().blocking_queued(), 0);
+        rlimit::Resource::AS.set(rlimit::INFINITY, rlimit::INFINITY).unwrap();
+        assert_eq!(spawn_blocking(|| 5).join().unwrap(), 5);
+        assert!(runtime::metrics().blocking_threads() > 0, "they can be started again");
+        // Those that park.
+        std::process::exit(0);
+    });
+    end.assert_success();
+    let lines = end.stderr.lines().filter(|line| line.contains("could not start a thread")).count();
+    assert_eq!(lines, 1, "{end}");
+    end.assert_does_not_say("saturated");
 }
 
 #[test]

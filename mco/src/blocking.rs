@@ -13,7 +13,8 @@ use crate::wait::Wait;
 ///
 /// The pool is one for the process. It starts a thread when a job finds none idle, up to
 /// [`set_blocking_threads`](crate::Config::set_blocking_threads); further jobs wait in a queue, and
-/// if they do for long, a line on standard error says so. A thread without a job ends after ten
+/// if they do for long, a line on standard error says so. While no thread can be started at all, a job
+/// runs in the coroutine that waits for it, and holds its worker up. A thread without a job ends after ten
 /// seconds. Jobs that wait for other jobs of the pool can block it for good.
 ///
 /// In `f` the caller's coroutine is out of reach: it runs in a plain thread, with other thread-local

@@ -78,6 +78,18 @@ pub fn resident() -> usize {
     pages.expect("a number of pages") * page_size()
 }
 
+/// Bytes of addresses that are in use, of which `RLIMIT_AS` limits the number.
+///
+/// # Panics
+///
+/// If the system does not tell.
+#[must_use]
+pub fn address_space() -> usize {
+    let text = fs::read_to_string("/proc/self/statm").expect("/proc/self/statm");
+    let pages = text.split_whitespace().next().and_then(|n| n.parse::<usize>().ok());
+    pages.expect("a number of pages") * page_size()
+}
+
 /// The size of a page, in bytes.
 #[must_use]
 pub fn page_size() -> usize {

@@ -6,33 +6,41 @@
 //!
 //! ```text
 //!            submit ──> queue ──oldest first──> a thread ──> outcome, wake
-//!               │         │
+//!               │         │ │
+//!               │         │ └── refuse: no thread can be had; who waits for it runs it
 //!               │         └── withdraw: whoever waits was cancelled before it began
 //!               └── wakes the thread that fell idle last, or starts one up to the limit
 //! ```
 //!
 //! Threads fall asleep on a stack, so that with little to do the same few are used, and the others
 //! come to the end of their patience and go.
+//!
+//! **What is in the queue has somebody who will come to it.** `threads` counts those that serve and those
+//! that are being started, and as long as there are any, one of them will look at the queue: a thread that
+//! serves does so before it sleeps, and leaves only while it is asleep, when the queue is empty or others are
+//! coming. One that could not be started subtracts itself, under the lock; if it was the last, it takes
+//! everything out of the queue and refuses it, its own job and those whose submitters relied on it alike. So
+//! no job is left when nobody comes, however many submitters fail at once. That fewer threads could be
+//! started than jobs wait for is tried again by the next submitter, and now and then by those who wait.
 
 #![allow(unsafe_code)]
 
 use std::collections::VecDeque;
-use std::fmt;
-use std::io::{self, Write};
+use std::io;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::preemption::undo_inherited;
 use crate::clock::Moment;
 use crate::config::config;
 use crate::task::{cancel, current, deadline, spend_budget};
-use crate::threads::Ours;
 use crate::wait::{Hold, Parked, Wait, Waiter, Wake};
+use crate::{bare, report};
 
 /// How long a thread waits for another job before it ends.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -45,8 +53,10 @@ static POOL: Pool = Pool {
         threads: 0,
         idle: Vec::new(),
         coming: 0,
+        starting: 0,
         started: 0,
         reported: false,
+        said_refused: false,
     }),
 };
 
@@ -62,10 +72,14 @@ struct State {
     idle: Vec<Arc<Condvar>>,
     /// Those that have been woken or started and have not looked at the queue since.
     coming: usize,
+    /// Those of them that are being started, which may fail.
+    starting: usize,
     /// How many were ever started; names them.
     started: u64,
     /// That it is saturated has been said, and it still is.
     reported: bool,
+    /// That jobs are refused has been said, and no thread could be started since.
+    said_refused: bool,
 }
 
 struct Queued {
@@ -77,6 +91,9 @@ struct Queued {
 trait Work: Send + Sync {
     /// To be called once. When it returns, nothing is left of what the job borrows.
     fn work(&self);
+
+    /// Instead of `work`: no thread can be had. Who waits for it runs it.
+    fn refuse(&self);
 }
 
 /// A closure that is to run on the pool, and what it came to.
@@ -88,8 +105,17 @@ pub(crate) struct Job<F, T> {
 
 struct Outcome<T> {
     result: Option<thread::Result<T>>,
-    /// Who waits for the result.
+    /// The pool has given it back.
+    refused: bool,
+    /// Who waits for one of the two.
     waiter: Option<Waiter>,
+}
+
+/// What has become of a job.
+enum Fate<T> {
+    Pending,
+    Refused,
+    Done(thread::Result<T>),
 }
 
 impl<F, T> Job<F, T>
@@ -98,17 +124,33 @@ where
     T: Send,
 {
     fn new(closure: F) -> Job<F, T> {
-        let outcome = Outcome { result: None, waiter: None };
+        let outcome = Outcome { result: None, refused: false, waiter: None };
         Job { closure: Mutex::new(Some(closure)), outcome: Mutex::new(outcome) }
     }
 
-    /// The result, or else has the caller woken when there is one.
-    fn take(&self) -> Option<thread::Result<T>> {
+    /// The result, if there is one. While it is pending, the caller is woken at its end.
+    fn take(&self) -> Fate<T> {
         let mut outcome = self.outcome.lock();
-        if outcome.result.is_none() && outcome.waiter.is_none() {
+        if let Some(result) = outcome.result.take() {
+            return Fate::Done(result);
+        }
+        if mem::take(&mut outcome.refused) {
+            return Fate::Refused;
+        }
+        if outcome.waiter.is_none() {
             outcome.waiter = Some(Waiter::current());
         }
-        outcome.result.take()
+        Fate::Pending
+    }
+
+    fn settle(&self, settle: impl FnOnce(&mut Outcome<T>)) {
+        let mut outcome = self.outcome.lock();
+        settle(&mut outcome);
+        let waiter = outcome.waiter.take();
+        drop(outcome);
+        if let Some(waiter) = waiter {
+            waiter.wake();
+        }
     }
 }
 
@@ -120,13 +162,11 @@ where
     fn work(&self) {
         let closure = self.closure.lock().take().expect("a job runs once");
         let result = catch_unwind(AssertUnwindSafe(closure));
-        let mut outcome = self.outcome.lock();
-        outcome.result = Some(result);
-        let waiter = outcome.waiter.take();
-        drop(outcome);
-        if let Some(waiter) = waiter {
-            waiter.wake();
-        }
+        self.settle(|outcome| outcome.result = Some(result));
+    }
+
+    fn refuse(&self) {
+        self.settle(|outcome| outcome.refused = true);
     }
 }
 
@@ -144,9 +184,9 @@ where
 enum Place {
     /// Nobody but the submitter has it.
     Here,
-    /// The pool may have it.
+    /// The pool may have it, and a thread was coming for it.
     Pool,
-    /// As `Pool`, and all threads were busy.
+    /// As `Pool`, but all threads were busy, or it was not sure that one comes.
     Behind,
 }
 
@@ -204,31 +244,46 @@ where
 {
     /// Waits for the job's end. See [`run`]; with `leave`, [`run_detached`].
     pub(crate) fn wait(&mut self, wait: &Wait, leave: bool) -> (thread::Result<T>, Parked) {
-        if self.place == Place::Here {
-            self.job.work();
-        }
         let mut look = (self.place == Place::Behind).then(|| Moment::after(SATURATED_AFTER));
-        let mut begun = false;
         let _hold = Hold::new();
         loop {
-            if let Some(result) = self.job.take() {
-                self.place = Place::Here;
-                if result.is_err() {
-                    cancel::payload_received();
+            match self.job.take() {
+                Fate::Done(result) => {
+                    self.place = Place::Here;
+                    if result.is_err() {
+                        cancel::payload_received();
+                    }
+                    return (result, wait.before());
                 }
-                return (result, wait.before());
+                Fate::Refused => {
+                    self.place = Place::Here;
+                    wait.before().unwind_if_cancelled();
+                    self.job.work();
+                    continue;
+                }
+                Fate::Pending => {}
             }
             let parked = wait.until(look).park_uncancellable();
-            if parked.is_cancelled() && !begun {
+            if parked.is_cancelled() {
                 if self.withdraw() || leave {
                     parked.unwind_if_cancelled();
                 }
-                // It runs, and has to come to its end.
-                begun = true;
-            }
-            if parked.wake == Wake::TimedOut {
+                self.wait_through(wait);
+            } else if parked.wake == Wake::TimedOut {
                 look = Some(POOL.look());
             }
+        }
+    }
+
+    /// Of a job that has begun, or has been refused: waits for that end of it, whatever is due meanwhile.
+    fn wait_through(&self, wait: &Wait) {
+        let is_settled = || {
+            let outcome = self.job.outcome.lock();
+            outcome.result.is_some() || outcome.refused
+        };
+        // The waiter is entered, since a look has come to nothing before.
+        while !is_settled() {
+            wait.park_through();
         }
     }
 
@@ -257,7 +312,7 @@ impl Pool {
         let mut state = self.state.lock();
         state.queue.push_back(Queued { job: job.clone(), since: Moment::real() });
         if state.queue.len() <= state.coming {
-            return Place::Pool;
+            return if state.starting == 0 { Place::Pool } else { Place::Behind };
         }
         if let Some(sleeper) = state.idle.pop() {
             state.coming += 1;
@@ -267,46 +322,60 @@ impl Pool {
         if state.threads >= config().get_blocking_threads() {
             return Place::Behind;
         }
+        match self.start(state) {
+            Ok(()) => Place::Pool,
+            Err(_) => Place::Behind,
+        }
+    }
+
+    /// Starts a thread for what is queued. If that fails and there is none, refuses all that is queued.
+    fn start(&'static self, mut state: MutexGuard<'_, State>) -> io::Result<()> {
         state.coming += 1;
+        state.starting += 1;
         state.threads += 1;
         state.started += 1;
         let name = format!("mco-blocking-{}", state.started);
+        // Others may hand over jobs meanwhile.
         drop(state);
         let serve = || {
-            let _ours = Ours::new();
             undo_inherited();
             self.serve();
         };
-        let Err(error) = thread::Builder::new().name(name).spawn(serve) else {
-            return Place::Pool;
+        let Err(error) = bare::start(name, serve) else {
+            return Ok(());
         };
         let mut state = self.state.lock();
         state.coming -= 1;
+        state.starting -= 1;
         state.threads -= 1;
-        if state.threads > 0 {
-            return Place::Behind;
+        if state.threads == 0 {
+            let refused = mem::take(&mut state.queue);
+            let is_news = !refused.is_empty() && !mem::replace(&mut state.said_refused, true);
+            drop(state);
+            if is_news {
+                report::say(format_args!(
+                    "the blocking pool could not start a thread: {error}; until it can, jobs run where \
+                     they are waited for, and hold workers up; raise the limit of threads (`ulimit -u`)"
+                ));
+            }
+            refused.iter().for_each(|queued| queued.job.refuse());
         }
-        if !state.withdraw(Arc::as_ptr(&job).cast()) {
-            return Place::Pool;
-        }
-        say(format_args!(
-            "mco: the blocking pool could not start its first thread: {error}; the job runs on the \
-             worker and holds it up; raise the limit of threads (`ulimit -u`)"
-        ));
-        Place::Here
+        Err(error)
     }
 
     /// The life of a thread.
     fn serve(&self) {
         let sleeper = Arc::new(Condvar::new());
         let mut state = self.state.lock();
+        state.starting -= 1;
+        state.said_refused = false;
         loop {
             state.coming -= 1;
             while let Some(Queued { job, .. }) = state.queue.pop_front() {
                 drop(state);
                 job.work();
                 // If nobody waits any more, the result is dropped here.
-                let _ = catch_unwind(AssertUnwindSafe(|| drop(job)));
+                bare::quietly(|| drop(job));
                 state = self.state.lock();
             }
             state.reported = false;
@@ -327,25 +396,46 @@ impl Pool {
         self.state.lock().withdraw(job)
     }
 
-    /// By one whose job may wait for a thread: says so if that takes too long. Returns when to look
-    /// again.
-    fn look(&self) -> Moment {
+    /// By one whose job may wait for a thread: tries to get one that could not be started before, and says
+    /// so if it takes too long. Returns when to look again.
+    fn look(&'static self) -> Moment {
         let mut state = self.state.lock();
         let now = Moment::real();
+        let next = now + SATURATED_AFTER;
         let oldest = state.queue.front().map(|queued| now.since(queued.since));
-        if let Some(waited) = oldest.filter(|waited| *waited >= SATURATED_AFTER)
-            && !mem::replace(&mut state.reported, true)
-        {
-            let (threads, jobs) = (state.threads, state.queue.len());
-            drop(state);
-            say(format_args!(
-                "mco: the blocking pool is saturated: its {threads} threads are busy, and {jobs} \
-                 jobs wait, the first one for {waited:.0?}; raise the limit with \
-                 `mco::config().set_blocking_threads`, hand it fewer jobs at once, or make them \
-                 shorter; what waits for sockets, locks or the clock needs no thread"
-            ));
+        let Some(waited) = oldest.filter(|waited| *waited >= SATURATED_AFTER) else { return next };
+        let mut error = None;
+        if state.queue.len() > state.coming && state.threads < config().get_blocking_threads() {
+            match self.start(state) {
+                Ok(()) => return next,
+                Err(reason) => error = Some(reason),
+            }
+            state = self.state.lock();
         }
-        now + SATURATED_AFTER
+        if state.threads == 0 || state.queue.is_empty() || mem::replace(&mut state.reported, true) {
+            return next;
+        }
+        let (threads, jobs) = (state.threads, state.queue.len());
+        drop(state);
+        let busy = match threads {
+            1 => "its only thread is busy".to_owned(),
+            _ => format!("its {threads} threads are busy"),
+        };
+        let wait = match jobs {
+            1 => format!("a job has waited for {waited:.0?}"),
+            _ => format!("{jobs} jobs wait, the first one for {waited:.0?}"),
+        };
+        let advice = match error {
+            None => "raise the limit with `mco::config().set_blocking_threads`".to_owned(),
+            Some(error) => {
+                format!("no further one can be started: {error}; raise the limit (`ulimit -u`)")
+            }
+        };
+        report::say(format_args!(
+            "the blocking pool is saturated: {busy}, and {wait}; {advice}, hand it fewer jobs at once, \
+             or make them shorter; what waits for sockets, locks or the clock needs no thread"
+        ));
+        next
     }
 }
 
@@ -355,11 +445,6 @@ impl State {
         let place = self.queue.iter().position(|q| Arc::as_ptr(&q.job).cast::<()>() == job);
         place.and_then(|place| self.queue.remove(place)).is_some()
     }
-}
-
-/// Prints a line. Unlike `eprintln!` it does not panic, which [`run`] could not bear.
-fn say(line: fmt::Arguments<'_>) {
-    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// What the pool has, for the metrics.
