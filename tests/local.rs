@@ -271,3 +271,55 @@ fn those_that_end_with_their_runtime_drop_theirs() {
         assert_eq!(log.lock().unwrap().len(), 20);
     });
 }
+
+#[test]
+fn a_destructor_does_not_find_its_own_value_again() {
+    coroutine_local! { static OWN: Own = Own; static OTHER: Cell<u32> = Cell::new(1); }
+    static DROPPED: AtomicUsize = AtomicUsize::new(0);
+    struct Own;
+    impl Drop for Own {
+        fn drop(&mut self) {
+            assert!(OWN.try_with(|_| ()).is_err());
+            assert!(panic::catch_unwind(|| OWN.with(|_| ())).is_err());
+            // It is made, and destroyed.
+            assert_eq!(OTHER.with(Cell::get), 1);
+            DROPPED.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+    within(HUNG, || {
+        let runtime = runtime(1);
+        runtime.run(|| OWN.with(|_| ()));
+        thread::spawn(|| OWN.with(|_| ())).join().unwrap();
+        eventually("both are dropped", || DROPPED.load(Ordering::SeqCst) == 2);
+    });
+}
+
+#[test]
+fn the_destructor_of_a_detached_result_uses_them() {
+    static DROPPED: AtomicUsize = AtomicUsize::new(0);
+    struct Answer;
+    impl Drop for Answer {
+        fn drop(&mut self) {
+            SHARED.with(|shared| assert_eq!(*shared.borrow(), [1]));
+            DROPPED.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+    with_runtimes(|runtime| {
+        let before = DROPPED.load(Ordering::SeqCst);
+        drop(runtime.spawn(|| {
+            coroutine::sleep(Duration::from_millis(5));
+            SHARED.with(|shared| shared.borrow_mut().push(1));
+            Answer
+        }));
+        eventually("it is dropped", || DROPPED.load(Ordering::SeqCst) == before + 1);
+    });
+}
+
+#[test]
+fn a_function_of_the_users_may_have_any_name() {
+    fn init() -> u32 {
+        7
+    }
+    coroutine_local! { static X: u32 = init(); }
+    within(HUNG, || assert_eq!(coroutine::spawn(|| X.with(|x| *x)).join().unwrap(), 7));
+}

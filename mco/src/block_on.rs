@@ -54,7 +54,7 @@ pub fn block_on<F: IntoFuture>(future: F) -> F::Output {
 /// Unwinds, before or after, if the caller is cancelled or out of time.
 fn let_others_run(wait: &Wait) {
     match current::running() {
-        Some(running) => running.yield_now(),
+        Some(running) => running.yield_now(wait.site()),
         None => wait.before().unwind_if_cancelled(),
     }
 }

@@ -22,6 +22,7 @@ pub use handle::{Coroutine, CoroutineId, JoinHandle};
 pub(crate) use scope::scope_to_the_end;
 pub use scope::{Scope, ScopedJoinHandle, scope};
 
+pub use crate::task::AccessError;
 pub use crate::task::cancel::Cancelled;
 
 use crate::clock::Moment;
@@ -92,6 +93,7 @@ pub fn is_cancelled() -> bool {
 /// # Panics
 ///
 /// Unwinds with [`Cancelled`] if the calling coroutine is cancelled.
+#[track_caller]
 pub fn yield_now() {
     scheduler::yield_now();
 }
@@ -177,8 +179,9 @@ pub fn park_timeout(duration: Duration) -> Result<(), ParkError> {
 }
 
 /// std's `park` of a thread, until a deadline or one of the caller's own, which unwinds.
+#[track_caller]
 fn park_thread(deadline: Option<Moment>) {
-    cancel::check_here();
+    Wait::new(Reason::Park).until(deadline).before().unwind_if_cancelled();
     let nearest = deadline::ahead(Moment::now());
     match [deadline, nearest].into_iter().flatten().min() {
         None => std::thread::park(),

@@ -190,15 +190,19 @@ impl Data {
         // What is left of a child after that borrows nothing, but whoever looks at metrics should
         // find the children gone.
         let children = self.children();
-        let mut passed_on = false;
+        let (mut passed_on, mut refused) = (false, None);
         // SAFETY: `self` is borrowed during the call, in which the wait is used.
         let wait = &unsafe { wait.of(self) };
         // Acquire pairs with the Release of each child's last decrement.
         while self.running.load(Ordering::Acquire) > 0 {
             if passed_on {
                 wait.park_through();
-            } else if super::is_cancelled() || wait.before().is_cancelled() {
+                continue;
+            }
+            let before = wait.before();
+            if super::is_cancelled() || before.is_cancelled() {
                 passed_on = true;
+                refused = before.refused();
                 self.cancel_all();
             } else {
                 wait.park_uncancellable();
@@ -206,6 +210,9 @@ impl Data {
         }
         for child in children {
             wait_until_gone(&child, wait);
+        }
+        if let Some(refused) = refused {
+            refused.unwind_if_cancelled();
         }
         passed_on
     }

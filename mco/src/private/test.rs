@@ -12,6 +12,7 @@ use crate::coroutine::Cancelled;
 use crate::report;
 use crate::runtime::{Runtime, dump};
 use crate::scheduler::standstill::{Fate, Watch, Watcher};
+use crate::task::beneath;
 use crate::threads::Ours;
 
 /// The variable that chooses the seed of the tests that have one.
@@ -191,6 +192,7 @@ pub fn test<R: Termination>(
 ) -> ExitCode {
     // This thread only waits, so it wakes nobody.
     let _ours = Ours::new();
+    beneath::be_thorough();
     let site = Location::caller();
     let deadline = Moment::after(options.timeout);
     let Some(seeds) = options.chosen_seeds() else {

@@ -177,6 +177,7 @@ impl<S: Io> Evented<S> {
         let ready = match current::running() {
             None => self.block_thread(&[side], wait)?,
             Some(_) => {
+                wait.check_exit()?;
                 self.register()?;
                 self.source.wait(side, wait)
             }
@@ -190,6 +191,7 @@ impl<S: Io> Evented<S> {
         let ready = match current::running() {
             None => self.block_thread(&[Side::Read, Side::Write], wait)?,
             Some(_) => {
+                wait.check_exit()?;
                 self.register()?;
                 self.source.wait_either(wait)
             }
@@ -198,6 +200,7 @@ impl<S: Io> Evented<S> {
     }
 
     fn block_thread(&self, sides: &[Side], wait: &Wait) -> io::Result<bool> {
+        wait.check_exit()?;
         wait.before().unwind_if_cancelled();
         let ready = self.with(|io| thread::wait(io, sides, wait.limit()))?;
         // A deadline of the caller's: the next look at it unwinds, unless it must not.

@@ -34,7 +34,7 @@ pub(crate) fn run_now_and_then<R>(
         }
         match current::running() {
             // A virtual clock stands still meanwhile, so no pause would end.
-            Some(running) if clock::is_virtual() => running.yield_now(),
+            Some(running) if clock::is_virtual() => running.yield_now(wait.site()),
             _ => drop(wait.no_later_than(Moment::after(pause)).wait_for(|| false)),
         }
         pause = LAST_PAUSE.min(2 * pause);

@@ -5,6 +5,7 @@ mod idling;
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
+use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -114,6 +115,7 @@ pub(super) fn next_id() -> u64 {
 
 /// Lets the others run first. Outside a coroutine it is the thread that yields.
 #[inline(always)]
+#[track_caller]
 pub(crate) fn yield_now() {
     match current::running() {
         None => {
@@ -123,7 +125,7 @@ pub(crate) fn yield_now() {
         Some(running) => {
             cancel::check(running);
             if Local::with(Local::may_skip_yield) != Some(true) {
-                running.yield_now();
+                running.yield_now(Location::caller());
             }
         }
     }

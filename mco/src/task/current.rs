@@ -12,8 +12,8 @@ use super::awaited::Awaiting;
 use super::capture;
 use super::header::{Header, Owned, Pause};
 use super::record::Reason;
-use super::{Home, TaskRef, cancel};
-use crate::fiber::{Suspender, overflow};
+use super::{Home, TaskRef, beneath, cancel};
+use crate::fiber::{Bounds, Suspender, overflow};
 use crate::random;
 
 /// How many operations of the runtime a coroutine may complete without blocking before it lets
@@ -56,6 +56,12 @@ pub(super) fn is_home(home: &Arc<dyn Home>) -> bool {
 pub(crate) fn leave_home() {
     HOME.set(ptr::null());
     CLOCK.set(&raw const NO_CLOCK);
+}
+
+/// By a coroutine that ends the process: from here on this is a plain thread like any other.
+pub(super) fn leave_for_good() {
+    RUNNING.set(None);
+    leave_home();
 }
 
 /// What the coarse clock of this thread's home says.
@@ -131,6 +137,13 @@ impl Running {
         unsafe { self.header().with_owned(f) }
     }
 
+    /// Where its stack lies.
+    #[inline(always)]
+    pub(super) fn bounds(&self) -> Bounds {
+        // SAFETY: the coroutine runs, so its fiber is alive.
+        unsafe { self.suspender.bounds() }
+    }
+
     /// Switches away until the coroutine is notified; not at all if it has been. May return early,
     /// and takes no notice of a cancel but that it is notified of it.
     #[inline(always)]
@@ -165,10 +178,15 @@ impl Running {
         self.switch(Pause::Yielded)
     }
 
-    /// As `step_aside`. Unwinds, before or after, if the coroutine is cancelled or out of time.
+    /// As `step_aside`. Unwinds, before or after, if the coroutine is cancelled or out of time. Does nothing
+    /// where the coroutine must not switch.
     #[inline(always)]
-    pub(crate) fn yield_now(self) {
+    pub(crate) fn yield_now(self, site: &'static Location<'static>) {
         cancel::check(self);
+        let depth = 0u8;
+        if beneath::look(Some(self), site, (&raw const depth).addr()).is_some() {
+            return;
+        }
         let resumed = self.step_aside();
         if let Some(due) = cancel::is_due(self, Some(resumed)) {
             due.unwind();
@@ -226,7 +244,7 @@ pub(crate) fn spend_budget() {
         if let Some(running) = running()
             && steps_aside()
         {
-            running.yield_now();
+            running.yield_now(Location::caller());
         }
     }
 
@@ -264,6 +282,8 @@ pub(crate) fn let_others_go_on() {
             && PREEMPTION.get() != 0
             && steps_aside()
             && !std::thread::panicking()
+            && beneath::look(Some(running), Location::caller(), (&raw const running).addr())
+                .is_none()
         {
             running.step_aside();
         }

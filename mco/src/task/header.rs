@@ -88,6 +88,8 @@ pub(super) struct Owned {
     pub(super) pause: Pause,
     /// About where the innermost frame lies in which it is suspended; 0 before its first run.
     pub(super) frame: usize,
+    /// Where it has last been found harmless to wait: see [`beneath`](super::beneath). 0: nowhere yet.
+    pub(super) harmless: usize,
     /// Its place in the worker's registry, once it has one.
     pub(super) registered: Option<NonZeroU32>,
     /// What is known of its unwinding.
@@ -96,6 +98,8 @@ pub(super) struct Owned {
     pub(super) polling: Option<Arc<AtomicUsize>>,
     /// The closure has returned or unwound; what is left are destructors.
     pub(super) ended: bool,
+    /// Its coroutine-local values have been destroyed, and none is made any more.
+    pub(super) locals_gone: bool,
     /// How the closure has ended, when it has.
     pub(super) outcome: Ended,
 }
@@ -400,14 +404,16 @@ impl TaskRef {
                 let header = NonNull::new_unchecked(header);
                 (header.as_ref().vtable.run)(header);
                 header.as_ref().with_owned(|owned| owned.ended = true);
+                if header.as_ref().completion.load(Ordering::Acquire) & DETACHED != 0 {
+                    // Here rather than at the end, where the destructor could not suspend; and before the
+                    // locals, which it may use.
+                    (header.as_ref().vtable.drop_output)(header);
+                }
                 // The destructor of one local may create another.
                 while let Some(local) = header.as_ref().with_owned(|owned| owned.locals.pop()) {
                     drop_quietly(local);
                 }
-                if header.as_ref().completion.load(Ordering::Acquire) & DETACHED != 0 {
-                    // Here rather than at the end, where the destructor could not suspend.
-                    (header.as_ref().vtable.drop_output)(header);
-                }
+                header.as_ref().with_owned(|owned| owned.locals_gone = true);
                 header.as_ref().with_owned(|owned| owned.pause = Pause::Finished);
             }
         }

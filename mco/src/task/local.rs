@@ -1,8 +1,9 @@
 //! Coroutine-local values: what `thread_local!` is to threads.
 
 use std::any::Any;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::mem::ManuallyDrop;
 use std::rc::Rc;
 
 use super::current;
@@ -29,7 +30,7 @@ impl<T: 'static> LocalKey<T> {
     ///
     /// # Panics
     ///
-    /// In a thread, if called while the thread's local values are being destroyed.
+    /// If the value has been destroyed, or cannot be made any more: see [`try_with`](LocalKey::try_with).
     ///
     /// # Examples
     ///
@@ -45,19 +46,54 @@ impl<T: 'static> LocalKey<T> {
     /// assert_eq!(other.join().unwrap(), 0);
     /// assert_eq!(DEPTH.with(Cell::get), 7);
     /// ```
+    #[track_caller]
     pub fn with<R>(&'static self, f: impl FnOnce(&T) -> R) -> R {
-        let value = self.find().unwrap_or_else(|| {
-            // Not under a borrow of the table: it may use other keys, and even suspend.
-            let value = Rc::new((self.init)());
-            with_table(|table| table.insert(self.id(), value.clone()));
-            value
-        });
-        f(&value)
+        match self.try_with(f) {
+            Ok(result) => result,
+            Err(error) => panic!("a coroutine-local value cannot be used: {error}"),
+        }
     }
 
-    fn find(&'static self) -> Option<Rc<T>> {
-        let value = with_table(|table| table.get(self.id()))?;
-        Some(value.downcast().expect("a key has one type"))
+    /// As [`with`](LocalKey::with), for destructors, which may run when the value is gone.
+    ///
+    /// When a coroutine ends, its values are destroyed, the youngest first. Their destructors may use the
+    /// others, and have new ones made by keys that the coroutine has not used yet.
+    ///
+    /// # Errors
+    ///
+    /// [`AccessError`] if the value has been destroyed or is being so, or if it would have to be made after
+    /// all values of the coroutine or thread have been.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// mco::coroutine_local! {
+    ///     static LOG: Log = Log(String::new());
+    /// }
+    ///
+    /// struct Log(String);
+    ///
+    /// impl Drop for Log {
+    ///     fn drop(&mut self) {
+    ///         assert!(LOG.try_with(|log| log.0.len()).is_err());
+    ///     }
+    /// }
+    ///
+    /// mco::coroutine::spawn(|| LOG.with(|log| assert!(log.0.is_empty()))).join().unwrap();
+    /// ```
+    pub fn try_with<R>(&'static self, f: impl FnOnce(&T) -> R) -> Result<R, AccessError> {
+        let value = match with_table(|table| table.get(self.id())).ok_or(AccessError)? {
+            Found::Value(value) => value.downcast().expect("a key has one type"),
+            Found::Destroyed => return Err(AccessError),
+            Found::Nothing => {
+                // Not under a borrow of the table: it may use other keys, and even suspend.
+                let value = Rc::new((self.init)());
+                let made: Rc<dyn Any> = value.clone();
+                with_table(|table| table.insert(self.id(), made)).ok_or(AccessError)?;
+                value
+            }
+        };
+        Ok(f(&value))
     }
 
     /// A key is a static, so its address names it.
@@ -91,12 +127,7 @@ macro_rules! coroutine_local {
     () => {};
     ($(#[$attr:meta])* $vis:vis static $name:ident : $t:ty = $init:expr) => {
         $(#[$attr])*
-        $vis static $name: $crate::LocalKey<$t> = {
-            fn init() -> $t {
-                $init
-            }
-            $crate::LocalKey::new(init)
-        };
+        $vis static $name: $crate::LocalKey<$t> = $crate::LocalKey::new(|| $init);
     };
     ($(#[$attr:meta])* $vis:vis static $name:ident : $t:ty = $init:expr ; $($rest:tt)*) => {
         $crate::coroutine_local!($(#[$attr])* $vis static $name: $t = $init);
@@ -104,33 +135,91 @@ macro_rules! coroutine_local {
     };
 }
 
+/// A coroutine-local value has been destroyed: see [`LocalKey::try_with`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AccessError;
+
+impl fmt::Display for AccessError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("it has been destroyed, as its coroutine or thread comes to its end")
+    }
+}
+
+impl std::error::Error for AccessError {}
+
 /// The values of one coroutine or thread, by the address of their key. Few, so a list; mostly
 /// none, so one word.
 #[derive(Default)]
 pub(super) struct Locals(Option<Box<List>>);
 
-type List = Vec<(usize, Rc<dyn Any>)>;
+/// Without a value: it has been destroyed, and is not made again.
+type List = Vec<(usize, Option<Rc<dyn Any>>)>;
+
+/// What there is for a key.
+enum Found {
+    Nothing,
+    Value(Rc<dyn Any>),
+    Destroyed,
+}
 
 impl Locals {
-    fn get(&self, key: usize) -> Option<Rc<dyn Any>> {
+    fn get(&self, key: usize) -> Found {
         let mut list = self.0.iter().flat_map(|list| list.iter());
-        list.find(|(k, _)| *k == key).map(|(_, value)| value.clone())
+        match list.find(|(k, _)| *k == key) {
+            None => Found::Nothing,
+            Some((_, None)) => Found::Destroyed,
+            Some((_, Some(value))) => Found::Value(value.clone()),
+        }
     }
 
     fn insert(&mut self, key: usize, value: Rc<dyn Any>) {
-        self.0.get_or_insert_default().push((key, value));
+        self.0.get_or_insert_default().push((key, Some(value)));
     }
 
-    /// Takes a value out, the youngest first.
+    /// Takes a value out for good, the youngest first. When there is none any more, what is known of
+    /// them is forgotten.
     pub(super) fn pop(&mut self) -> Option<Rc<dyn Any>> {
-        self.0.as_mut()?.pop().map(|(_, value)| value)
+        let value = self.0.as_mut()?.iter_mut().rev().find_map(|(_, value)| value.take());
+        if value.is_none() {
+            self.0 = None;
+        }
+        value
     }
 }
 
-fn with_table<R>(f: impl FnOnce(&mut Locals) -> R) -> R {
-    thread_local! { static OF_THREAD: RefCell<Locals> = RefCell::default(); }
+/// Gives access to the values of the calling coroutine or thread. `None`: all have been destroyed, and none
+/// is made any more.
+fn with_table<R>(f: impl FnOnce(&mut Locals) -> R) -> Option<R> {
     match current::running() {
-        Some(running) => running.with_owned(|owned| f(&mut owned.locals)),
-        None => OF_THREAD.with_borrow_mut(f),
+        Some(running) => {
+            running.with_owned(|owned| (!owned.locals_gone).then(|| f(&mut owned.locals)))
+        }
+        None => with_table_of_thread(f),
     }
+}
+
+fn with_table_of_thread<R>(f: impl FnOnce(&mut Locals) -> R) -> Option<R> {
+    /// Destroys the thread's values at its end.
+    struct Guard;
+    impl Drop for Guard {
+        fn drop(&mut self) {
+            while let Some(value) = OF_THREAD.with(|table| table.borrow_mut().pop()) {
+                drop(value);
+            }
+            GONE.set(true);
+        }
+    }
+    thread_local! {
+        /// No destructor: those of the values may still look at it.
+        static OF_THREAD: ManuallyDrop<RefCell<Locals>> = const { ManuallyDrop::new(RefCell::new(Locals(None))) };
+        static GUARD: Guard = const { Guard };
+        static GONE: Cell<bool> = const { Cell::new(false) };
+    }
+    if GONE.get() {
+        return None;
+    }
+    // Fails while the values are being destroyed, when it is not needed any more.
+    let _ = GUARD.try_with(|_| ());
+    Some(OF_THREAD.with(|table| f(&mut table.borrow_mut())))
 }

@@ -15,6 +15,7 @@
 #![allow(unsafe_code)]
 
 pub(crate) mod awaited;
+pub(crate) mod beneath;
 pub(crate) mod cancel;
 pub(crate) mod capture;
 pub(crate) mod current;
@@ -51,7 +52,7 @@ pub(crate) use current::{has_budget, let_others_go_on, spend_budget};
 use header::{AWAITED, DETACHED, Ended, FINISHED};
 pub(crate) use header::{Attributes, Output, Pause, TaskRef};
 pub(crate) use inbox::{Inbox, Slot};
-pub use local::LocalKey;
+pub use local::{AccessError, LocalKey};
 pub use record::Reason;
 pub(crate) use record::{AtomicSite, reason_text};
 pub(crate) use registry::Registry;

@@ -3,15 +3,18 @@
 
 #![allow(unsafe_code)]
 
+use std::cell::Cell;
 use std::mem;
 use std::ptr::NonNull;
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
 use super::header::Header;
 use super::waiting_task::TaskWaiter;
-use super::{TaskRef, current};
+use super::{TaskRef, beneath, current};
 use crate::clock::Moment;
 
 /// A blocked coroutine or thread, or the task of a future, to be woken once or more.
@@ -130,12 +133,26 @@ pub(crate) struct ThreadParker {
 impl ThreadParker {
     pub(crate) fn current() -> Arc<ThreadParker> {
         thread_local! {
-            static OF_THREAD: Arc<ThreadParker> = Arc::new(ThreadParker {
-                permit: Mutex::new(false),
-                changed: Condvar::new(),
-            });
+            static OF_THREAD: Arc<ThreadParker> = ThreadParker::new();
         }
-        OF_THREAD.with(Arc::clone)
+        OF_THREAD.try_with(Arc::clone).unwrap_or_else(|_| ThreadParker::of_ending_thread())
+    }
+
+    fn new() -> Arc<ThreadParker> {
+        Arc::new(ThreadParker { permit: Mutex::new(false), changed: Condvar::new() })
+    }
+
+    /// For the destructor of a thread-local value that outlives the thread's parker. Nobody tells when the
+    /// last one has run, so this one is never freed.
+    #[cold]
+    fn of_ending_thread() -> Arc<ThreadParker> {
+        thread_local! {
+            /// No destructor, so it is there to the end.
+            static LATE: Cell<Option<&'static Arc<ThreadParker>>> = const { Cell::new(None) };
+        }
+        let parker = LATE.get().unwrap_or_else(|| Box::leak(Box::new(ThreadParker::new())));
+        LATE.set(Some(parker));
+        parker.clone()
     }
 
     fn unpark(&self) {
@@ -143,8 +160,11 @@ impl ThreadParker {
         self.changed.notify_one();
     }
 
-    /// Waits for a permit and takes it, or for the deadline: `false`.
+    /// Waits for a permit and takes it, or for the deadline: `false`. May return early.
     pub(crate) fn park(&self, deadline: Option<Moment>) -> bool {
+        if beneath::exits() {
+            return ThreadParker::doze(deadline);
+        }
         let mut permit = self.permit.lock();
         while !*permit {
             match deadline {
@@ -157,6 +177,16 @@ impl ThreadParker {
             }
         }
         mem::take(&mut *permit)
+    }
+
+    /// By a thread that was a worker's until it began to end the process. Where it waits, somebody may
+    /// know it as the coroutine that it was, and notify that one.
+    #[cold]
+    fn doze(deadline: Option<Moment>) -> bool {
+        const NAP: Duration = Duration::from_millis(1);
+        let left = deadline.map_or(NAP, |at| at.since(Moment::now()));
+        thread::sleep(left.min(NAP));
+        left > NAP || deadline.is_none()
     }
 }
 

@@ -36,12 +36,14 @@ mod blocked {
     pub(super) use crate::task::{Blocked, Wakeup};
 }
 
+use std::io;
 use std::mem;
 use std::panic::Location;
 use std::ptr::{self, NonNull};
 
 use crate::clock::Moment;
 use crate::task::awaited::{Awaited, Awaiting};
+use crate::task::beneath::{self, Refusal};
 use crate::task::cancel::Due;
 use crate::task::current::Running;
 use crate::task::{Reason, ThreadParker, cancel, current, deadline, spend_budget};
@@ -122,6 +124,11 @@ impl Wait {
         Wait { patient, ..self }
     }
 
+    /// Where it was called from.
+    pub(crate) fn site(&self) -> &'static Location<'static> {
+        self.site
+    }
+
     /// Until when to wait, for one that waits elsewhere: for the wait's own deadline, or for the
     /// nearest of the caller's.
     pub(crate) fn limit(&self) -> Option<Moment> {
@@ -157,15 +164,47 @@ impl Wait {
             && let due @ Some(_) = cancel::is_due_here()
         {
             // It has passed since the caller has looked.
-            return Parked { wake: Wake::Notified, due };
+            return Parked { wake: Wake::Notified, stop: due.map(Stop::Due) };
         }
         // One that has passed is put off, and whoever puts it off will wake.
         self.park_until(nearest)
     }
 
     /// As `park_uncancellable`, without regard to deadlines of the caller's.
+    ///
+    /// Nobody who calls it can go on before what it waits for has happened. So where the caller must not
+    /// wait, since the process exits, it is aborted.
     pub(crate) fn park_through(&self) {
+        if self.refusal(current::running()) == Some(Refusal::Exit) {
+            beneath::abort(self.reason, self.site);
+        }
         self.park_until(None);
+    }
+
+    /// Why the caller must not wait here.
+    #[inline(always)]
+    fn refusal(&self, running: Option<Running>) -> Option<Refusal> {
+        let refusal = beneath::look(running, self.site, ptr::from_ref(self).addr());
+        // With a time limit it waits as a plain thread.
+        refusal.filter(|refusal| *refusal != Refusal::Exit || self.awaiting.until.is_none())
+    }
+
+    /// For a wait that can fail with an error of the system's.
+    ///
+    /// # Errors
+    ///
+    /// If the caller must not wait, since the process exits.
+    #[inline]
+    pub(crate) fn check_exit(&self) -> io::Result<()> {
+        #[cold]
+        fn error(wait: &Wait) -> io::Error {
+            io::Error::other(Refusal::Exit.message(wait.reason, wait.site))
+        }
+        if self.refusal(current::running()) == Some(Refusal::Exit) {
+            Err(error(self))
+        } else {
+            Ok(())
+        }
     }
 
     /// Waits until woken, until the own deadline, or until `nearest`.
@@ -183,11 +222,11 @@ impl Wait {
             None => (ThreadParker::current().park(until), cancel::is_due_here()),
         };
         if woken || self.awaiting.until != until {
-            return Parked { wake: Wake::Notified, due };
+            return Parked { wake: Wake::Notified, stop: due.map(Stop::Due) };
         }
         // The own deadline comes first.
         let due = due.filter(|due| *due == Due::Cancel);
-        Parked { wake: Wake::TimedOut, due }
+        Parked { wake: Wake::TimedOut, stop: due.map(Stop::Due) }
     }
 
     /// Returns whether it has been woken, and not the deadline has passed.
@@ -227,7 +266,16 @@ impl Wait {
     /// Whether the caller is to unwind instead of waiting.
     #[inline]
     pub(crate) fn before(&self) -> Parked {
-        Parked { wake: Wake::Notified, due: cancel::is_due_here() }
+        let running = current::running();
+        let stop = match self.refusal(running) {
+            None => match running {
+                Some(running) => cancel::is_due(running, None),
+                None => cancel::is_due_here(),
+            }
+            .map(Stop::Due),
+            Some(refusal) => Some(Stop::Refused(refusal, self.reason, self.site)),
+        };
+        Parked { wake: Wake::Notified, stop }
     }
 
     /// Waits until `ready` says so: `true`, or until the deadline: `false`. Costs budget even if it
@@ -257,19 +305,35 @@ impl Wait {
 /// What a wait has come to.
 pub(crate) struct Parked {
     pub(crate) wake: Wake,
-    due: Option<Due>,
+    stop: Option<Stop>,
+}
+
+/// Why the caller is to unwind.
+#[derive(Clone, Copy)]
+enum Stop {
+    Due(Due),
+    /// It must not wait where it is.
+    Refused(Refusal, Reason, &'static Location<'static>),
 }
 
 impl Parked {
-    /// Whether the caller is to unwind: it has been cancelled, or a deadline of its own has passed.
+    /// Whether the caller is to unwind: it has been cancelled, or a deadline of its own has passed, or it
+    /// must not wait.
     pub(crate) fn is_cancelled(&self) -> bool {
-        self.due.is_some()
+        self.stop.is_some()
+    }
+
+    /// The same, if it is because it must not wait.
+    pub(crate) fn refused(self) -> Option<Parked> {
+        matches!(self.stop, Some(Stop::Refused(..))).then_some(self)
     }
 
     /// Unwinds the caller if that is due.
     pub(crate) fn unwind_if_cancelled(&self) {
-        if let Some(due) = self.due {
-            due.unwind();
+        match self.stop {
+            None => {}
+            Some(Stop::Due(due)) => due.unwind(),
+            Some(Stop::Refused(refusal, reason, site)) => refusal.panic(reason, site),
         }
     }
 }

@@ -318,12 +318,14 @@ impl<'a, S, T> Place<'a, S, T> {
         assert!(std::ptr::eq(self.lock.data_ptr(), state), "the state of another object");
         let node = &self.get_ref().node;
         assert!(!node.linked.get(), "a place is entered once at a time");
+        // The one thing that is asked of others comes first, so that nothing is left half done.
+        let blocked = Blocked::current();
         self.entered.set(true);
         node.outcome.store(WAITING, Ordering::Relaxed);
         node.token.set(shared.map(|(token, _)| token));
         node.index.set(shared.map_or(0, |(_, index)| index));
         // SAFETY: outside the queue it is its owner's.
-        unsafe { *node.blocked.get() = Some(Blocked::current()) }
+        unsafe { *node.blocked.get() = Some(blocked) }
         // It is pinned, and leaves when it is dropped.
         (self.queue)(state).link(NonNull::from(node));
     }

@@ -1,0 +1,143 @@
+//! Where the initialisers of `thread_local!` lie, by the table of symbols in the program's file.
+
+use super::{Bounds, used};
+
+/// What walking a stack takes of it, with a good margin. With less left it is let be.
+const ROOM: usize = 9 * 1024;
+
+/// Frames further out than this are not looked at.
+const MAX_FRAMES: usize = 512;
+
+/// Whether one of std's functions that call such an initialiser is on this stack.
+pub(super) fn has_initialiser(bounds: Bounds) -> bool {
+    let has_room = used(bounds).is_some_and(|used| used.start - bounds.bottom >= ROOM);
+    let ranges = elf::initialisers();
+    if !has_room || ranges.is_empty() {
+        return false;
+    }
+    let (mut found, mut left) = (false, MAX_FRAMES);
+    let visit = |frame: &backtrace::Frame| {
+        // To where a call returns may be behind the end of its function.
+        let call = frame.ip().addr().wrapping_sub(1);
+        found = ranges[..ranges.partition_point(|range| range.start <= call)]
+            .last()
+            .is_some_and(|range| range.contains(&call));
+        left -= 1;
+        !found && left > 0
+    };
+    #[cfg(not(windows))]
+    // SAFETY: synchronisation is needed for the library of Windows only.
+    unsafe {
+        backtrace::trace_unsynchronized(visit);
+    }
+    #[cfg(windows)]
+    backtrace::trace(visit);
+    found
+}
+
+#[cfg(all(any(target_os = "linux", target_os = "android"), target_pointer_width = "64"))]
+mod elf {
+    use std::ffi::CStr;
+    use std::fs::File;
+    use std::io;
+    use std::ops::Range;
+    use std::os::unix::fs::FileExt;
+    use std::sync::OnceLock;
+
+    /// Where they lie in memory, in order; empty if that cannot be told.
+    pub(super) fn initialisers() -> &'static [Range<usize>] {
+        static RANGES: OnceLock<Vec<Range<usize>>> = OnceLock::new();
+        RANGES.get_or_init(|| {
+            // A file that cannot be read or makes no sense is no reason to fail.
+            let mut ranges = read().ok().flatten().unwrap_or_default();
+            ranges.sort_unstable_by_key(|range| range.start);
+            ranges
+        })
+    }
+
+    /// Whether it is one of std's that call an initialiser of a user's, `get_or_init_slow` in a module
+    /// `thread_local`, however the name is mangled.
+    fn is_initialiser(name: &[u8]) -> bool {
+        // By the C library, which is quick even if this crate is not optimised.
+        let has = |part: &[u8]| {
+            // SAFETY: both are memory of their lengths.
+            !unsafe {
+                libc::memmem(name.as_ptr().cast(), name.len(), part.as_ptr().cast(), part.len())
+            }
+            .is_null()
+        };
+        has(b"12thread_local") && has(b"16get_or_init_slow")
+    }
+
+    /// A part of the file.
+    fn part(file: &File, at: u64, len: u64) -> io::Result<Vec<u8>> {
+        let len = usize::try_from(len).map_err(io::Error::other)?;
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(len).map_err(io::Error::other)?;
+        bytes.resize(len, 0);
+        file.read_exact_at(&mut bytes, at)?;
+        Ok(bytes)
+    }
+
+    fn number<const N: usize>(bytes: &[u8], at: usize) -> Option<u64> {
+        let mut wide = [0; 8];
+        wide[..N].copy_from_slice(bytes.get(at..at.checked_add(N)?)?);
+        Some(u64::from_le_bytes(wide))
+    }
+
+    /// Reads them from the file of the program, whose format `man 5 elf` describes.
+    fn read() -> io::Result<Option<Vec<Range<usize>>>> {
+        const SECTION: usize = 64;
+        const SYMTAB: u64 = 2;
+        let file = File::open("/proc/self/exe")?;
+        let header = part(&file, 0, 64)?;
+        // 64 bits, least significant byte first.
+        if !header.starts_with(b"\x7fELF\x02\x01") || cfg!(target_endian = "big") {
+            return Ok(None);
+        }
+        let fields = (number::<8>(&header, 24), number::<8>(&header, 40), number::<2>(&header, 60));
+        let (Some(entry), Some(sections_at), Some(sections)) = fields else { return Ok(None) };
+        let sections = part(&file, sections_at, sections * SECTION as u64)?;
+        let section = |index: usize| {
+            let at = index.checked_mul(SECTION)?;
+            let field = |offset| number::<8>(&sections, at + offset);
+            let kind = number::<4>(&sections, at + 4)?;
+            Some((kind, field(24)?, field(32)?, number::<4>(&sections, at + 40)?))
+        };
+        let symtab = (0..).map_while(section).find(|(kind, ..)| *kind == SYMTAB);
+        let Some((_, at, len, names)) = symtab else { return Ok(None) };
+        let Some((_, names_at, names_len, _)) = section(names as usize) else { return Ok(None) };
+        let (symbols, names) = (part(&file, at, len)?, part(&file, names_at, names_len)?);
+        // SAFETY: it only reads what the kernel has told the process.
+        let loaded_entry = unsafe { libc::getauxval(libc::AT_ENTRY) };
+        let moved = loaded_entry.wrapping_sub(entry) as usize;
+        Ok(Some(ranges(&symbols, &names, moved)))
+    }
+
+    /// The memory of the functions among these symbols that are initialisers, for a program that was loaded
+    /// so far from where its file says.
+    fn ranges(symbols: &[u8], names: &[u8], moved: usize) -> Vec<Range<usize>> {
+        const SYMBOL: usize = 24;
+        const FUNCTION: u8 = 2;
+        let of = |symbol: &[u8]| {
+            if symbol[4] & 0xf != FUNCTION {
+                return None;
+            }
+            let name = names.get(number::<4>(symbol, 0)? as usize..)?;
+            if !is_initialiser(CStr::from_bytes_until_nul(name).ok()?.to_bytes()) {
+                return None;
+            }
+            let start = (number::<8>(symbol, 8)? as usize).wrapping_add(moved);
+            Some(start..start.wrapping_add(number::<8>(symbol, 16)? as usize))
+        };
+        symbols.chunks_exact(SYMBOL).filter_map(of).collect()
+    }
+}
+
+#[cfg(not(all(any(target_os = "linux", target_os = "android"), target_pointer_width = "64")))]
+mod elf {
+    /// It is not told.
+    pub(super) fn initialisers() -> &'static [std::ops::Range<usize>] {
+        &[]
+    }
+}
