@@ -1,4 +1,5 @@
-//! `leaks = true`: coroutines that outlive their test fail it.
+//! What a test leaves behind: with `leaks = true` coroutines that outlive it fail it, and a panic that nobody
+//! has received does always.
 
 use std::time::Duration;
 
@@ -116,4 +117,91 @@ fn nor_with_any_seed() {
 fn without_the_key_nobody_minds() {
     go!(|| sleep(Duration::from_secs(3600)));
     yield_now();
+}
+
+/// Runs a test that is to fail, since a coroutine of it panicked.
+fn panicked(test: &str) -> String {
+    let end = Child::new().run_test(test);
+    end.assert_failed();
+    let output = format!("{}{}", end.stdout, end.stderr);
+    let says = format!("in the test `leaks::{test}` 1 coroutine panicked that nobody has joined");
+    assert!(output.contains(&says), "{output}");
+    assert!(output.contains("on purpose, by a child"), "{output}");
+    output
+}
+
+#[mco::test]
+#[ignore = "is to fail, in a child"]
+fn panics_detached() {
+    go!("child", || panic!("on purpose, by a child"));
+}
+
+#[mco::test(workers = 2, virtual_time = true)]
+#[ignore = "is to fail, in a child"]
+fn panics_while_the_handle_is_kept() {
+    let handle = go!("child", || panic!("on purpose, by a child"));
+    handle.wait();
+    std::mem::forget(handle);
+}
+
+#[mco::test]
+#[ignore = "is to fail, in a child"]
+fn panics_after_a_wait() {
+    drop(go!("child", || {
+        sleep(Duration::from_millis(20));
+        panic!("on purpose, by a child")
+    }));
+    sleep(Duration::from_millis(100));
+}
+
+#[mco::test]
+#[ignore = "is to fail, in a child"]
+fn panics_in_a_runtime_of_its_own() {
+    let runtime = mco::runtime::Runtime::builder().workers(1).build().unwrap();
+    runtime.spawn(|| panic!("on purpose, by a child")).wait();
+}
+
+#[mco::test]
+#[ignore = "is to fail, in a child"]
+fn panics_when_the_test_ends() {
+    struct Panics;
+    impl Drop for Panics {
+        fn drop(&mut self) {
+            if !std::thread::panicking() {
+                panic!("on purpose, by a child");
+            }
+        }
+    }
+    go!("child", || {
+        let kept = Panics;
+        // Its cancel is caught.
+        let _ = std::panic::catch_unwind(|| sleep(Duration::from_secs(3600)));
+        drop(kept);
+    });
+    yield_now();
+}
+
+#[test]
+fn a_panic_that_nobody_has_received_fails_the_test() {
+    assert!(panicked("panics_detached").contains("`child`"));
+    panicked("panics_while_the_handle_is_kept");
+    panicked("panics_after_a_wait");
+    panicked("panics_in_a_runtime_of_its_own");
+    panicked("panics_when_the_test_ends");
+}
+
+#[mco::test]
+fn a_panic_that_was_received_does_not() {
+    let quiet = || std::panic::resume_unwind(Box::new("on purpose"));
+    go!(quiet).join().unwrap_err();
+    mco::block_on(async move { go!(quiet).await.unwrap_err() });
+    let handle = go!(quiet);
+    mco::select! {
+        result = handle.join() => drop(result.unwrap_err()),
+    }
+    std::panic::catch_unwind(|| mco::coroutine::scope(|s| drop(s.spawn(quiet)))).unwrap_err();
+    mco::coroutine::scope(|s| s.spawn(quiet).join().unwrap_err());
+    mco::std::blocking::spawn_blocking(quiet).join().unwrap_err();
+    let cancelled = go!(coroutine::park);
+    cancelled.cancel();
 }

@@ -12,7 +12,8 @@ use crate::coroutine::Cancelled;
 use crate::report;
 use crate::runtime::{Runtime, dump};
 use crate::scheduler::standstill::{Fate, Watch, Watcher};
-use crate::task::beneath;
+use crate::task::unreceived::Panicked;
+use crate::task::{beneath, unreceived};
 use crate::threads::Ours;
 
 /// The variable that chooses the seed of the tests that have one.
@@ -126,6 +127,7 @@ impl TestOptions {
             Ok(runtime) => runtime,
             Err(error) => panic!("the test `{name}` could not start: {error}"),
         };
+        let unreceived = Unreceived { world: runtime.handle().scheduler().world() };
         let watcher = Arc::new(Watcher::new(self.deadlock));
         runtime.handle().scheduler().watch(Watch::Test(watcher.clone()), dump::report);
         let ended = watcher.root();
@@ -173,8 +175,42 @@ impl TestOptions {
                     report::count(left as u64, "coroutine")
                 );
             }
+        } else {
+            // So that it does not depend on who is quicker whether what can still run does.
+            watcher.wait_until_settled(deadline.min(Moment::after(SETTLING)));
+        }
+        drop(runtime);
+        let unreceived = unreceived.take();
+        if !unreceived.is_empty() && code == ExitCode::SUCCESS {
+            let panics = report::count(unreceived.len() as u64, "coroutine");
+            let list: String = unreceived.iter().map(|p| format!("\n  {}", p.text)).collect();
+            panic!(
+                "in the test `{name}` {panics} panicked that nobody has joined; join what may panic, and \
+                 look at the result:{list}"
+            );
         }
         code
+    }
+}
+
+/// How long to wait, once a test's root coroutine has ended, until the others have come to where they wait.
+const SETTLING: Duration = Duration::from_millis(50);
+
+/// The panics of a run of a test that nobody has received.
+struct Unreceived {
+    world: u64,
+}
+
+impl Unreceived {
+    fn take(&self) -> Vec<Panicked> {
+        unreceived::take(self.world)
+    }
+}
+
+impl Drop for Unreceived {
+    fn drop(&mut self) {
+        // The test fails for another reason.
+        self.take();
     }
 }
 
@@ -183,7 +219,7 @@ impl TestOptions {
 ///
 /// # Panics
 ///
-/// With the body's panic. At the timeout, at a deadlock, and if coroutines are left behind that must not,
+/// With the body's panic; with that of any other of its coroutines that nobody has joined. At the timeout, at a deadlock, and if coroutines are left behind that must not,
 /// with a list of the coroutines and what they wait for. With seeds, the failing one is printed.
 #[track_caller]
 pub fn test<R: Termination>(

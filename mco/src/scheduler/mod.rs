@@ -213,6 +213,11 @@ impl Scheduler {
         }
     }
 
+    /// The world that it belongs to; 0: none.
+    pub(crate) fn world(&self) -> u64 {
+        self.settings.world
+    }
+
     /// Queues a fresh coroutine: here if this is one of the workers, else for any of them.
     pub(crate) fn spawn(&self, task: TaskRef) {
         if self.is_shut_down() {

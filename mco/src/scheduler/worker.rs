@@ -295,8 +295,12 @@ impl trace::Watched for Worker {
 
 impl Home for Worker {
     fn schedule_here(&self, task: TaskRef) {
-        let queued = Local::with(|local| local.make_ready(task));
-        queued.expect("a home's own thread has the worker's own half");
+        let mut task = Some(task);
+        Local::with(|local| local.make_ready(task.take().expect("it is called once")));
+        if let Some(task) = task {
+            // The process exits by a call from this thread, whose own half of the worker is gone.
+            self.schedule_from_elsewhere(task);
+        }
     }
 
     fn should_look_out(&self) -> bool {
@@ -305,6 +309,10 @@ impl Home for Worker {
 
     fn look_out(&self, has_happened: &mut dyn FnMut() -> bool) {
         Local::with(|local| local.look_out(has_happened));
+    }
+
+    fn world(&self) -> u64 {
+        super::current_world()
     }
 
     fn coarse_clock(&self) -> &AtomicU64 {

@@ -30,7 +30,6 @@
 #![allow(unsafe_code)]
 
 use std::cell::Cell;
-use std::io::{self, Write};
 use std::panic::Location;
 use std::process;
 use std::ptr;
@@ -39,6 +38,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::Reason;
 use super::current::{self, Running};
 use crate::fiber::Bounds;
+use crate::report;
 
 mod symbols;
 
@@ -96,8 +96,7 @@ impl Refusal {
 /// As [`Refusal::panic`] for [`Refusal::Exit`], of a wait that nothing can replace.
 #[cold]
 pub(crate) fn abort(reason: Reason, site: &Location<'_>) -> ! {
-    // It may fail, and nobody would hear of that.
-    let _ = writeln!(io::stderr(), "mco: {}", Refusal::Exit.message(reason, site));
+    report::say(format_args!("{}", Refusal::Exit.message(reason, site)));
     process::abort()
 }
 

@@ -30,7 +30,7 @@ use super::cancel::{Cancelled, Unwinding};
 use super::local::Locals;
 use super::record::WaitRecord;
 use super::state::State;
-use super::{Home, WaiterList, current};
+use super::{Home, WaiterList, current, unreceived};
 use crate::bare;
 use crate::fiber::{Body, Fiber};
 use crate::prefetch::prefetch;
@@ -201,6 +201,10 @@ impl<F: FnOnce() -> T, T> TaskCell<F, T> {
         let output = catch_unwind(AssertUnwindSafe(f));
         if let Err(payload) = &output {
             let cancelled = payload.is::<Cancelled>();
+            if !cancelled {
+                // SAFETY: the coroutine is alive.
+                unreceived::panicked(unsafe { header.as_ref() }, &**payload);
+            }
             let outcome = if cancelled { Ended::Cancelled } else { Ended::Panicked };
             // SAFETY: this is the coroutine's own thread.
             unsafe { header.as_ref().with_owned(|owned| owned.outcome = outcome) }

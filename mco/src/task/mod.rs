@@ -27,6 +27,7 @@ mod local;
 mod record;
 mod registry;
 mod state;
+pub(crate) mod unreceived;
 mod waiter;
 mod waiting_task;
 
@@ -49,7 +50,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Once};
 
 pub(crate) use current::{has_budget, let_others_go_on, spend_budget};
-use header::{AWAITED, DETACHED, Ended, FINISHED};
+use header::{AWAITED, DETACHED, Ended, FINISHED, Header};
 pub(crate) use header::{Attributes, Output, Pause, TaskRef};
 pub(crate) use inbox::{Inbox, Slot};
 pub use local::{AccessError, LocalKey};
@@ -78,6 +79,9 @@ pub(crate) trait Home: Send + Sync {
     /// On this home's thread, by a coroutine that waits: looks whether it `has_happened`, as long as
     /// that is worth it.
     fn look_out(&self, has_happened: &mut dyn FnMut() -> bool);
+
+    /// On this home's thread: the world of its runtime, as the scheduler counts them; 0: none.
+    fn world(&self) -> u64;
 
     /// About what time it is, as [`Moment::as_nanos`](crate::clock::Moment::as_nanos) says it: what
     /// others read instead of the clock.
@@ -214,6 +218,7 @@ impl TaskRef {
         // SAFETY: the caller's promise.
         let output = unsafe { self.take_output() };
         if output.is_err() {
+            unreceived::received(self.id());
             cancel::payload_received();
         }
         output
@@ -250,12 +255,19 @@ impl TaskRef {
 /// Names the coroutine in messages.
 impl fmt::Display for TaskRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.name() {
-            Some(name) => write!(f, "coroutine `{name}` (id {}", self.id())?,
-            None => write!(f, "coroutine {} (", self.id())?,
+        self.header().fmt(f)
+    }
+}
+
+/// As that of [`TaskRef`].
+impl fmt::Display for Header {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Attributes { id, name, spawned_at, .. } = &self.attributes;
+        match name {
+            Some(name) => write!(f, "coroutine `{name}` (id {id}, ")?,
+            None => write!(f, "coroutine {id} (")?,
         }
-        let separator = if self.name().is_some() { ", " } else { "" };
-        write!(f, "{separator}spawned at {})", self.spawned_at())
+        write!(f, "spawned at {spawned_at})")
     }
 }
 
