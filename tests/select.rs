@@ -940,3 +940,141 @@ fn sixty_four_arms() {
         });
     });
 }
+
+/// What an arm can be, beside others.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Ready {
+    Always,
+    Never,
+    /// Its guard is false.
+    Out,
+}
+
+#[test]
+fn each_ready_arm_is_as_likely_wherever_the_others_stand() {
+    const ROUNDS: u32 = 1_000;
+    within(HUNG, || {
+        runtime(1).run(|| {
+            let channels: [_; 5] = std::array::from_fn(|_| unbounded());
+            for arrangement in 0..3usize.pow(5) {
+                let kinds = [Ready::Always, Ready::Never, Ready::Out];
+                let arms: [_; 5] =
+                    std::array::from_fn(|arm| kinds[arrangement / 3usize.pow(arm as u32) % 3]);
+                let ready = arms.iter().filter(|arm| **arm == Ready::Always).count();
+                if ready == 0 {
+                    continue;
+                }
+                for (channel, arm) in channels.iter().zip(arms) {
+                    if arm == Ready::Always {
+                        channel.0.send(()).unwrap();
+                    }
+                }
+                let is_in = arms.map(|arm| arm != Ready::Out);
+                let mut chosen = [0u32; 5];
+                for _ in 0..ROUNDS {
+                    let which = select! {
+                        _ = channels[0].1.recv(), if is_in[0] => 0,
+                        _ = channels[1].1.recv(), if is_in[1] => 1,
+                        _ = channels[2].1.recv(), if is_in[2] => 2,
+                        _ = channels[3].1.recv(), if is_in[3] => 3,
+                        _ = channels[4].1.recv(), if is_in[4] => 4,
+                    };
+                    chosen[which] += 1;
+                    channels[which].0.send(()).unwrap();
+                }
+                channels.iter().for_each(|channel| _ = channel.1.try_recv());
+                let expected = f64::from(ROUNDS) / ready as f64;
+                let chi_square: f64 = (chosen.iter().zip(arms))
+                    .filter(|(_, arm)| *arm == Ready::Always)
+                    .map(|(n, _)| (f64::from(*n) - expected).powi(2) / expected)
+                    .sum();
+                // Of four degrees of freedom or fewer: by chance in one of 10^9 arrangements.
+                assert!(chi_square < 48.0, "{arms:?}: {chosen:?}");
+                assert_eq!(chosen.iter().sum::<u32>(), ROUNDS);
+            }
+        });
+    });
+}
+
+#[test]
+fn children_that_end_at_once_are_chosen_about_equally_often() {
+    const ROUNDS: u32 = 1_000;
+    within(HUNG, || {
+        runtime(1).run(|| {
+            let mut chosen = [0u32; 3];
+            for _ in 0..ROUNDS {
+                let which = select! {
+                    n = std::convert::identity(0) => n,
+                    n = std::convert::identity(1) => n,
+                    n = std::convert::identity(2) => n,
+                };
+                chosen[which] += 1;
+            }
+            assert!(chosen.iter().all(|n| *n > ROUNDS / 5), "{chosen:?}");
+        });
+    });
+}
+
+/// There is always a value in one of two channels, and sometimes it goes from one to the other.
+#[test]
+fn default_does_not_run_while_one_is_always_ready() {
+    within(HUNG, || {
+        let (one, other) = (unbounded(), unbounded());
+        one.0.send(()).unwrap();
+        let stop = AtomicBool::new(false);
+        thread::scope(|s| {
+            s.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    for (from, to) in [(&one, &other), (&other, &one)] {
+                        // First this, so that there are two meanwhile.
+                        to.0.send(()).unwrap();
+                        from.1.recv().unwrap();
+                    }
+                }
+            });
+            let mut defaults = 0;
+            for _ in 0..100_000 {
+                select! {
+                    _ = one.1.recv() => one.0.send(()).unwrap(),
+                    _ = other.1.recv() => other.0.send(()).unwrap(),
+                    default => defaults += 1,
+                }
+            }
+            stop.store(true, Ordering::Relaxed);
+            assert_eq!(defaults, 0, "nothing was ready so often");
+        });
+    });
+}
+
+/// Two that offer to each other, and neither waits: they may miss each other, and nothing is lost.
+#[test]
+fn offers_that_do_not_wait_meet_or_are_given_back() {
+    const VALUES: u32 = 20_000;
+    with_runtimes(|runtime| {
+        let ((to, from), (_never, idle)) = (bounded(0), unbounded::<()>());
+        let idles = idle.clone();
+        let sends = runtime.spawn(move || {
+            let mut next = 0;
+            while next < VALUES {
+                next = select! {
+                    sent = to.send(next) => { sent.unwrap(); next + 1 }
+                    _ = idles.recv() => unreachable!(),
+                    default => { coroutine::yield_now(); next }
+                };
+            }
+        });
+        let receives = runtime.spawn(move || {
+            let mut next = 0;
+            while next < VALUES {
+                select! {
+                    value = from.recv() => { assert_eq!(value, Ok(next)); next += 1 }
+                    _ = idle.recv() => unreachable!(),
+                    // A send that does not wait meets nobody but one that does.
+                    _ = sleep(Duration::from_millis(1)) => (),
+                }
+            }
+        });
+        sends.join().unwrap();
+        receives.join().unwrap();
+    });
+}

@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use mco::coroutine;
 use mco::runtime::Runtime;
-use mco::std::sync::channel::{RecvTimeoutError, unbounded};
+use mco::std::sync::channel::{RecvTimeoutError, TryRecvError, unbounded};
 use mco::std::sync::{Mutex, Semaphore};
 use mco::std::time::{Ticker, Time, Timer, after, after_func, timeout};
+use mco::{coroutine, select};
 use mco_tests::started::{Drops, OnDrop};
 use mco_tests::{HUNG, eventually, runtime, with_runtimes, within};
 
@@ -535,4 +535,63 @@ fn a_function_is_not_dropped_by_the_worker_itself() {
         });
         assert_eq!(receiver.recv(), Ok(true));
     });
+}
+
+#[test]
+fn one_of_no_time_is_there_at_once() {
+    everywhere(|| {
+        let now = after(Duration::ZERO);
+        assert!(now.try_recv().is_ok());
+        assert_eq!(now.try_recv(), Err(TryRecvError::Disconnected));
+        let timer = Timer::new(Duration::ZERO);
+        select! { at = timer.recv() => assert!(at.is_ok()), default => panic!("it is due") }
+        assert!(!timer.reset(Duration::ZERO));
+        assert!(timer.stop(), "nobody has received it");
+        select! { _ = timer.recv() => panic!("it was stopped"), default => () }
+    });
+}
+
+#[test]
+fn a_channel_that_has_been_read_is_closed() {
+    everywhere(|| {
+        for _ in 0..50 {
+            let soon = after(Duration::from_millis(1));
+            soon.recv().unwrap();
+            // Not a moment later.
+            assert_eq!(soon.try_recv(), Err(TryRecvError::Disconnected));
+            assert!(soon.recv().is_err());
+        }
+    });
+}
+
+#[test]
+fn two_that_wait_for_one_time_end_both() {
+    everywhere(|| {
+        let soon = after(Duration::from_millis(5));
+        let other = soon.clone();
+        let waits = thread::spawn(move || other.recv().is_ok());
+        let here = soon.recv().is_ok();
+        assert!(
+            here != waits.join().unwrap(),
+            "one has the time, the other finds the channel closed"
+        );
+    });
+}
+
+#[test]
+fn of_two_that_are_due_together_either_comes_first() {
+    const ROUNDS: u32 = 400;
+    for duration in [Duration::ZERO, Duration::from_millis(1)] {
+        everywhere(move || {
+            let mut first = 0;
+            for _ in 0..ROUNDS {
+                let (one, other) = (after(duration), after(duration));
+                first += select! {
+                    _ = one.recv() => 1,
+                    _ = other.recv() => 0,
+                };
+            }
+            assert!((ROUNDS / 4..=ROUNDS * 3 / 4).contains(&first), "{duration:?}: {first}");
+        });
+    }
 }

@@ -376,7 +376,7 @@ pub fn defer(input: TokenStream) -> TokenStream {
 ///
 /// # `default`
 ///
-/// With a `default` nothing waits: its body runs if no operation can happen at once. If all operations have an arm of
+/// With a `default` nothing waits: its body runs if there was a moment at which no operation could happen. If all operations have an arm of
 /// their own, no other coroutine runs meanwhile, and the `select!` does not unwind, even if the caller is cancelled.
 ///
 /// ```

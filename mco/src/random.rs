@@ -17,13 +17,20 @@ pub(crate) fn seed(seed: u64) {
     STATE.set((x ^ (x >> 31)) | 1);
 }
 
-/// A number below `end`, which must not be 0.
-pub(crate) fn below(end: usize) -> usize {
+/// Any number but 0.
+#[inline]
+pub(crate) fn bits() -> u64 {
     let mut x = STATE.get();
     x ^= x << 13;
     x ^= x >> 7;
     x ^= x << 17;
     STATE.set(x);
+    x
+}
+
+/// A number below `end`, which must not be 0.
+pub(crate) fn below(end: usize) -> usize {
+    let x = bits();
     // The high half of the product is below `end`, and even enough for ends far below 2^32.
     usize::try_from(((x >> 32) * end as u64) >> 32).expect("it is below `end`")
 }

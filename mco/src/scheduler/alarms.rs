@@ -15,6 +15,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -23,6 +24,7 @@ use super::local::Local;
 use super::worker::Worker;
 use crate::bare;
 use crate::clock::Moment;
+use crate::random;
 use crate::timer::{TimerKey, Wheel};
 
 /// Something that happens at some time.
@@ -37,6 +39,8 @@ pub(crate) trait Alarm: Send + Sync {
 
 /// An alarm in the wheel.
 struct Entry {
+    /// When it is due.
+    at: Moment,
     alarm: Arc<dyn Alarm>,
     setting: u64,
 }
@@ -98,6 +102,7 @@ impl Alarms {
             wheel.expire(now.as_nanos(), |entry| due.push(entry));
             self.earliest.store(wheel.next_deadline().unwrap_or(NONE), Ordering::Relaxed);
         }
+        shuffle(&mut due);
         // Without the lock, since they may set themselves anew.
         for entry in due {
             bare::quietly(|| entry.alarm.fire(entry.setting));
@@ -116,6 +121,23 @@ impl Alarms {
                 });
             });
         }
+    }
+}
+
+/// Has those that are due together come in any order, so that of two timers that somebody selects from none is
+/// preferred for having been set first. Those before them stay before them.
+fn shuffle(due: &mut [Entry]) {
+    /// So exactly is a worker on time at best.
+    const TOGETHER: Duration = Duration::from_micros(50);
+    let mut rest = due;
+    while let [first, _, ..] = rest {
+        let until = first.at + TOGETHER;
+        let count = rest.iter().take_while(|entry| entry.at <= until).count();
+        let (together, later) = rest.split_at_mut(count);
+        for n in (1..count).rev() {
+            together.swap(n, random::below(n + 1));
+        }
+        rest = later;
     }
 }
 
@@ -146,8 +168,12 @@ pub(crate) fn set(
     elsewhere: impl FnOnce() -> Arc<Scheduler>,
 ) -> Option<Place> {
     let worker = Local::with(|local| local.worker().clone());
-    let worker = worker.unwrap_or_else(|| elsewhere().any_worker());
-    let (key, is_first) = worker.alarms.set(at, Entry { alarm, setting }).ok()?;
+    let worker = worker.unwrap_or_else(|| {
+        // Alarms that are due together at one, so that none is preferred for the worker that it is at.
+        let millisecond = at.as_nanos() >> 20;
+        elsewhere().worker_near(millisecond as usize)
+    });
+    let (key, is_first) = worker.alarms.set(at, Entry { at, alarm, setting }).ok()?;
     if is_first {
         worker.interrupt();
     }

@@ -327,8 +327,13 @@ impl Scheduler {
     /// One of the workers, each in turn, but none that is held up if there is another.
     fn any_worker(&self) -> Arc<Worker> {
         static TURN: AtomicUsize = AtomicUsize::new(0);
+        self.worker_near(TURN.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// The worker of this number, modulo their number, or the next one that is not held up if there is any.
+    fn worker_near(&self, number: usize) -> Arc<Worker> {
         let workers = self.regular();
-        let first = TURN.fetch_add(1, Ordering::Relaxed) % workers.len();
+        let first = number % workers.len();
         let mut order = workers[first..].iter().chain(&workers[..first]);
         order.find(|worker| !worker.is_blocked()).unwrap_or(&workers[first]).clone()
     }

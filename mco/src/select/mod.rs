@@ -12,11 +12,23 @@
 //!       its index  <───────────────────────────────────────────────── leave all the others
 //! ```
 //!
+//! Each poll looks at the arms in a [random order](order) of its own, so each of those that are ready is as
+//! likely as any other.
+//!
 //! Arms are of two kinds. Where one of those who wait gets something (channels, semaphores), the arm
 //! has a place in a [`Queue`](crate::wait::Queue), and whoever has something claims the token, so
 //! that no two give at once. Where something becomes true for all (a coroutine has ended, a flag is
 //! raised, a socket is ready), the arm is woken, and the next poll finds it so. Before such a poll
 //! the token is closed: nobody gives any more, and the arms are outside of all queues.
+//!
+//! With a `default` the same is done, without parking: default is taken only if all arms have entered, with the
+//! token unclaimed when it is closed, and no arm that is woken has become ready by then ([`Arm::is_due`]).
+//! Then there was a moment at which none was ready, that after the last one had entered: an arm that is given
+//! something would have been given it from when it entered, since the token was open; and an arm that is woken
+//! waits for what stays true once it is, and it was not true later. Polls alone would not do: the value that
+//! makes one arm ready may come to it after it was looked at, and the one of the other be gone before that is. What
+//! is not the runtime's own, the connections that wait in a listener, is looked at once. Where only one arm
+//! is enabled, so it is anyway.
 //!
 //! An expression that has no arm of its own runs in a child coroutine. Children are started when the
 //! first poll finds nothing, in a scope that ends before `run` returns: those that lose are
@@ -30,16 +42,18 @@
 
 mod arms;
 mod operation;
+mod order;
 pub mod probe;
 
 use std::pin::Pin;
 
 use crate::clock::Moment;
 use crate::coroutine::{self, Scope, scope_to_the_end};
-use crate::random;
 use crate::task::awaited::{ArmWait, Awaited, Enders};
 use crate::task::{Reason, spend_budget};
 use crate::wait::{Parked, Token, Wait, Waiter};
+
+use order::{Digits, Order};
 
 pub use arms::{
     AcceptArm, JoinArm, RecvArm, SelectJoin, SendArm, SleepArm, WaitArm, is_sleep, join_arm,
@@ -87,6 +101,10 @@ pub trait Arm {
     /// must neither block nor touch anything of the user's.
     fn awaits(&self) -> Awaits;
 
+    /// By one that has entered, if it is woken rather than given something: whether a poll would find now that
+    /// the operation is possible.
+    fn is_due(&self) -> bool;
+
     /// Whether it needs a child coroutine that has not been started.
     fn wants_child(&self) -> bool;
 
@@ -112,6 +130,8 @@ pub struct Entry<'a> {
     token: &'a Token,
     index: usize,
     waiter: &'a Waiter,
+    /// Whether the caller will park, and not only see what comes of it.
+    parks: bool,
 }
 
 impl std::fmt::Debug for Entry<'_> {
@@ -131,13 +151,12 @@ pub fn run(arms: &mut [Pin<&mut (dyn Arm + '_)>], enabled: &[bool], mode: Mode) 
     if !enabled.contains(&true) {
         return if mode.default { DEFAULT } else { ALL_DISABLED };
     }
-    let first = if mode.biased { 0 } else { random::below(arms.len()) };
-    let mut arms = Arms { arms, enabled, first };
+    let mut arms = Arms { arms, enabled, biased: mode.biased, order: Order::as_written() };
     if let Some(index) = arms.poll() {
         return index;
     }
     let wait = Wait::new(Reason::Select);
-    if arms.order().any(|index| arms.arms[index].wants_child()) {
+    if arms.enabled().any(|index| arms.arms[index].wants_child()) {
         if mode.default {
             // They are waited for.
             spend_budget();
@@ -148,7 +167,7 @@ pub fn run(arms: &mut [Pin<&mut (dyn Arm + '_)>], enabled: &[bool], mode: Mode) 
         })
         .0;
     }
-    if mode.default { DEFAULT } else { arms.wait(&wait) }
+    if mode.default { arms.look_again().unwrap_or(DEFAULT) } else { arms.wait(&wait) }
 }
 
 /// All arms have been disabled, and there is no `else`.
@@ -164,19 +183,60 @@ pub fn no_arm_left() -> ! {
 struct Arms<'a, 'b, 'env> {
     arms: &'a mut [Pin<&'b mut (dyn Arm + 'env)>],
     enabled: &'a [bool],
-    /// Which one is looked at first.
-    first: usize,
+    /// Whether they are looked at as they are written.
+    biased: bool,
+    /// In which they were looked at last.
+    order: Order,
 }
 
 impl<'a, 'env> Arms<'a, '_, 'env> {
-    /// The enabled ones, in the order in which they are looked at.
-    fn order(&self) -> impl Iterator<Item = usize> + use<'a, 'env> {
+    /// The enabled ones, as they are written.
+    fn enabled(&self) -> impl Iterator<Item = usize> + use<'a, 'env> {
         let enabled = self.enabled;
-        (self.first..enabled.len()).chain(0..self.first).filter(|index| enabled[*index])
+        (0..enabled.len()).filter(|index| enabled[*index])
     }
 
+    /// Has one happen that is ready, if any is.
     fn poll(&mut self) -> Option<usize> {
-        self.order().find(|index| self.arms[*index].as_mut().poll())
+        let (count, mut digits) = (self.arms.len(), Digits::new());
+        for position in 0..count {
+            if !self.biased {
+                self.order.draw(position, count, &mut digits);
+            }
+            let index = self.order.at(position);
+            if self.enabled[index] && self.arms[index].as_mut().poll() {
+                return Some(index);
+            }
+        }
+        None
+    }
+
+    /// For one that does not wait, after a poll that has found nothing: has one happen that is ready. `None`: there
+    /// was a moment at which none was. See the module.
+    #[inline(never)]
+    fn look_again(&mut self) -> Option<usize> {
+        // Of one arm a poll is such a moment.
+        self.enabled().nth(1)?;
+        loop {
+            let token = Token::new();
+            let entered = Entered { arms: self, token: &token };
+            let none_is_ready = entered.arms.enter(&token, false) && !entered.arms.is_any_due();
+            drop(entered);
+            if let Some(index) = token.claimed() {
+                self.arms[index].as_mut().complete();
+                return Some(index);
+            }
+            if none_is_ready {
+                return None;
+            }
+            if let Some(index) = self.poll() {
+                return Some(index);
+            }
+        }
+    }
+
+    fn is_any_due(&self) -> bool {
+        self.enabled().any(|index| self.arms[index].is_due())
     }
 
     /// Waits until one has happened.
@@ -199,7 +259,7 @@ impl<'a, 'env> Arms<'a, '_, 'env> {
         let token = Token::new();
         let entered = Entered { arms: self, token: &token };
         let mut parked = wait.before();
-        if entered.arms.enter(&token) && token.claimed().is_none() && !parked.is_cancelled() {
+        if entered.arms.enter(&token, true) && token.claimed().is_none() && !parked.is_cancelled() {
             // SAFETY: `entered` stays where it is until the park is over.
             let wait = unsafe { wait.of(&entered) };
             parked = wait.until(entered.arms.deadline()).park_uncancellable();
@@ -210,14 +270,17 @@ impl<'a, 'env> Arms<'a, '_, 'env> {
 
     /// When one of them becomes ready by itself, as far as is known once they have entered.
     fn deadline(&self) -> Option<Moment> {
-        self.order().filter_map(|index| self.arms[index].deadline().0).min()
+        self.enabled().filter_map(|index| self.arms[index].deadline().0).min()
     }
 
     /// Enters them; `false`, if one was ready instead.
-    fn enter(&mut self, token: &Token) -> bool {
+    fn enter(&mut self, token: &Token, parks: bool) -> bool {
         let waiter = Waiter::current();
-        self.order().all(|index| {
-            let entry = Entry { token, index, waiter: &waiter };
+        (0..self.arms.len()).map(|position| self.order.at(position)).all(|index| {
+            if !self.enabled[index] {
+                return true;
+            }
+            let entry = Entry { token, index, waiter: &waiter, parks };
             // SAFETY: the caller has an `Entered`, which is dropped before the token.
             unsafe { self.arms[index].as_mut().enter(&entry) }
         })
@@ -230,19 +293,20 @@ impl<'a, 'env> Arms<'a, '_, 'env> {
         wait: &Wait,
         default: bool,
     ) -> usize {
-        for index in self.order() {
-            if self.arms[index].wants_child() {
+        // In the order of the poll: what starts last runs first.
+        for index in (0..self.arms.len()).map(|position| self.order.at(position)) {
+            if self.enabled[index] && self.arms[index].wants_child() {
                 self.arms[index].as_mut().start(scope);
             }
         }
         let chosen = if default {
             // So that those which do not block come to their end.
             coroutine::yield_now();
-            self.poll().unwrap_or(DEFAULT)
+            self.poll().or_else(|| self.look_again()).unwrap_or(DEFAULT)
         } else {
             self.wait(wait)
         };
-        for index in self.order().filter(|index| *index != chosen) {
+        for index in self.enabled().filter(|index| *index != chosen) {
             self.arms[index].as_mut().cancel();
         }
         chosen
@@ -279,8 +343,98 @@ impl Awaited for Entered<'_, '_, '_, '_, '_> {
 impl Drop for Entered<'_, '_, '_, '_, '_> {
     fn drop(&mut self) {
         self.token.close();
-        for index in self.arms.order() {
+        for index in self.arms.enabled() {
             self.arms.arms[index].as_mut().leave();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use super::*;
+    use crate::std::sync::unbounded;
+
+    /// An arm that never happens, and does something when it is polled first, and when it enters first.
+    struct Meanwhile<P, E>(Option<P>, Option<E>);
+
+    impl<P: FnOnce() + Unpin, E: FnOnce() + Unpin> Arm for Meanwhile<P, E> {
+        fn poll(self: Pin<&mut Self>) -> bool {
+            self.get_mut().0.take().into_iter().for_each(|f| f());
+            false
+        }
+
+        unsafe fn enter(self: Pin<&mut Self>, _: &Entry<'_>) -> bool {
+            self.get_mut().1.take().into_iter().for_each(|f| f());
+            true
+        }
+
+        fn leave(self: Pin<&mut Self>) {}
+
+        fn complete(self: Pin<&mut Self>) {}
+
+        fn deadline(&self) -> Deadline {
+            Deadline(None)
+        }
+
+        fn awaits(&self) -> Awaits {
+            Awaits(ArmWait::at(Reason::Receive, 0))
+        }
+
+        fn is_due(&self) -> bool {
+            false
+        }
+
+        fn wants_child(&self) -> bool {
+            false
+        }
+
+        fn start<'scope>(self: Pin<&mut Self>, _: &'scope Scope<'scope, '_>)
+        where
+            Self: 'scope,
+        {
+        }
+
+        fn cancel(self: Pin<&mut Self>) {}
+    }
+
+    const IN_ORDER: Mode = Mode { biased: true, default: true };
+
+    #[test]
+    fn what_goes_from_one_arm_to_another_during_the_look_is_found() {
+        let (a, b) = (unbounded(), unbounded());
+        b.0.send(1).unwrap();
+        // The first one has been looked at, and the last one has not.
+        let moves = || a.0.send(b.1.try_recv().unwrap()).unwrap();
+        let mut first = pin!(Operation::native(RecvArm::new(a.1.channel())));
+        let mut between = pin!(Meanwhile(Some(moves), None::<fn()>));
+        let mut last = pin!(Operation::native(RecvArm::new(b.1.channel())));
+        let arms: &mut [Pin<&mut dyn Arm>] = &mut [first.as_mut(), between.as_mut(), last.as_mut()];
+        assert_eq!(run(arms, &[true; 3], IN_ORDER), 0);
+        assert_eq!(first.output(), Ok(1));
+    }
+
+    #[test]
+    fn what_comes_during_the_second_look_is_taken() {
+        let (a, b) = (unbounded(), unbounded::<u8>());
+        let sends = || a.0.send(1).unwrap();
+        let mut first = pin!(Operation::native(RecvArm::new(a.1.channel())));
+        let mut between = pin!(Meanwhile(None::<fn()>, Some(sends)));
+        let mut last = pin!(Operation::native(RecvArm::new(b.1.channel())));
+        let arms: &mut [Pin<&mut dyn Arm>] = &mut [first.as_mut(), between.as_mut(), last.as_mut()];
+        assert_eq!(run(arms, &[true; 3], IN_ORDER), 0);
+        assert_eq!(first.output(), Ok(1));
+        assert!(a.1.is_empty());
+    }
+
+    #[test]
+    fn a_value_that_was_not_sent_is_given_back_after_two_looks() {
+        let (a, b) = (crate::std::sync::bounded(0), unbounded::<u8>());
+        let mut first = pin!(Operation::native(SendArm::new(a.0.channel(), 7)));
+        let mut last = pin!(Operation::native(RecvArm::new(b.1.channel())));
+        let arms: &mut [Pin<&mut dyn Arm>] = &mut [first.as_mut(), last.as_mut()];
+        assert_eq!(run(arms, &[true; 2], IN_ORDER), DEFAULT);
+        assert_eq!(first.back(), 7);
     }
 }

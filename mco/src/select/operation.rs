@@ -38,6 +38,10 @@ pub trait Native {
 
     fn awaits(&self) -> Awaits;
 
+    fn is_due(&self) -> bool {
+        false
+    }
+
     /// What the operation has come to.
     fn output(self: Pin<&mut Self>) -> Self::Output;
 }
@@ -202,6 +206,13 @@ where
         match self {
             Operation::Native { arm } => arm.awaits(),
             Operation::Child { child } => awaits_child(child.coroutine.as_ref()),
+        }
+    }
+
+    fn is_due(&self) -> bool {
+        match self {
+            Operation::Native { arm } => arm.is_due(),
+            Operation::Child { child } => child.result.lock().is_some(),
         }
     }
 

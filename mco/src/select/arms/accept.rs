@@ -82,7 +82,8 @@ where
 
     unsafe fn enter(self: Pin<&mut Self>, entry: &Entry<'_>) -> bool {
         let this = self.get_mut();
-        if this.pause_ends.is_some() {
+        // Who does not wait need not be woken, and the poll has asked the system.
+        if this.pause_ends.is_some() || !entry.parks {
             return true;
         }
         match accept::enter(this.listener, entry.waiter) {

@@ -136,6 +136,10 @@ impl<H: SelectJoin + ?Sized> Native for JoinArm<'_, H> {
         Awaits(ArmWait::of(Reason::Join, self.handle.joined().task()))
     }
 
+    fn is_due(&self) -> bool {
+        self.handle.joined().task().is_finished()
+    }
+
     fn output(self: Pin<&mut Self>) -> Self::Output {
         self.handle.take()
     }

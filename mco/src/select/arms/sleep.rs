@@ -54,5 +54,9 @@ impl Native for SleepArm {
         Awaits(ArmWait { until: Some(self.deadline), ..ArmWait::at(Reason::Sleep, 0) })
     }
 
+    fn is_due(&self) -> bool {
+        Moment::now() >= self.deadline
+    }
+
     fn output(self: Pin<&mut Self>) {}
 }

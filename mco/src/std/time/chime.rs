@@ -31,38 +31,55 @@ struct State {
     place: Option<Place>,
     /// When it is to go off.
     at: Moment,
-    /// How often, if not once.
-    period: Option<Duration>,
+    what: What,
     /// `None` when it will never go off any more.
     sender: Option<Sender<Time>>,
 }
 
+/// What it does when it goes off.
+#[derive(Clone, Copy)]
+pub(super) enum What {
+    /// Sends, and closes the channel.
+    Last,
+    /// Sends, and may be set again.
+    Once,
+    /// Sends again and again.
+    Every(Duration),
+}
+
 impl Chime {
     /// One that is not set, and where it will send.
-    pub(super) fn new(period: Option<Duration>) -> (Arc<Chime>, Receiver<Time>) {
+    pub(super) fn new(what: What) -> (Arc<Chime>, Receiver<Time>) {
         let mut receives = None;
         let chime = Arc::new_cyclic(|chime: &Weak<Chime>| {
             let (sender, receiver) = channel::observed(1, chime.clone());
             receives = Some(receiver);
             let at = Moment::now();
-            let state = State { setting: 0, place: None, at, period, sender: Some(sender) };
+            let state = State { setting: 0, place: None, at, what, sender: Some(sender) };
             Chime { state: Mutex::new(state) }
         });
         (chime, receives.expect("it has just been made"))
     }
 
-    /// Has it go off at `at`, and not when it would have otherwise.
-    pub(super) fn start(self: &Arc<Self>, at: Moment) {
+    /// Has it go off when `duration` has passed, and not when it would have otherwise. With no time to pass, that
+    /// is before this returns.
+    pub(super) fn start(self: &Arc<Self>, duration: Duration) {
         let mut state = self.state.lock();
         state.stop();
-        self.set(&mut state, at);
+        if duration.is_zero() {
+            let ended = state.go_off();
+            drop(state);
+            drop(ended);
+        } else {
+            self.set(&mut state, Moment::after(duration));
+        }
     }
 
     /// As `start`, with another period.
     pub(super) fn start_periodic(self: &Arc<Self>, period: Duration) -> bool {
         let mut state = self.state.lock();
         let was_running = state.stop();
-        state.period = Some(period);
+        state.what = What::Every(period);
         self.set(&mut state, Moment::after(period));
         was_running
     }
@@ -87,6 +104,20 @@ impl Chime {
 }
 
 impl State {
+    /// Sends the time. Returns the sender if that was the last one, to be dropped without the lock.
+    fn go_off(&mut self) -> Option<Sender<Time>> {
+        if let What::Last = self.what {
+            let sender = self.sender.take();
+            // At once, so that nobody finds the channel empty and not closed once it has been received.
+            return sender.inspect(|sender| sender.channel().send_last(Time::now()));
+        }
+        if let Some(sender) = &self.sender {
+            // If the last one has not been received, this one is left out.
+            let _ = sender.channel().try_send(Time::now());
+        }
+        None
+    }
+
     fn stop(&mut self) -> bool {
         self.setting += 1;
         let place = self.place.take();
@@ -104,12 +135,9 @@ impl Alarm for Chime {
         if state.setting != setting {
             return;
         }
-        if let Some(sender) = &state.sender {
-            // If the last one has not been received, this one is left out.
-            let _ = sender.channel().try_send(Time::now());
-        }
+        let ended = state.go_off();
         state.place = None;
-        if let Some(period) = state.period {
+        if let What::Every(period) = state.what {
             // Those that were missed are left out, and the next one is where it would be anyway.
             let late = Moment::now().since(state.at).as_nanos();
             let periods = late / period.as_nanos() + 1;
@@ -118,6 +146,8 @@ impl Alarm for Chime {
             let next = state.at + on;
             self.set(&mut state, next);
         }
+        drop(state);
+        drop(ended);
     }
 
     fn abandon(&self, setting: u64) {

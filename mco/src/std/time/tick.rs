@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Time;
-use super::chime::Chime;
+use super::chime::{Chime, What};
 use crate::std::sync::Receiver;
 use crate::std::sync::channel::RecvError;
 
@@ -42,7 +42,7 @@ impl Ticker {
     #[track_caller]
     pub fn new(period: Duration) -> Ticker {
         assert_not_zero(period);
-        let (chime, receiver) = Chime::new(Some(period));
+        let (chime, receiver) = Chime::new(What::Every(period));
         chime.start_periodic(period);
         Ticker { receiver, chime }
     }

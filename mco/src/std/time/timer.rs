@@ -8,7 +8,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::Time;
-use super::chime::Chime;
+use super::chime::{self, Chime};
 use crate::clock::Moment;
 use crate::coroutine::JoinHandle;
 use crate::runtime;
@@ -20,7 +20,7 @@ use crate::task::TaskRef;
 /// A channel that receives the time once, when `duration` has passed.
 /// [Never waits](crate#what-waits).
 ///
-/// After that it is closed. Dropping it earlier leaves nothing behind, so it costs little as an arm
+/// With no time to pass it is there at once. Once it has been received the channel is closed. Dropping it earlier leaves nothing behind, so it costs little as an arm
 /// of a `select!` in a loop. If the runtime on which it was made ends, it is closed without a time.
 ///
 /// # Examples
@@ -35,8 +35,8 @@ use crate::task::TaskRef;
 /// ```
 #[must_use = "a channel that is dropped receives nothing"]
 pub fn after(duration: Duration) -> Receiver<Time> {
-    let (chime, receiver) = Chime::new(None);
-    chime.start(Moment::after(duration));
+    let (chime, receiver) = Chime::new(chime::What::Last);
+    chime.start(duration);
     receiver
 }
 
@@ -81,8 +81,8 @@ impl Timer {
     /// Dropping it stops it.
     #[must_use = "a timer that is dropped is stopped"]
     pub fn new(duration: Duration) -> Timer {
-        let (chime, receiver) = Chime::new(None);
-        chime.start(Moment::after(duration));
+        let (chime, receiver) = Chime::new(chime::What::Once);
+        chime.start(duration);
         Timer { receiver, what: What::Chime(chime) }
     }
 
@@ -148,10 +148,9 @@ impl Timer {
     /// Returns what [`stop`](Timer::stop) would have. [Never waits](crate#what-waits).
     pub fn reset(&self, duration: Duration) -> bool {
         let stopped = self.stop();
-        let at = Moment::after(duration);
         match &self.what {
-            What::Chime(chime) => chime.start(at),
-            What::Call(call) => call.start(at),
+            What::Chime(chime) => chime.start(duration),
+            What::Call(call) => call.start(Moment::after(duration)),
         }
         stopped
     }

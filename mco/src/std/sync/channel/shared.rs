@@ -255,6 +255,16 @@ impl<T> Channel<T> {
         }
     }
 
+    /// Sends without waiting, if there is room, and closes the channel for receivers in the same moment.
+    pub(crate) fn send_last(&self, value: T) {
+        let mut state = self.state.lock();
+        let sent = state.put(value);
+        state.no_senders = true;
+        drop(state);
+        drop(sent.map(Wakeup::wake));
+        self.close_for_receivers();
+    }
+
     /// The last sender is gone.
     #[cold]
     pub(super) fn close_for_receivers(&self) {
