@@ -18,10 +18,20 @@ fn main() {
         .write("idle.rs");
 
     let quiet = Source::read("scheduler/quiet.rs")
-        .replace("use super::atomic::", "use loom::sync::atomic::");
+        .replace("use super::atomic::", "use loom::sync::atomic::")
+        .replace("use std::thread;", "use loom::thread;");
     quiet.write("quiet.rs");
     // One that looks once only.
     quiet.replace("== glance.0", ">= glance.0").write("careless_quiet.rs");
+    // One that keeps the rest although somebody has risen.
+    quiet
+        .replace(
+            "word.compare_exchange(glance.0, kept, Ordering::SeqCst, Ordering::Relaxed)",
+            "Ok::<u64, u64>(word.fetch_or(KEPT | kept & KEPT, Ordering::SeqCst))",
+        )
+        .write("late_quiet.rs");
+    // One in which nobody waits for who keeps it.
+    quiet.replace("if before & KEPT != 0", "if before == u64::MAX").write("hasty_quiet.rs");
 
     // To look more often finds nothing new, and takes long.
     let lock = Source::read("wait/lock.rs").replace("LOOKS: u32 = 6", "LOOKS: u32 = 1");

@@ -39,7 +39,7 @@ pub(crate) struct VirtualClock {
     /// When it was made, by the clock of the process, from which it counts on: what a thread measures
     /// from or to a point in time of the runtime's is wrong, but not absurd.
     start: Moment,
-    /// What it shows now. Written by the one worker that finds all others asleep, too.
+    /// What it shows now. Written by the one worker that keeps all of them asleep meanwhile.
     now: AtomicU64,
 }
 
@@ -59,10 +59,10 @@ impl VirtualClock {
         Moment(self.now.load(Ordering::Acquire))
     }
 
-    /// Sets it forward.
+    /// Sets it forward; it never goes back.
     pub(crate) fn advance(&self, to: Moment) {
-        debug_assert!(to >= self.now());
-        self.now.store(to.0, Ordering::Release);
+        let before = self.now.fetch_max(to.0, Ordering::AcqRel);
+        debug_assert!(before <= to.0, "it was set forward by two at once");
     }
 
     /// How far it has been set forward.

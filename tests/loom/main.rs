@@ -40,9 +40,15 @@ mod quiet {
     include!(concat!(env!("OUT_DIR"), "/quiet.rs"));
 }
 
-/// A wrong one.
+/// Wrong ones.
 mod careless_quiet {
     include!(concat!(env!("OUT_DIR"), "/careless_quiet.rs"));
+}
+mod late_quiet {
+    include!(concat!(env!("OUT_DIR"), "/late_quiet.rs"));
+}
+mod hasty_quiet {
+    include!(concat!(env!("OUT_DIR"), "/hasty_quiet.rs"));
 }
 
 /// `mco/src/std/sync/semaphore.rs`, prepared by `build.rs`.

@@ -1,13 +1,14 @@
-//! How the last of several workers to fall asleep finds that nothing happens any more: `Quiet`.
+//! How the last of several workers to fall asleep finds that nothing happens any more, and sets the clock forward:
+//! `Quiet`.
 
 use loom::sync::Arc;
-use loom::sync::atomic::{AtomicUsize, Ordering};
+use loom::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use loom::thread;
 
 use super::explore;
 use super::idle::Sleep;
 use super::inbox::{Inbox, Poll};
-use super::{careless_quiet, quiet};
+use super::{careless_quiet, hasty_quiet, late_quiet, quiet};
 use mco_tests::child;
 
 /// `Quiet`, or a wrong one in its place.
@@ -17,6 +18,8 @@ trait Quiet: Send + Sync + 'static {
     fn fall(&self) -> bool;
     /// Whether nobody was awake while there was `nothing`.
     fn is_at_rest(&self, nothing: impl FnOnce() -> bool) -> bool;
+    /// If nobody is awake: does `then` with what `look` has seen, and keeps everybody asleep meanwhile.
+    fn keep<T>(&self, look: impl FnOnce() -> T, then: impl FnOnce(T)) -> bool;
 }
 
 macro_rules! quiet {
@@ -38,12 +41,24 @@ macro_rules! quiet {
                 let Some(glance) = self.glance() else { return false };
                 nothing() && self.holds(glance)
             }
+
+            fn keep<T>(&self, look: impl FnOnce() -> T, then: impl FnOnce(T)) -> bool {
+                let Some(glance) = self.glance() else { return false };
+                let seen = look();
+                let kept = self.holds(glance).then(|| $module::Quiet::keep(self, glance)).flatten();
+                if kept.is_some() {
+                    then(seen);
+                }
+                kept.is_some()
+            }
         }
     };
 }
 
 quiet!(quiet);
 quiet!(careless_quiet);
+quiet!(late_quiet);
+quiet!(hasty_quiet);
 
 struct Worker {
     inbox: Inbox,
@@ -189,4 +204,81 @@ fn one_that_looks_once_takes_what_is_on_its_way_for_nothing() {
     let end = child::run(|| explore(4, one_rises::<careless_quiet::Quiet>));
     assert!(!end.status.success(), "the model finds nothing");
     end.assert_says("it was not at rest");
+}
+
+/// Two workers with a virtual clock, each of which has a timer that it sets anew when it is due.
+struct Clocked<Q> {
+    quiet: Q,
+    clock: AtomicU64,
+    /// When the timer of each is due, as it was when it fell.
+    due: [AtomicU64; 2],
+}
+
+impl<Q: Quiet> Clocked<Q> {
+    /// By a worker that has been woken, for whatever reason.
+    fn rise(&self, worker: usize) {
+        self.quiet.rise();
+        let now = self.clock.load(Ordering::Acquire);
+        if self.due[worker].load(Ordering::Relaxed) <= now {
+            self.due[worker].store(now + 2, Ordering::Relaxed);
+        }
+        let then = self.clock.load(Ordering::Acquire);
+        assert_eq!(now, then, "the clock goes on while a worker is awake");
+    }
+
+    /// As `Local::fall_asleep`.
+    fn fall(&self) {
+        if self.quiet.fall() {
+            let next = || {
+                let due = self.due.each_ref().map(|due| due.load(Ordering::Relaxed));
+                due.into_iter().min().unwrap()
+            };
+            self.quiet.keep(next, |next| {
+                let now = self.clock.load(Ordering::Acquire);
+                let before = self.clock.fetch_max(next.max(now), Ordering::AcqRel);
+                assert!(before <= next.max(now), "the clock goes back");
+            });
+        }
+    }
+}
+
+/// One falls last while the other one wakes up, more than once.
+fn one_sets_the_clock_while_another_rises<Q: Quiet>() {
+    let due = [AtomicU64::new(2), AtomicU64::new(1)];
+    let runtime = Arc::new(Clocked { quiet: Q::new(), clock: AtomicU64::new(0), due });
+    // The second one sleeps.
+    runtime.quiet.rise();
+    let woken = {
+        let runtime = runtime.clone();
+        thread::spawn(move || {
+            for _ in 0..3 {
+                runtime.rise(1);
+                runtime.fall();
+            }
+        })
+    };
+    runtime.fall();
+    woken.join().unwrap();
+    assert!(runtime.clock.load(Ordering::Relaxed) > 0, "nobody has set the clock forward");
+}
+
+#[test]
+fn a_clock_is_set_forward_by_one_at_a_time_and_while_nobody_is_awake() {
+    explore(4, one_sets_the_clock_while_another_rises::<quiet::Quiet>);
+}
+
+#[test]
+fn a_clock_goes_wrong_that_is_set_although_somebody_has_risen() {
+    let end =
+        child::run(|| explore(4, one_sets_the_clock_while_another_rises::<late_quiet::Quiet>));
+    assert!(!end.status.success(), "the model finds nothing");
+    end.assert_says("the clock goes");
+}
+
+#[test]
+fn a_clock_goes_on_under_one_that_does_not_wait() {
+    let end =
+        child::run(|| explore(4, one_sets_the_clock_while_another_rises::<hasty_quiet::Quiet>));
+    assert!(!end.status.success(), "the model finds nothing");
+    end.assert_says("the clock goes on while a worker is awake");
 }

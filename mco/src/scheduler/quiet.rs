@@ -20,8 +20,25 @@
 //! may come at any time, even after 5: that is no different from its coming a moment later. It wakes a
 //! worker, which will fall again and look again, so the last look is never too early for good.
 //!
+//! What is to be done for all of them then, such as setting a clock forward, must neither come late, when somebody
+//! goes on already, nor happen twice at once. So whoever falls last *keeps* the rest for that time:
+//!
+//! ```text
+//!   6. keep: if the glance still holds, KEPT, in     a. rise: awake + 1, risen + 1; was it KEPT? waits for 8
+//!      one step; else somebody has risen
+//!   7. sets the clock forward
+//!   8. lets go: no longer KEPT, risen + 1
+//! ```
+//!
+//! Either a comes first, and 6 fails: the other one will fall, and look again. Or 6 comes first, and the other
+//! one takes nothing and sees no clock before 8. Meanwhile nobody is awake who could fall and look, and what has
+//! been looked at is as it was. So of two that keep the rest, one after the other, the second has looked after
+//! the first has let go: a clock that is set forward meanwhile never goes back.
+//!
 //! Whoever carries fresh coroutines from queue to queue, as the monitor and who lists them do, is awake meanwhile like a
 //! worker, and has one of them look again.
+
+use std::thread;
 
 use super::atomic::{AtomicU64, Ordering, fence};
 
@@ -30,6 +47,8 @@ pub(super) struct Quiet(AtomicU64);
 
 /// One that is awake.
 const AWAKE: u64 = 1;
+/// Nobody is, or goes on before this is gone.
+const KEPT: u64 = 1 << 31;
 /// One that has risen.
 const RISEN: u64 = 1 << 32;
 
@@ -44,7 +63,19 @@ impl Quiet {
 
     /// By a worker that begins, or that wakes up, before it takes anything out of a queue.
     pub(super) fn rise(&self) {
-        self.0.fetch_add(AWAKE | RISEN, Ordering::SeqCst);
+        let before = self.0.fetch_add(AWAKE | RISEN, Ordering::SeqCst);
+        if before & KEPT != 0 {
+            self.wait_until_let_go();
+        }
+    }
+
+    #[cold]
+    fn wait_until_let_go(&self) {
+        // It takes a few instructions, unless whoever keeps the rest has lost its processor. Acquire pairs with
+        // the Release of letting go.
+        while self.0.load(Ordering::Acquire) & KEPT != 0 {
+            thread::yield_now();
+        }
     }
 
     /// By a worker that has nothing to do. `true`: it was the last that was awake.
@@ -63,5 +94,25 @@ impl Quiet {
         // Whoever has emptied a queue that was looked at has risen before that.
         fence(Ordering::SeqCst);
         self.0.load(Ordering::SeqCst) == glance.0
+    }
+}
+
+/// While it is there, whoever rises waits: everything stays as it was at the glance.
+pub(super) struct Kept<'a>(&'a Quiet);
+
+impl Quiet {
+    /// `None`: somebody has risen since the glance.
+    pub(super) fn keep(&self, glance: Glance) -> Option<Kept<'_>> {
+        // SeqCst, as those that rise.
+        let (kept, word) = (glance.0 | KEPT, &self.0);
+        let before = word.compare_exchange(glance.0, kept, Ordering::SeqCst, Ordering::Relaxed);
+        before.is_ok().then(|| Kept(self))
+    }
+}
+
+impl Drop for Kept<'_> {
+    fn drop(&mut self) {
+        // Adding to `risen` ends all glances of before. Release: whoever rises then sees what was done.
+        self.0.0.fetch_add(RISEN - KEPT, Ordering::SeqCst);
     }
 }

@@ -184,8 +184,11 @@ impl Scheduler {
         }
         match (clock, still) {
             // The last moments stand for never.
-            (Some(clock), AtRest { next: Some(next), held: 0, .. }) if next < FOREVER => {
+            (Some(clock), AtRest { next: Some(next), held: 0, glance }) if next < FOREVER => {
+                // Without it somebody has risen, and looks for all when it falls again.
+                let Some(kept) = self.quiet.keep(glance) else { return Standstill::Sleep };
                 clock.advance(next.max(clock.now()));
+                drop(kept);
                 let due = |worker: &usize| self.workers[*worker].due().is_some_and(|at| at <= next);
                 for other in (0..self.workers.len()).filter(|w| *w != of_caller).filter(due) {
                     self.workers[other].interrupt();
