@@ -82,7 +82,7 @@ fn whoever_waits_for_time_is_not_deadlocked() {
 
 #[test]
 fn whoever_waits_for_a_thread_is_not_deadlocked() {
-    for program in ["thread", "computing"] {
+    for program in ["thread", "threads", "jobs_and_threads", "computing"] {
         assert_none(&run(program));
     }
 }

@@ -47,8 +47,10 @@ pub(crate) fn has_main() -> bool {
 /// Whether there are no threads but mco's own, and `others` that the caller knows of. `None`: this
 /// system does not tell.
 ///
-/// All that are counted as mco's exist, so there are others if the process has more threads, and none if it
-/// has as many. A thread that has just begun, or is about to end, counts as another one.
+/// `OURS` is the same before and after the counting, so none of mco's has begun or ended to count meanwhile. All
+/// that are counted there exist, so at the moment of the counting there are others if the process has more
+/// threads, and none if it has as many. A thread of mco's that has just begun, or is about to end, counts as
+/// another one.
 pub(crate) fn are_all_ours(others: u64) -> Option<bool> {
     let before = OURS.load(Ordering::SeqCst);
     let all = count()?;
@@ -56,13 +58,19 @@ pub(crate) fn are_all_ours(others: u64) -> Option<bool> {
     Some(unchanged && all == before % STARTED + others)
 }
 
-/// How many threads this process has.
+/// How many threads this process has, all at one moment.
+///
+/// It is a number that the kernel keeps, which it reads while no thread can come or go. To count the entries of
+/// `/proc/self/task` is no replacement: a thread that ends while they are listed takes another one with it.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn count() -> Option<u64> {
-    Some(std::fs::read_dir("/proc/self/task").ok()?.count() as u64)
+    let status = std::fs::read("/proc/self/status").ok()?;
+    // The name of the process comes before it, and need not be UTF-8.
+    let number = status.split(|byte| *byte == b'\n').find_map(|l| l.strip_prefix(b"Threads:"))?;
+    std::str::from_utf8(number).ok()?.trim().parse().ok()
 }
 
-/// How many threads this process has.
+/// How many threads this process has, all at one moment.
 #[cfg(target_vendor = "apple")]
 #[allow(unsafe_code)]
 fn count() -> Option<u64> {
@@ -78,7 +86,7 @@ fn count() -> Option<u64> {
     (written == size).then(|| u64::try_from(info.pti_threadnum).ok()).flatten()
 }
 
-/// How many threads this process has.
+/// How many threads this process has, all at one moment.
 #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
 fn count() -> Option<u64> {
     None
@@ -104,4 +112,30 @@ fn is_main() -> Option<bool> {
 #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
 fn is_main() -> Option<bool> {
     None
+}
+
+#[cfg(all(test, any(target_os = "linux", target_os = "android")))]
+mod tests {
+    use std::sync::Barrier;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn all_threads_are_counted() {
+        const THREADS: usize = 64;
+        let over = Barrier::new(THREADS + 1);
+        thread::scope(|scope| {
+            (0..THREADS).for_each(|_| drop(scope.spawn(|| over.wait())));
+            let counted = count().expect("Linux tells");
+            over.wait();
+            // With this one.
+            assert!(counted > THREADS as u64, "{counted}");
+        });
+    }
+
+    #[test]
+    fn threads_that_are_not_ours_are_seen() {
+        assert_eq!(are_all_ours(0), Some(false));
+    }
 }

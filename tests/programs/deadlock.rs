@@ -32,6 +32,8 @@ fn main() {
         "alarm" => alarm(),
         "ticker" => drop(Ticker::new(A_WHILE).recv().unwrap()),
         "thread" => thread(),
+        "threads" => threads(),
+        "jobs_and_threads" => jobs_and_threads(),
         "blocking" => mco::blocking(|| std::thread::sleep(A_WHILE)),
         "spawn_blocking" => drop(mco::spawn_blocking!(|| std::thread::sleep(A_WHILE)).join()),
         "runtime" => other_runtime(),
@@ -141,6 +143,25 @@ fn thread() {
         here.unpark();
     });
     coroutine::park();
+}
+
+/// One thread after the other, each of which wakes and ends while the next one is started.
+fn threads() {
+    for number in 0..20_000 {
+        let (sender, receiver) = channel::unbounded();
+        std::thread::spawn(move || sender.send(number).unwrap());
+        assert_eq!(receiver.recv(), Ok(number));
+    }
+}
+
+/// What wakes is passed on, by a thread to a job to a thread, each of which ends then.
+fn jobs_and_threads() {
+    for number in 0..5_000 {
+        let (sender, receiver) = channel::unbounded();
+        let second = move || drop(std::thread::spawn(move || sender.send(number).unwrap()));
+        std::thread::spawn(move || drop(mco::spawn_blocking!(second)));
+        assert_eq!(receiver.recv(), Ok(number));
+    }
 }
 
 fn other_runtime() {

@@ -55,6 +55,7 @@ static POOL: Pool = Pool {
         coming: 0,
         starting: 0,
         started: 0,
+        submitted: 0,
         reported: false,
         said_refused: false,
     }),
@@ -76,6 +77,8 @@ struct State {
     starting: usize,
     /// How many were ever started; names them.
     started: u64,
+    /// How many jobs there have been.
+    submitted: u64,
     /// That it is saturated has been said, and it still is.
     reported: bool,
     /// That jobs are refused has been said, and no thread could be started since.
@@ -310,6 +313,7 @@ where
 impl Pool {
     fn submit(&'static self, job: Arc<dyn Work>) -> Place {
         let mut state = self.state.lock();
+        state.submitted += 1;
         state.queue.push_back(Queued { job: job.clone(), since: Moment::real() });
         if state.queue.len() <= state.coming {
             return if state.starting == 0 { Place::Pool } else { Place::Behind };
@@ -453,9 +457,16 @@ pub(crate) struct PoolCounters {
     pub(crate) threads: usize,
     pub(crate) idle: usize,
     pub(crate) queued: usize,
+    /// How many jobs there have been.
+    pub(crate) submitted: u64,
 }
 
 pub(crate) fn counters() -> PoolCounters {
     let state = POOL.state.lock();
-    PoolCounters { threads: state.threads, idle: state.idle.len(), queued: state.queue.len() }
+    PoolCounters {
+        threads: state.threads,
+        idle: state.idle.len(),
+        queued: state.queue.len(),
+        submitted: state.submitted,
+    }
 }

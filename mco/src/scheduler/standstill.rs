@@ -232,10 +232,14 @@ impl Scheduler {
         if unwanted || self.workers.iter().all(|worker| worker.hosted() == 0) {
             return Standstill::Sleep;
         }
-        if !self.nobody_else_can_wake(&watch.whose) {
-            return Standstill::LookAgain((2 * last_look).clamp(FIRST_LOOK, LAST_LOOK));
-        }
+        let look_again = || Standstill::LookAgain((2 * last_look).clamp(FIRST_LOOK, LAST_LOOK));
+        let Some(end) = self.dead_end(&watch.whose) else { return look_again() };
         let report = (watch.report)(self);
+        // It comes of many looks. They have all seen the same, if that is still there; and the threads have been
+        // counted twice.
+        if self.dead_end(&watch.whose).as_ref() != Some(&end) {
+            return look_again();
+        }
         match &watch.whose {
             Watch::Test(watcher) => watcher.change(|state| state.deadlock = Some(report)),
             Watch::Main => {
@@ -249,29 +253,43 @@ impl Scheduler {
         Standstill::Sleep
     }
 
-    /// Whether no thread, job or other runtime is left that could wake a coroutine of this one.
+    /// If no thread, job or other runtime is left that could wake a coroutine of this one: the state in which they
+    /// all rest.
     ///
-    /// Each of them may just have done so, and come to rest after it. So all are looked at one after the
-    /// other, and then again: if no worker of any runtime has risen in between, they have all been at rest at
-    /// one moment.
-    fn nobody_else_can_wake(&self, watch: &Watch) -> bool {
+    /// ```text
+    ///   1. every related runtime is stuck: a glance at each
+    ///   2.   the blocking pool has nothing to do, after so many jobs
+    ///   3.     there is no thread but mco's own
+    ///   4.   the pool still has nothing to do, after as many jobs
+    ///   5. every related runtime is stuck, by the same glances
+    /// ```
+    ///
+    /// Whoever takes something out of a queue has risen before, so what is queued between 1 and 5 is found by 5.
+    /// Then no coroutine has run at 3, by 2 and 4 no job, and there was no other thread. Only those could wake a
+    /// coroutine, have a job run or start a thread, so nobody does any more. What a thread, or a job, has done
+    /// before it ended is found by 4 or 5, since the steps are in this order for whoever ended before 3.
+    fn dead_end(&self, watch: &Watch) -> Option<Vec<Glance>> {
         let related = self.related();
         let stuck = || -> Option<Vec<Glance>> {
             let others = related.iter().map(|other| other.stuck());
             others.chain([self.stuck()]).collect()
         };
-        let first = stuck();
-        first.is_some() && self.no_thread_can_wake(watch) && stuck() == first
-    }
-
-    fn no_thread_can_wake(&self, watch: &Watch) -> bool {
+        let jobs = || {
+            let pool = blocking::counters();
+            (pool.threads == pool.idle && pool.queued == 0).then_some(pool.submitted)
+        };
         // Under the test harness the main thread waits for the tests, or runs this one.
         let others = match watch {
             Watch::Test(_) => u64::from(!threads::has_main()),
             Watch::Main => 0,
         };
-        let pool = blocking::counters();
-        pool.threads == pool.idle && pool.queued == 0 && threads::are_all_ours(others) == Some(true)
+        let before = (stuck()?, jobs()?);
+        if threads::are_all_ours(others) != Some(true) {
+            return None;
+        }
+        let jobs = jobs()?;
+        let stuck = stuck()?;
+        (before == (stuck.clone(), jobs)).then_some(stuck)
     }
 
     /// The other runtimes that may have to do with this one.
