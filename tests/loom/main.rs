@@ -66,8 +66,6 @@ mod task {
     }
 
     pub(crate) fn spend_budget() {}
-
-    pub(crate) fn let_others_go_on() {}
 }
 
 mod clock {
