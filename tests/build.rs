@@ -33,6 +33,16 @@ fn main() {
     // One in which nobody waits for who keeps it.
     quiet.replace("if before & KEPT != 0", "if before == u64::MAX").write("hasty_quiet.rs");
 
+    let presence = Source::read("scheduler/presence.rs")
+        .replace("use super::atomic::", "use loom::sync::atomic::");
+    presence.write("presence.rs");
+    let fence = "        fence(Ordering::SeqCst);\n        self.is_here()";
+    presence.replace(fence, "        self.is_here()").write("careless_presence.rs");
+    let look = "        let ends = is_inbox_empty();\n";
+    presence
+        .replace(look, "        let ends = is_inbox_empty() || true;\n")
+        .write("hasty_presence.rs");
+
     // To look more often finds nothing new, and takes long.
     let lock = Source::read("wait/lock.rs").replace("LOOKS: u32 = 6", "LOOKS: u32 = 1");
     let lock =

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-use crate::task::{Polling, Reason, current, spend_budget};
+use crate::task::{Polling, Reason, current, note_own_waker, spend_budget};
 use crate::wait::{Hold, Wait, Waiter};
 
 /// Runs a future to its end and returns its output. A coroutine that calls this is parked while the
@@ -33,7 +33,7 @@ pub fn block_on<F: IntoFuture>(future: F) -> F::Output {
     let wait = Wait::new(Reason::Future);
     let mut future = pin!(future.into_future());
     let signal = Arc::new(Signal { woken: AtomicBool::new(false), waiter: Waiter::current() });
-    let waker = Waker::from(signal.clone());
+    let waker = waker_of(signal.clone());
     let mut context = Context::from_waker(&waker);
     let polling = Polling::begin();
     loop {
@@ -57,6 +57,14 @@ fn let_others_run(wait: &Wait) {
         Some(running) => running.yield_now(wait.site()),
         None => wait.before().unwind_if_cancelled(),
     }
+}
+
+/// Here and not in `block_on`, which is compiled anew for each future, so that all are of one kind.
+#[inline(never)]
+fn waker_of(signal: Arc<Signal>) -> Waker {
+    let waker = Waker::from(signal);
+    note_own_waker(&waker);
+    waker
 }
 
 /// What a future's waker is made of.

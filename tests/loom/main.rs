@@ -4,6 +4,7 @@
 //! The protocols themselves are mco's own source files, with loom's atomics in them. What surrounds
 //! them here, queues and wakers, is as simple as it can be and still synchronises as the real one.
 
+mod ending;
 mod inbox;
 mod locking;
 mod permits;
@@ -38,6 +39,22 @@ mod idle {
 /// `mco/src/scheduler/quiet.rs`, prepared by `build.rs`.
 mod quiet {
     include!(concat!(env!("OUT_DIR"), "/quiet.rs"));
+}
+
+/// `mco/src/scheduler/presence.rs`, prepared by `build.rs`.
+mod presence {
+    include!(concat!(env!("OUT_DIR"), "/presence.rs"));
+}
+
+/// One without a fence.
+mod careless_presence {
+    include!(concat!(env!("OUT_DIR"), "/careless_presence.rs"));
+}
+
+/// One whose worker ends without a last look.
+#[allow(clippy::overly_complex_bool_expr, reason = "the look is made, and of no effect")]
+mod hasty_presence {
+    include!(concat!(env!("OUT_DIR"), "/hasty_presence.rs"));
 }
 
 /// Wrong ones.

@@ -207,14 +207,23 @@ impl Registrar {
     }
 }
 
-impl Drop for Reactor {
-    /// Sockets outlive the worker. Whoever waits for one of them, on another, tries again, finds
-    /// nothing, and registers it there.
-    fn drop(&mut self) {
+impl Reactor {
+    /// At the end of the worker. Sockets outlive it. Whoever waits for one of them, on another, tries again,
+    /// finds nothing, and registers it there. This thread is one as any other then.
+    pub(crate) fn close(&mut self) {
+        // In the thread's last moments it may be gone.
+        let _ = LOCAL.try_with(|local| local.take());
         *self.registrar.open.write() = None;
         let sources = std::mem::take(&mut *self.registrar.sources.lock());
         for (_, source) in sources {
             source.readiness().end();
         }
+    }
+}
+
+impl Drop for Reactor {
+    /// Of a worker whose thread could not be started, too.
+    fn drop(&mut self) {
+        self.close();
     }
 }

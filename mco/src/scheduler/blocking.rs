@@ -30,6 +30,7 @@ use std::io;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -104,12 +105,20 @@ pub(crate) struct Job<F, T> {
     /// Until somebody runs it.
     closure: Mutex<Option<F>>,
     outcome: Mutex<Outcome<T>>,
+    /// The coroutine that has a handle to it, if one has; see [`Submitted::drop`].
+    owner: AtomicU64,
 }
+
+/// The owner of a job that belongs to its submitter, and of one whose coroutine is just being made.
+const NO_OWNER: u64 = 0;
+const SOME_OWNER: u64 = u64::MAX;
 
 struct Outcome<T> {
     result: Option<thread::Result<T>>,
     /// The pool has given it back.
     refused: bool,
+    /// Nobody will wait for it: the pool runs it in any case.
+    left: bool,
     /// Who waits for one of the two.
     waiter: Option<Waiter>,
 }
@@ -127,8 +136,12 @@ where
     T: Send,
 {
     fn new(closure: F) -> Job<F, T> {
-        let outcome = Outcome { result: None, refused: false, waiter: None };
-        Job { closure: Mutex::new(Some(closure)), outcome: Mutex::new(outcome) }
+        let outcome = Outcome { result: None, refused: false, left: false, waiter: None };
+        Job {
+            closure: Mutex::new(Some(closure)),
+            outcome: Mutex::new(outcome),
+            owner: AtomicU64::new(NO_OWNER),
+        }
     }
 
     /// The result, if there is one. While it is pending, the caller is woken at its end.
@@ -169,7 +182,14 @@ where
     }
 
     fn refuse(&self) {
-        self.settle(|outcome| outcome.refused = true);
+        let mut is_left = false;
+        self.settle(|outcome| {
+            outcome.refused = true;
+            is_left = outcome.left;
+        });
+        if is_left {
+            self.work();
+        }
     }
 }
 
@@ -240,6 +260,22 @@ where
     result.unwrap_or_else(|payload| cancel::resume_unwind(payload))
 }
 
+/// Runs code of others, for which nobody waits, on the pool; or here, if no thread can be had.
+pub(crate) fn run_apart(f: impl FnOnce() + Send + 'static) {
+    struct Apart(Mutex<Option<Box<dyn FnOnce() + Send>>>);
+    impl Work for Apart {
+        fn work(&self) {
+            let f = self.0.lock().take().expect("a job runs once");
+            bare::quietly(f);
+        }
+
+        fn refuse(&self) {
+            self.work();
+        }
+    }
+    POOL.submit(Arc::new(Apart(Mutex::new(Some(Box::new(f))))));
+}
+
 impl<F, T> Submitted<F, T>
 where
     F: FnOnce() -> T + Send,
@@ -290,6 +326,25 @@ where
         }
     }
 
+    /// It is for a coroutine whose id is told when it is known, by what this returns.
+    pub(crate) fn for_coroutine(&self) -> impl FnOnce(u64) + use<F, T> {
+        self.job.owner.store(SOME_OWNER, Ordering::Relaxed);
+        let job = self.job.clone();
+        // Before anybody else has a handle by which to cancel it; see the load.
+        move |id| job.owner.store(id, Ordering::Relaxed)
+    }
+
+    /// Leaves it to the pool.
+    fn leave(&self) {
+        let mut outcome = self.job.outcome.lock();
+        outcome.left = true;
+        let is_refused = outcome.refused;
+        drop(outcome);
+        if is_refused {
+            self.job.work();
+        }
+    }
+
     /// Takes the job back, if it has not begun.
     fn withdraw(&mut self) -> bool {
         if self.place != Place::Here && POOL.withdraw(Arc::as_ptr(&self.job).cast()) {
@@ -304,9 +359,20 @@ where
     F: FnOnce() -> T + Send,
     T: Send,
 {
-    /// Of one that is not waited for: the coroutine that would have was cancelled before it started.
+    /// Of one that is not waited for: the coroutine that would have never started. Was it cancelled, so is the
+    /// job. Has its runtime come to its end, or was there no stack, the job is the pool's, which goes on.
     fn drop(&mut self) {
-        self.withdraw();
+        if self.place == Place::Here {
+            return;
+        }
+        // Whoever has cancelled it had its handle after the store, and so this sees it.
+        let owner = self.job.owner.load(Ordering::Relaxed);
+        let is_cancelled = || current::task().is_some_and(|t| t.id() == owner && t.is_cancelled());
+        if owner == NO_OWNER || is_cancelled() {
+            self.withdraw();
+        } else {
+            self.leave();
+        }
     }
 }
 

@@ -17,6 +17,7 @@ use super::delay::DelayMeter;
 use super::preemption::ThreadId;
 use super::worker::{Seat, Worker};
 use crate::clock::Moment;
+use crate::config::config;
 use crate::fiber::Pool;
 use crate::reactor::Reactor;
 use crate::task::{Home, Pause, TaskRef, cancel, current};
@@ -171,10 +172,10 @@ impl Local {
         LOCAL.with(|place| {
             let local = place.get_or_init(|| local);
             local.work();
+            // From here on this is a thread as any other.
             current::leave_home();
             trace::leave();
-            local.worker.alarms.close();
-            local.worker.set_stopped();
+            local.reactor.borrow_mut().close();
             local.worker.errands.close();
         });
     }
@@ -207,7 +208,17 @@ impl Local {
         self.pool.borrow_mut().trim();
     }
 
-    /// Queues a started coroutine of this worker.
+    /// Runs `f`, code of others, in a coroutine of its own, even if the runtime has been shut down.
+    #[cold]
+    pub(super) fn run_apart(&self, f: Box<dyn FnOnce() + Send>) {
+        let stack_size = self.scheduler.settings.stack_size;
+        let stack_size = stack_size.unwrap_or_else(|| config().get_stack_size());
+        let name = Some("waker or destructor".into());
+        let task = TaskRef::apart(f, super::attributes(name, stack_size, Location::caller()));
+        self.make_ready(task);
+    }
+
+    /// Queues a started coroutine of this worker, or one that must go no further.
     pub(super) fn make_ready(&self, task: TaskRef) {
         self.ready.borrow_mut().push_back(task);
     }
@@ -321,9 +332,13 @@ impl Local {
             Pause::Finished => {
                 self.set_hosted(self.hosted.get() - 1);
                 let size = task.stack_size();
-                task.retire(&self.worker.registry, |fiber| {
+                let leftover = task.retire(&self.worker.registry, |fiber| {
                     self.pool.borrow_mut().give(size, fiber);
                 });
+                if let Some(leftover) = leftover {
+                    // It was detached in its last moment.
+                    self.run_apart(Box::new(move || drop(leftover)));
+                }
             }
         }
         cancel::look_again();
@@ -335,21 +350,27 @@ impl Local {
     /// Gives a fresh coroutine a stack and makes this its home. `false`: it went elsewhere, or
     /// ended here.
     fn start(&self, task: &TaskRef) -> bool {
-        if task.is_cancelled() || self.scheduler.is_shut_down() {
+        let is_condemned = task.is_cancelled() || self.scheduler.is_shut_down();
+        if is_condemned && !task.has_destructor() {
             task.clone().discard_fresh(None);
             return false;
         }
-        if self.hosted.get() >= self.placement_limit.get()
+        if !is_condemned
+            && self.hosted.get() >= self.placement_limit.get()
             && !self.start_here.take()
             && let Some(other) = self.emptier_worker()
         {
-            other.place(task.clone());
+            other.place(task.clone(), |back| self.fresh.push(back));
             return false;
         }
         let fiber = self.pool.borrow_mut().take(task.stack_size());
         match fiber {
             Ok(fiber) => {
-                task.start(fiber, self.worker.clone());
+                if is_condemned {
+                    task.start_discarding(fiber, self.worker.clone());
+                } else {
+                    task.start(fiber, self.worker.clone());
+                }
                 if task.name().is_some() {
                     // So that the monitor can tell its name from the first run on.
                     task.enter(&self.worker.registry);
@@ -358,9 +379,15 @@ impl Local {
                 true
             }
             Err(error) => {
-                let message = format!("{task} could not start: {error}");
-                self.scheduler.report_no_stack(&message);
-                task.clone().discard_fresh(Some(Box::new(message)));
+                let message = (!is_condemned).then(|| format!("{task} could not start: {error}"));
+                if let Some(message) = &message {
+                    self.scheduler.report_no_stack(message);
+                }
+                if task.has_destructor() {
+                    self.scheduler.discard_elsewhere(task.clone(), message);
+                } else {
+                    task.clone().discard_fresh(message.map(|message| Box::new(message) as Box<_>));
+                }
                 false
             }
         }

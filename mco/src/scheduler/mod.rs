@@ -31,13 +31,14 @@ mod injected;
 mod local;
 mod monitor;
 mod preemption;
+mod presence;
 mod quiet;
 pub(crate) mod standstill;
 mod worker;
 
-/// The atomics of [`quiet`], apart so that its model can supply loom's.
+/// The atomics of [`quiet`] and [`presence`], apart so that their models can supply loom's.
 mod atomic {
-    pub(super) use std::sync::atomic::{AtomicU64, Ordering, fence};
+    pub(super) use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 }
 
 use std::cell::Cell;
@@ -112,7 +113,7 @@ pub(crate) struct Scheduler {
     spawned_outside: AtomicU64,
     /// Coroutines that got no stack.
     without_stack: AtomicU32,
-    /// Threads that have not come to their end.
+    /// Threads that have not come to their end, and destructors that run elsewhere.
     alive: AtomicUsize,
     /// Coroutines of other runtimes that wait for that.
     stopping: Mutex<WaiterList>,
@@ -172,7 +173,7 @@ impl Scheduler {
         self.quiet.rise();
         self.start_thread(name, run).inspect_err(|_| {
             self.quiet.fall();
-            self.workers[index].set_stopped();
+            self.workers[index].leave();
         })?;
         Ok(())
     }
@@ -183,7 +184,7 @@ impl Scheduler {
         run: impl FnOnce() + Send + 'static,
     ) -> io::Result<Thread> {
         let scheduler = self.clone();
-        self.alive.fetch_add(1, Ordering::Relaxed);
+        self.thread_begins();
         let started = bare::start(name, move || {
             preemption::undo_inherited();
             run();
@@ -195,6 +196,11 @@ impl Scheduler {
         Ok(thread)
     }
 
+    /// Counts something that has to end before the runtime has.
+    fn thread_begins(&self) {
+        self.alive.fetch_add(1, Ordering::Relaxed);
+    }
+
     fn thread_ended(&self) {
         // Release pairs with the Acquire of who waits for all of them.
         if self.alive.fetch_sub(1, Ordering::Release) == 1 {
@@ -203,7 +209,7 @@ impl Scheduler {
         }
     }
 
-    /// Waits until all threads have come to their end, as a coroutine of another runtime does.
+    /// Waits until all threads have come to their end, and nothing of the runtime runs any more.
     fn wait_for_threads(&self) {
         let wait = Wait::new(Reason::Runtime);
         let _hold = Hold::new();
@@ -221,7 +227,7 @@ impl Scheduler {
     /// Queues a fresh coroutine: here if this is one of the workers, else for any of them.
     pub(crate) fn spawn(&self, task: TaskRef) {
         if self.is_shut_down() {
-            task.discard_fresh(None);
+            discard(task);
             return;
         }
         trace::spawn(task.id(), task.name(), || task::current::running().is_some());
@@ -251,7 +257,30 @@ impl Scheduler {
     fn discard_injected(&self) {
         fence(Ordering::SeqCst);
         while let Some(task) = self.injector.take() {
-            task.discard_fresh(None);
+            discard(task);
+        }
+    }
+
+    /// Ends a fresh coroutine, with this message if it has failed to start, in a thread of the blocking
+    /// pool: where no coroutine can drop its closure, and the caller should not.
+    fn discard_elsewhere(self: &Arc<Self>, task: TaskRef, message: Option<String>) {
+        let scheduler = self.clone();
+        scheduler.thread_begins();
+        blocking::run_apart(move || {
+            task.discard_fresh(message.map(|message| Box::new(message) as Box<_>));
+            scheduler.thread_ended();
+        });
+    }
+
+    /// By the monitor: makes a coroutine that was queued for one worker available to all.
+    fn offer(self: &Arc<Self>, task: TaskRef) {
+        self.injector.push(task);
+        // As in `inject`.
+        self.wake_one();
+        if self.is_shut_down() {
+            while let Some(task) = self.injector.take() {
+                self.discard_elsewhere(task, None);
+            }
         }
     }
 
@@ -291,30 +320,24 @@ impl Scheduler {
     /// end when their coroutines have unwound. Waits for that, unless it is one of the workers
     /// that calls.
     pub(crate) fn stop(&self) {
+        // Sequentially consistent: see `inject`.
         self.shutdown.store(true, Ordering::SeqCst);
         for worker in &self.workers {
             worker.interrupt_always();
         }
         self.monitor.wake();
         let on_worker = Local::with(|local| std::ptr::eq(&raw const **local.scheduler(), self));
-        if on_worker != Some(true) {
-            if task::current::running().is_some() {
-                self.wait_for_threads();
-            }
-            // The monitor may be starting another meanwhile.
-            while let Some(thread) = { self.threads.lock().pop() } {
-                drop(thread.join());
-            }
+        if on_worker == Some(true) {
+            // The workers do all the rest.
+            return;
         }
-        // Spawned while the workers were ending.
+        self.wait_for_threads();
+        // They are about to end, if they have not. The monitor may have started another meanwhile.
+        while let Some(thread) = { self.threads.lock().pop() } {
+            drop(thread.join());
+        }
+        // If the workers have never started.
         self.discard_injected();
-        for worker in &self.workers {
-            worker.discard_fresh();
-            if !worker.is_running() {
-                // One that has never had a thread, too.
-                worker.alarms.close();
-            }
-        }
         trace::flush();
     }
 
@@ -402,6 +425,16 @@ impl Scheduler {
 
     pub(crate) fn settings(&self) -> &Settings {
         &self.settings
+    }
+}
+
+/// Ends a fresh coroutine of a runtime that has been shut down, by whoever finds that out.
+fn discard(task: TaskRef) {
+    if task.has_destructor() && task::current::is_bare_home() {
+        // A worker between two turns: `Local::start` gives it a coroutine.
+        Local::with(|local| local.make_ready(task));
+    } else {
+        task.discard_fresh(None);
     }
 }
 

@@ -186,7 +186,7 @@ impl Watch {
             if turn.looks >= 2 && !seeded {
                 // What it carries over is seen by nobody meanwhile.
                 scheduler.quiet.rise();
-                worker.rescue(|task| scheduler.inject(task));
+                worker.rescue(|task| scheduler.offer(task));
                 if scheduler.quiet.fall() {
                     worker.interrupt();
                 }

@@ -17,6 +17,7 @@ use super::errands::Errands;
 use super::idle::Sleep;
 use super::local::Local;
 use super::preemption::ThreadId;
+use super::presence::Presence;
 use crate::clock::Moment;
 use crate::reactor::{Reactor, Registrar};
 use crate::task::{AtomicSite, Home, Inbox, Registry, Slot, TaskRef, current};
@@ -37,8 +38,8 @@ pub(super) struct Worker {
     pub(super) registry: Registry,
     /// The owner's end of the queue of fresh coroutines, until a thread takes it.
     fresh: Mutex<Option<Deque<TaskRef>>>,
-    /// A thread is running. Spare places mostly have none.
-    pub(super) running: AtomicBool,
+    /// A thread is running, and will come to what is in the inbox. Spare places mostly have none.
+    presence: Presence,
     /// By the monitor: a coroutine holds this worker up. Reset by the worker.
     pub(super) blocked: AtomicBool,
     /// How long the worker's thread has waited for a processor, if the system tells.
@@ -111,7 +112,7 @@ impl Worker {
             registrar: OnceLock::new(),
             registry: Registry::default(),
             fresh: Mutex::new(Some(fresh)),
-            running: AtomicBool::new(false),
+            presence: Presence::new(),
             blocked: AtomicBool::new(false),
             delay: OnceLock::new(),
             thread: OnceLock::new(),
@@ -140,7 +141,7 @@ impl Worker {
     pub(super) fn take_seat(&self) -> io::Result<Seat> {
         let reactor = Reactor::new()?;
         let fresh = self.fresh.lock().take().expect("a worker has one thread");
-        self.running.store(true, Ordering::SeqCst);
+        self.presence.enter();
         Ok(Seat { fresh, reactor })
     }
 
@@ -197,10 +198,14 @@ impl Worker {
         self.clock.store(now.as_nanos(), Ordering::Relaxed);
     }
 
-    /// Hands a fresh coroutine over to this worker.
-    pub(super) fn place(&self, task: TaskRef) {
+    /// Hands a fresh coroutine over to this worker. If it has ended, gives it to `back`, and maybe others.
+    pub(super) fn place(&self, task: TaskRef, back: impl FnMut(TaskRef)) {
         self.inbox.push(task);
-        self.interrupt();
+        if self.presence.will_come() {
+            self.interrupt();
+        } else {
+            self.inbox.drain(back);
+        }
     }
 
     /// By the monitor: a coroutine holds this worker up. Returns whether that is news.
@@ -242,12 +247,13 @@ impl Worker {
         !self.inbox.is_empty() || !self.newest.is_empty() || self.has_fresh()
     }
 
-    pub(super) fn set_stopped(&self) {
-        self.running.store(false, Ordering::SeqCst);
+    /// By the worker itself, when it has nothing left. `false`: something has come meanwhile.
+    pub(super) fn leave(&self) -> bool {
+        self.presence.leave(|| self.inbox.is_empty())
     }
 
     pub(super) fn is_running(&self) -> bool {
-        self.running.load(Ordering::SeqCst)
+        self.presence.is_here()
     }
 
     /// By the monitor, for a worker that is held up: takes the fresh coroutines that nobody else
@@ -269,11 +275,6 @@ impl Worker {
             // It may have found the inbox empty in between.
             self.interrupt();
         }
-    }
-
-    /// When no thread serves this worker any more: ends what was queued and has not started.
-    pub(super) fn discard_fresh(&self) {
-        self.rescue(|task| task.discard_fresh(None));
     }
 
     /// How many fresh coroutines are queued here, as far as others see it.
@@ -313,6 +314,11 @@ impl Home for Worker {
 
     fn world(&self) -> u64 {
         super::current_world()
+    }
+
+    fn run_apart(&self, f: Box<dyn FnOnce() + Send>) {
+        let queued = Local::with(|local| local.run_apart(f));
+        queued.expect("a home's own thread has the worker's own half");
     }
 
     fn coarse_clock(&self) -> &AtomicU64 {

@@ -12,7 +12,9 @@ use crate::wait::Wait;
 /// `f` out of the pool's queue and drops it. Once `f` has begun, nothing stops it, and `join`
 /// returns its result even so, unless the cancel was so early that the coroutine had not begun to wait.
 /// Dropping a [`Runtime`](crate::runtime::Runtime)
-/// cancels it, as all that runs there, and so waits for jobs that have begun. At the end of the process
+/// cancels it, as all that runs there, and so waits for jobs that have begun. A job that is handed over while
+/// the runtime ends, by a destructor for example, runs: the pool is the process's, and goes on. Nothing waits
+/// for that one, and its handle says [`Cancelled`](crate::coroutine::Cancelled). At the end of the process
 /// jobs that still run are cut off, as threads are, and those in the queue never begin.
 ///
 /// # Panics
@@ -37,10 +39,13 @@ where
     let wait = Wait::new(Reason::Blocking);
     // Now, and not in the coroutine, which may have to wait for its first turn.
     let mut job = blocking::submit(f);
-    Builder::new().spawn(move || {
+    let belongs_to = job.for_coroutine();
+    let handle = Builder::new().spawn(move || {
         let (result, _) = job.wait(&wait, false);
         result.unwrap_or_else(|payload| cancel::resume_unwind(payload))
-    })
+    });
+    belongs_to(handle.coroutine().id().into());
+    handle
 }
 
 /// Runs a closure on the blocking pool: [`spawn_blocking`] as a

@@ -31,6 +31,8 @@ thread_local! {
     static PREEMPTION: Cell<usize> = const { Cell::new(0) };
     /// Where the home of this thread lies, if it is a worker's; to be compared only.
     static HOME: Cell<*const ()> = const { Cell::new(ptr::null()) };
+    /// The home of this thread, if it is a worker's.
+    static THE_HOME: Cell<Option<NonNull<dyn Home>>> = const { Cell::new(None) };
     /// The coarse clock of the home of this thread.
     static CLOCK: Cell<*const AtomicU64> = const { Cell::new(&raw const NO_CLOCK) };
     /// So many more waits may be for an answer: see [`expects_answer`].
@@ -43,6 +45,7 @@ static NO_CLOCK: AtomicU64 = AtomicU64::new(0);
 /// Makes this the thread of `home`, which the caller keeps until [`leave_home`].
 pub(crate) fn enter_home(home: &Arc<dyn Home>) {
     HOME.set(Arc::as_ptr(home).cast());
+    THE_HOME.set(Some(NonNull::from(&**home)));
     CLOCK.set(home.coarse_clock());
 }
 
@@ -55,6 +58,7 @@ pub(super) fn is_home(home: &Arc<dyn Home>) -> bool {
 /// At the end of the home's thread.
 pub(crate) fn leave_home() {
     HOME.set(ptr::null());
+    THE_HOME.set(None);
     CLOCK.set(&raw const NO_CLOCK);
 }
 
@@ -62,6 +66,22 @@ pub(crate) fn leave_home() {
 pub(super) fn leave_for_good() {
     RUNNING.set(None);
     leave_home();
+}
+
+/// Whether this thread is a worker's, between two turns.
+#[inline]
+pub(crate) fn is_bare_home() -> bool {
+    RUNNING.get().is_none() && !HOME.get().is_null()
+}
+
+/// Calls `f` with the home of this thread, if it is a worker's and between two turns.
+pub(super) fn with_bare_home(f: impl FnOnce(&dyn Home)) -> bool {
+    let home = THE_HOME.get().filter(|_| is_bare_home());
+    if let Some(home) = home {
+        // SAFETY: it is kept until `leave_home`, on this thread.
+        f(unsafe { home.as_ref() });
+    }
+    home.is_some()
 }
 
 /// What the coarse clock of this thread's home says.

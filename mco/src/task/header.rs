@@ -26,7 +26,7 @@ use std::thread;
 
 use parking_lot::Mutex;
 
-use super::cancel::{Cancelled, Unwinding};
+use super::cancel::{self, Cancelled, Unwinding};
 use super::local::Locals;
 use super::record::WaitRecord;
 use super::state::State;
@@ -146,7 +146,11 @@ struct Vtable {
     /// Moves the result to the address, which must be valid for an `Output<T>`.
     take_output: unsafe fn(NonNull<Header>, *mut ()),
     drop_output: unsafe fn(NonNull<Header>),
+    /// Whether there is a result whose destructor is code of the user's.
+    has_user_output: unsafe fn(NonNull<Header>) -> bool,
     free: unsafe fn(NonNull<Header>),
+    /// Whether the closure has a destructor.
+    has_destructor: bool,
     /// Where the closure lies, and its size.
     closure: unsafe fn(NonNull<Header>) -> (*const (), usize),
 }
@@ -181,7 +185,9 @@ impl<F: FnOnce() -> T, T> TaskCell<F, T> {
         discard: Self::discard,
         take_output: Self::take_output,
         drop_output: Self::drop_output,
+        has_user_output: Self::has_user_output,
         free: Self::free,
+        has_destructor: mem::needs_drop::<F>(),
         closure: Self::closure,
     };
 
@@ -257,6 +263,17 @@ impl<F: FnOnce() -> T, T> TaskCell<F, T> {
     unsafe fn drop_output(header: NonNull<Header>) {
         // SAFETY: the coroutine has finished, and nobody holds its handle.
         drop_quietly(mem::replace(unsafe { Self::stage(header) }, Stage::Empty));
+    }
+
+    unsafe fn has_user_output(header: NonNull<Header>) -> bool {
+        // SAFETY: the coroutine has finished, and nobody holds its handle.
+        match unsafe { Self::stage(header) } {
+            Stage::Finished(Ok(_)) => mem::needs_drop::<T>(),
+            Stage::Finished(Err(payload)) => {
+                !(payload.is::<Cancelled>() || payload.is::<String>() || payload.is::<&str>())
+            }
+            Stage::Fresh | Stage::Empty => false,
+        }
     }
 
     unsafe fn free(header: NonNull<Header>) {
@@ -360,6 +377,23 @@ impl TaskRef {
         unsafe { (self.header().vtable.drop_output)(self.0) }
     }
 
+    /// Whether there is a result whose destructor is code of the user's. If not, the cell drops what there
+    /// is.
+    ///
+    /// # Safety
+    ///
+    /// The coroutine must have finished and its handle be gone.
+    #[inline]
+    pub(super) unsafe fn has_user_output(&self) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe { (self.header().vtable.has_user_output)(self.0) }
+    }
+
+    /// Whether to drop its closure runs code of the user's, as far as its type tells.
+    pub(crate) fn has_destructor(&self) -> bool {
+        self.header().vtable.has_destructor
+    }
+
     /// Stores `payload` as the result of a coroutine that has not started.
     ///
     /// # Safety
@@ -408,21 +442,56 @@ impl TaskRef {
                 let header = NonNull::new_unchecked(header);
                 (header.as_ref().vtable.run)(header);
                 header.as_ref().with_owned(|owned| owned.ended = true);
-                if header.as_ref().completion.load(Ordering::Acquire) & DETACHED != 0 {
-                    // Here rather than at the end, where the destructor could not suspend; and before the
-                    // locals, which it may use.
-                    (header.as_ref().vtable.drop_output)(header);
-                }
-                // The destructor of one local may create another.
-                while let Some(local) = header.as_ref().with_owned(|owned| owned.locals.pop()) {
-                    drop_quietly(local);
-                }
-                header.as_ref().with_owned(|owned| owned.locals_gone = true);
-                header.as_ref().with_owned(|owned| owned.pause = Pause::Finished);
+                end(header);
             }
         }
         // SAFETY: `run` is sound for this header by the caller's promise, and does not unwind.
         unsafe { Body::new(run, self.0.as_ptr().cast()) }
+    }
+
+    /// What a fiber runs for this coroutine if it was cancelled before it started: only destructors.
+    ///
+    /// # Safety
+    ///
+    /// As for `body`.
+    pub(super) unsafe fn discarding_body(&self) -> Body {
+        unsafe fn discard(data: *const ()) {
+            let header = data.cast_mut().cast::<Header>();
+            // SAFETY: as for `body`. The cancel has no business with what runs here.
+            unsafe {
+                let header = NonNull::new_unchecked(header);
+                header.as_ref().with_owned(|owned| {
+                    owned.ended = true;
+                    owned.outcome = Ended::Cancelled;
+                });
+                (header.as_ref().vtable.discard)(header, cancel::before_start());
+                end(header);
+            }
+        }
+        // SAFETY: as for `body`.
+        unsafe { Body::new(discard, self.0.as_ptr().cast()) }
+    }
+}
+
+/// What is left to do on a fiber when there is a result.
+///
+/// # Safety
+///
+/// `header` must be that of the coroutine that runs here, whose closure is used up.
+unsafe fn end(header: NonNull<Header>) {
+    // SAFETY: the caller's promise; the destructors of locals catch what unwinds.
+    unsafe {
+        if header.as_ref().completion.load(Ordering::Acquire) & DETACHED != 0 {
+            // Here rather than at the end, where the destructor could not suspend; and before the
+            // locals, which it may use.
+            (header.as_ref().vtable.drop_output)(header);
+        }
+        // The destructor of one local may create another.
+        while let Some(local) = header.as_ref().with_owned(|owned| owned.locals.pop()) {
+            drop_quietly(local);
+        }
+        header.as_ref().with_owned(|owned| owned.locals_gone = true);
+        header.as_ref().with_owned(|owned| owned.pause = Pause::Finished);
     }
 }
 

@@ -5,15 +5,21 @@
 //! ```text
 //!  create ──> queued, stealable ──> start ──> run ──┬─ Parked ──> wake, by anyone ──> queued ──> run
 //!                  │                          ^     ├─ Yielded ─> queued at home ────────────────> run
-//!                  └─> discard                │     └─ Finished ─> retire ──> finish
-//!                      (cancelled, no stack)  └ only on the home worker
+//!                  ├─> start_discarding ──────┘     └─ Finished ─> retire ──> finish
+//!                  │   (cancelled)               only on the home worker
+//!                  └─> discard_fresh
+//!                      (cancelled and there is nothing to drop, no stack)
 //! ```
+//!
+//! The closure of one that is cancelled before it starts has a destructor, which is code of the user's and may
+//! block: so it starts nevertheless, for that alone.
 //!
 //! `start`, `run` and `retire` are for the scheduler, on the worker that becomes the coroutine's
 //! home; which coroutine is queued is decided by [`state`] alone.
 
 #![allow(unsafe_code)]
 
+mod apart;
 pub(crate) mod awaited;
 pub(crate) mod beneath;
 pub(crate) mod cancel;
@@ -49,6 +55,7 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Once};
 
+pub(crate) use apart::Apart;
 pub(crate) use current::{has_budget, let_others_go_on, spend_budget};
 use header::{AWAITED, DETACHED, Ended, FINISHED, Header};
 pub(crate) use header::{Attributes, Output, Pause, TaskRef};
@@ -60,9 +67,9 @@ pub(crate) use registry::Registry;
 pub(crate) use waiter::{Blocked, ThreadParker, Waiter, WaiterList, Wakeup};
 #[cfg(feature = "hyper")]
 pub(crate) use waiting_task::wake_task;
-pub(crate) use waiting_task::{Polling, TaskWaiter};
+pub(crate) use waiting_task::{Polling, TaskWaiter, note_own_waker};
 
-use crate::fiber::{Fiber, overflow};
+use crate::fiber::{Body, Fiber, overflow};
 use crate::trace;
 
 /// Where a started coroutine lives: its worker, as far as this layer needs to know it.
@@ -82,6 +89,9 @@ pub(crate) trait Home: Send + Sync {
 
     /// On this home's thread: the world of its runtime, as the scheduler counts them; 0: none.
     fn world(&self) -> u64;
+
+    /// On this home's thread, between two turns: runs `f`, code of others, in a coroutine of its own.
+    fn run_apart(&self, f: Box<dyn FnOnce() + Send>);
 
     /// About what time it is, as [`Moment::as_nanos`](crate::clock::Moment::as_nanos) says it: what
     /// others read instead of the clock.
@@ -114,6 +124,24 @@ impl TaskRef {
     {
         // SAFETY: the bounds are what is asked for.
         unsafe { TaskRef::allocate(f, attributes) }
+    }
+
+    /// A coroutine for code of others that is to run in any case, neither cut off by a cancel nor by the end
+    /// of the runtime: as a destructor.
+    pub(crate) fn apart(f: Box<dyn FnOnce() + Send>, attributes: Attributes) -> TaskRef {
+        struct WhenDropped(Option<Box<dyn FnOnce() + Send>>);
+        impl Drop for WhenDropped {
+            fn drop(&mut self) {
+                self.0.take().into_iter().for_each(|f| f());
+            }
+        }
+        let last = WhenDropped(Some(f));
+        let task = TaskRef::create(move || drop(last), attributes);
+        // Before it is queued. So it is started for its destructors only.
+        task.header().cancelled.store(true, Ordering::Relaxed);
+        // SAFETY: there is no handle.
+        unsafe { task.detach() }
+        task
     }
 
     /// A fresh coroutine that borrows. Its result `()` does not.
@@ -237,18 +265,28 @@ impl TaskRef {
         }
     }
 
-    /// Publishes the result and wakes those who wait for it.
-    fn finish(&self) {
+    /// Publishes the result and wakes those who wait for it. Returns the result if nobody will ask for it
+    /// and its destructor is code of the user's.
+    fn finish(&self) -> Option<Leftover> {
         let header = self.header();
         let before = header.completion.fetch_or(FINISHED, Ordering::AcqRel);
-        if before & DETACHED != 0 {
-            // SAFETY: finished, and nobody holds the handle.
-            unsafe { self.drop_output() }
-        }
+        // SAFETY: finished, and nobody holds the handle.
+        let is_left = before & DETACHED != 0 && unsafe { self.has_user_output() };
         if before & AWAITED != 0 {
             let joiners = std::mem::take(&mut *header.joiners.lock());
             joiners.wake_all();
         }
+        is_left.then(|| Leftover(self.clone()))
+    }
+}
+
+/// The result of a coroutine that nobody will ask for. To be dropped where its destructor may block.
+pub(crate) struct Leftover(TaskRef);
+
+impl Drop for Leftover {
+    fn drop(&mut self) {
+        // SAFETY: made by `finish`, when the coroutine had finished and its handle was gone.
+        unsafe { self.0.drop_output() }
     }
 }
 
@@ -300,12 +338,25 @@ impl TaskRef {
     }
 
     /// Binds a fresh coroutine to this worker and gives it a stack. `run` begins it.
-    pub(crate) fn start(&self, mut fiber: Fiber, home: Arc<dyn Home>) {
+    pub(crate) fn start(&self, fiber: Fiber, home: Arc<dyn Home>) {
+        // SAFETY: see `start_with`.
+        self.start_with(fiber, home, unsafe { self.body() });
+    }
+
+    /// As `start`, for one that is not to run its closure, but to drop it.
+    pub(crate) fn start_discarding(&self, fiber: Fiber, home: Arc<dyn Home>) {
+        // SAFETY: see `start_with`.
+        self.start_with(fiber, home, unsafe { self.discarding_body() });
+    }
+
+    /// The caller is the home worker now and will run the body; `run` is called by that worker only, which
+    /// holds a reference meanwhile.
+    #[inline(always)]
+    fn start_with(&self, mut fiber: Fiber, home: Arc<dyn Home>, body: Body) {
         assert!(self.header().home.set(home).is_ok(), "a coroutine starts once");
-        // SAFETY: the caller is the home worker now and will run the body; `run` is called by
-        // that worker only, which holds a reference meanwhile. Nobody else looks at the stack.
+        // SAFETY: as above. Nobody else looks at the stack.
         unsafe {
-            fiber.prepare(self.body());
+            fiber.prepare(body);
             *self.header().fiber() = Some(fiber);
         }
     }
@@ -349,7 +400,12 @@ impl TaskRef {
     }
 
     /// After `Finished`: takes the stack back and lets those who wait for the end go on.
-    pub(crate) fn retire(self, registry: &Registry, give_back: impl FnOnce(Fiber)) {
+    #[must_use = "its destructor may block"]
+    pub(crate) fn retire(
+        self,
+        registry: &Registry,
+        give_back: impl FnOnce(Fiber),
+    ) -> Option<Leftover> {
         // SAFETY: on the home worker's thread, outside the coroutine, which will not run again.
         let (fiber, registered) = unsafe {
             (self.header().fiber().take(), self.header().with_owned(|o| o.registered.take()))
@@ -358,15 +414,19 @@ impl TaskRef {
             registry.remove(key);
         }
         give_back(fiber.expect("a coroutine that ran has a stack"));
-        self.finish();
+        self.finish()
     }
 
-    /// Ends a coroutine that has not started: its closure is dropped, and its result is `Err` of
-    /// the payload, or of [`Cancelled`](crate::coroutine::Cancelled).
+    /// Ends a coroutine that has not started: its closure is dropped here, and its result is `Err` of
+    /// the payload, or of [`Cancelled`](crate::coroutine::Cancelled). Does not unwind.
+    ///
+    /// Not for a worker between two turns if there is anything to drop, unless nobody else can be had.
     pub(crate) fn discard_fresh(self, payload: Option<Box<dyn Any + Send>>) {
         debug_assert!(!self.has_started());
-        // SAFETY: it is fresh and was taken out of its queue.
-        unsafe { self.discard(payload.unwrap_or_else(cancel::before_start)) };
-        self.finish();
+        apart::here(|| {
+            // SAFETY: it is fresh and was taken out of its queue.
+            unsafe { self.discard(payload.unwrap_or_else(cancel::before_start)) };
+            drop(self.finish());
+        });
     }
 }

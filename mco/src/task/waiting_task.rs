@@ -15,17 +15,18 @@
 //! a list after its future was dropped holds for longer than it should, until its socket is dropped or
 //! ready: that may hide a deadlock, and never claims one.
 
+use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::Waker;
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use std::task::{RawWakerVTable, Waker};
 
+use super::apart::apart;
 use super::current;
-use crate::bare;
 
 /// A waker that is in a list of those who wait.
 ///
-/// To drop and to wake it runs code of others: not under a lock. To clone it does not. Neither unwinds: the
-/// caller is often a worker between two runs.
+/// To drop and to wake it runs code of others: not under a lock. To clone it does not. Neither unwinds, and on a
+/// worker between two turns a coroutine does both ([`apart`]).
 #[derive(Clone)]
 pub(crate) struct TaskWaiter(Arc<Entry>);
 
@@ -54,8 +55,14 @@ impl TaskWaiter {
     }
 
     pub(crate) fn wake(&self) {
-        if let Some(waker) = &self.0.waker {
-            bare::quietly(|| waker.wake_by_ref());
+        let Some(waker) = &self.0.waker else { return };
+        if is_own(waker) {
+            waker.wake_by_ref();
+        } else {
+            let entry = self.0.clone();
+            apart(move || {
+                entry.waker.as_ref().into_iter().for_each(Waker::wake_by_ref);
+            });
         }
     }
 }
@@ -66,15 +73,38 @@ impl Drop for Entry {
             // Release: see `waits_outside`.
             count.fetch_sub(1, Ordering::Release);
         }
-        let waker = self.waker.take();
-        bare::quietly(|| drop(waker));
+        if let Some(waker) = self.waker.take()
+            && !is_own(&waker)
+        {
+            apart(move || drop(waker));
+        }
     }
 }
 
 /// Wakes the task of a future, and lets go of it.
 #[cfg(feature = "hyper")]
 pub(crate) fn wake_task(waker: Waker) {
-    bare::quietly(|| waker.wake());
+    if is_own(&waker) {
+        waker.wake();
+    } else {
+        apart(move || waker.wake());
+    }
+}
+
+/// What the wakers of `block_on` are made of, once there has been one.
+static OWN: AtomicPtr<RawWakerVTable> = AtomicPtr::new(ptr::null_mut());
+
+/// Has the wakers of that kind known for mco's own, which may be woken and dropped anywhere.
+pub(crate) fn note_own_waker(waker: &Waker) {
+    let vtable = ptr::from_ref(waker.vtable()).cast_mut();
+    if OWN.load(Ordering::Relaxed) != vtable {
+        OWN.store(vtable, Ordering::Relaxed);
+    }
+}
+
+/// Whether it is one of `block_on`'s. One that is not recognised only takes longer.
+fn is_own(waker: &Waker) -> bool {
+    ptr::eq(waker.vtable(), OWN.load(Ordering::Relaxed))
 }
 
 /// While it lives, the calling coroutine is in a `block_on`. It stays in the frame of that.

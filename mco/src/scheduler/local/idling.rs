@@ -1,6 +1,6 @@
 //! A worker without work: it looks for some elsewhere, and sleeps when there is none.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{Ordering, fence};
 use std::time::Duration;
 
 use super::super::standstill::Standstill;
@@ -43,8 +43,16 @@ impl Local {
         }
         if self.scheduler.is_shut_down() {
             self.cancel_all();
+            if self.take_injected() {
+                return true;
+            }
             if self.has_ended() {
-                return false;
+                // What they hold goes away with them.
+                self.worker.alarms.close();
+                if self.has_ended() && self.worker.leave() {
+                    return false;
+                }
+                return true;
             }
         } else if self.await_wake() {
             return true;
@@ -137,6 +145,16 @@ impl Local {
                 task.cancel();
             }
         }
+    }
+
+    /// At shutdown: takes what has not started from outside, to end it.
+    fn take_injected(&self) -> bool {
+        // With that of `inject`: what was queued before the shutdown is seen by who has seen the shutdown.
+        fence(Ordering::SeqCst);
+        let task = self.scheduler.injector.take();
+        let any = task.is_some();
+        self.ready.borrow_mut().extend(task);
+        any
     }
 
     fn has_ended(&self) -> bool {

@@ -15,7 +15,7 @@ use crate::runtime;
 use crate::scheduler::alarms::{self, Alarm, Place};
 use crate::std::sync::channel::RecvError;
 use crate::std::sync::{Receiver, unbounded};
-use crate::task::TaskRef;
+use crate::task::{Apart, TaskRef};
 
 /// A channel that receives the time once, when `duration` has passed.
 /// [Never waits](crate#what-waits).
@@ -108,7 +108,7 @@ impl Timer {
     pub fn after_func<F: FnMut() + Send + 'static>(duration: Duration, f: F) -> Timer {
         let call = Arc::new(Call {
             state: Mutex::new(CallState { setting: 0, place: None }),
-            f: crate::std::sync::Mutex::new(Box::new(f)),
+            f: Apart::new(crate::std::sync::Mutex::new(Box::new(f))),
             site: Location::caller(),
         });
         call.start(Moment::after(duration));
@@ -169,7 +169,7 @@ impl fmt::Debug for Timer {
 /// A function that is run at some time.
 struct Call {
     state: Mutex<CallState>,
-    f: crate::std::sync::Mutex<Box<dyn FnMut() + Send>>,
+    f: Apart<crate::std::sync::Mutex<Box<dyn FnMut() + Send>>>,
     site: &'static Location<'static>,
 }
 

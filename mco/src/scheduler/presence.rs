@@ -1,0 +1,54 @@
+//! Whether a worker is there, and will come to what is put into its inbox.
+//!
+//! At the end of a runtime each worker ends by itself, when it hosts nothing any more. Woken coroutines are no
+//! matter: they are hosted. But a neighbour that hosts too many may hand over a fresh one at that very moment:
+//!
+//! ```text
+//!   who hands over                       the worker, which has nothing left
+//!   a. pushes into the inbox             1. is not here any more
+//!   b. a fence                           2. a fence
+//!   c. is it here? then it will come     3. is the inbox empty? then it ends
+//!      to it; otherwise takes all back   4. otherwise it is here again, and goes on
+//! ```
+//!
+//! The fences are sequentially consistent, so either c sees 1, or 3 sees a. Where both do, each takes out what
+//! it finds, and an inbox gives everything out once. If c sees what 4 has written, or a time before 1, then the
+//! worker's next 1 comes after it, and the 3 behind that finds what was pushed.
+
+use super::atomic::{AtomicBool, Ordering, fence};
+
+/// See the module.
+pub(super) struct Presence(AtomicBool);
+
+impl Presence {
+    /// Of a worker without a thread.
+    pub(super) fn new() -> Presence {
+        Presence(AtomicBool::new(false))
+    }
+
+    /// Before its thread begins.
+    pub(super) fn enter(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    /// By the worker that has nothing left, or if its thread could not be started. `false`: something came.
+    pub(super) fn leave(&self, is_inbox_empty: impl Fn() -> bool) -> bool {
+        self.0.store(false, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+        let ends = is_inbox_empty();
+        if !ends {
+            self.0.store(true, Ordering::SeqCst);
+        }
+        ends
+    }
+
+    /// By one that has pushed: whether the worker will come to it.
+    pub(super) fn will_come(&self) -> bool {
+        fence(Ordering::SeqCst);
+        self.is_here()
+    }
+
+    pub(super) fn is_here(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}
