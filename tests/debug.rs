@@ -303,6 +303,16 @@ fn a_coroutine_with_the_smallest_stack_survives_it() {
 }
 
 #[test]
+fn a_coroutine_with_the_smallest_stack_may_ask() {
+    within(HUNG, || {
+        let small =
+            || Builder::new().name("asks").stack_size(1).spawn(|| debug::dump().to_string());
+        let text = runtime(1).run(move || small().join().unwrap());
+        assert!(text.contains("`asks`"), "{text}");
+    });
+}
+
+#[test]
 fn a_dump_changes_nothing_for_those_who_wait() {
     with_runtimes(|runtime| {
         let stop = Arc::new(AtomicBool::new(false));

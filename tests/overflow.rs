@@ -176,7 +176,37 @@ fn an_overflow_of_the_smallest_stack_is_reported() {
     });
     end.assert_killed_by(libc::SIGABRT);
     end.assert_says("`tiny`");
-    end.assert_says("overflowed its stack of 16384 bytes");
+    end.assert_says("overflowed its stack of 65536 bytes");
+}
+
+/// In locked memory there is no guard without a mapping of its own.
+#[test]
+fn stacks_are_had_and_guarded_in_a_process_that_locks_its_memory() {
+    let end = child::run(|| {
+        let runtime = runtime(1);
+        let depth = |bytes| Builder::new().stack_size(2 * SMALL).spawn(move || descend(bytes));
+        assert!(runtime.run(move || depth(SMALL).join().unwrap()) >= SMALL);
+        // SAFETY: no preconditions.
+        if unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE) } != 0 {
+            println!("this user may not lock memory");
+            return;
+        }
+        runtime.run(move || {
+            let handles: Vec<_> = (0..100).map(|_| depth(SMALL)).collect();
+            assert!(handles.into_iter().all(|handle| handle.join().unwrap() >= SMALL));
+        });
+        println!("they had stacks");
+        runtime.run(|| {
+            let builder = Builder::new().name("locked").stack_size(SMALL);
+            builder.spawn(|| overflow(0)).join().unwrap()
+        });
+    });
+    if end.stdout.contains("this user may not lock memory") {
+        return;
+    }
+    assert!(end.stdout.contains("they had stacks"), "{end}");
+    end.assert_killed_by(libc::SIGABRT);
+    end.assert_says("`locked`");
 }
 
 #[test]

@@ -50,6 +50,21 @@ fn a_panic_reaches_join_with_its_payload() {
     });
 }
 
+/// Whatever size was asked for: the report must not end the process.
+#[test]
+fn a_panic_with_a_backtrace_fits_into_the_smallest_stack() {
+    for kind in ["1", "full"] {
+        let end = child::Child::new().env("RUST_BACKTRACE", kind).run(|| {
+            let tiny = || Builder::new().stack_size(1).spawn(|| panic!("it is told: {}", 1.5));
+            let outcome = runtime(1).run(move || tiny().join());
+            assert_eq!(text_of(&*outcome.unwrap_err()), "it is told: 1.5");
+        });
+        end.assert_success();
+        end.assert_says("it is told: 1.5");
+        end.assert_says("stack backtrace:");
+    }
+}
+
 #[test]
 fn a_panic_after_a_suspension_reaches_join() {
     quietly(|runtime| {

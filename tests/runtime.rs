@@ -44,7 +44,7 @@ fn too_many_workers_are_refused() {
 
 #[test]
 fn a_stack_size_of_zero_is_refused() {
-    assert_invalid(Runtime::builder().stack_size(0).build(), &["0 bytes", "16384"]);
+    assert_invalid(Runtime::builder().stack_size(0).build(), &["0 bytes", "65536"]);
 }
 
 #[test]

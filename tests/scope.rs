@@ -391,7 +391,7 @@ fn a_stack_that_cannot_be_had_is_refused_with_a_remedy() {
         });
         assert!(dropped.load(Ordering::SeqCst), "its closure was not dropped");
         let text = payload.downcast_ref::<String>().expect("a text that says why");
-        assert!(text.contains("at least 16384"), "{text}");
+        assert!(text.contains("at least 65536"), "{text}");
     });
 }
 

@@ -302,7 +302,7 @@ fn a_stack_of_no_bytes_is_refused_with_a_remedy() {
         let held = Counted(drops.clone());
         let handle =
             runtime.run(|| Builder::new().name("nil").stack_size(0).spawn(move || drop(held)));
-        assert_refused(handle, &drops, &["nil", file!(), "0 bytes", "at least 16384"]);
+        assert_refused(handle, &drops, &["nil", file!(), "0 bytes", "at least 65536"]);
         assert_eq!(runtime.spawn(|| 1).join().unwrap(), 1);
     });
 }
@@ -347,7 +347,7 @@ fn a_stack_beyond_all_addresses_is_refused() {
 fn a_negative_stack_size_is_refused_with_a_remedy() {
     within(HUNG, || {
         let payload = Spawn::spawn_on(-5i32, || ()).join().expect_err("no stack");
-        assert!(text_of(&*payload).contains("at least 16384"), "{}", text_of(&*payload));
+        assert!(text_of(&*payload).contains("at least 65536"), "{}", text_of(&*payload));
     });
 }
 
@@ -375,7 +375,7 @@ fn a_tiny_stack_is_rounded_up_so_that_a_panic_fits() {
             let builder = Builder::new().stack_size(1);
             builder.spawn(|| panic!("on purpose: {} and {:?}", 1.5, Some("text")))
         });
-        assert!(tiny.coroutine().stack_size() >= 16 * 1024);
+        assert!(tiny.coroutine().stack_size() >= 64 * 1024);
         let payload = tiny.join().unwrap_err();
         assert_eq!(text_of(&*payload), r#"on purpose: 1.5 and Some("text")"#);
     });

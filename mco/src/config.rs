@@ -68,8 +68,13 @@ impl Config {
     }
 
     /// Sets the size of a coroutine's stack, in bytes, for spawns that do not say. Default: 6 MiB,
-    /// of which a coroutine uses memory only as far as its stack has grown. At least 16 KiB are
+    /// of which a coroutine uses memory only as far as its stack has grown. At least 64 KiB are
     /// given.
+    ///
+    /// In a process that locks its memory (`mlockall` with `MCL_FUTURE`) each stack takes all of its memory
+    /// when it is mapped, and counts against `ulimit -l`: choose a size that fits, or lock with
+    /// `MCL_ONFAULT`, which leaves it as it is. Each stack takes two of the process's mappings then, of which
+    /// there are 65,530 unless `vm.max_map_count` is raised.
     ///
     /// # Panics
     ///

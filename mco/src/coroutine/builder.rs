@@ -37,9 +37,13 @@ impl Builder {
         self
     }
 
-    /// The size of the stack, in bytes; at least 16 KiB are given. If so much cannot be mapped, or
-    /// 0 is asked for, the coroutine does not start, and its `join` returns a `String` that says
-    /// why.
+    /// The size of the stack, in bytes; at least 64 KiB are given, into which a panic with a backtrace fits. If
+    /// so much cannot be mapped, or 0 is asked for, the coroutine does not start, and its `join` returns a
+    /// `String` that says why.
+    ///
+    /// Memory is taken as the stack is used, a page at a time. In a process that locks its memory
+    /// (`mlockall` with `MCL_FUTURE`) all of it is taken at once: see
+    /// [`Config::set_stack_size`](crate::Config::set_stack_size).
     pub fn stack_size(mut self, bytes: usize) -> Builder {
         self.stack_size = Some(bytes);
         self

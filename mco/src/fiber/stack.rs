@@ -21,7 +21,8 @@
 //!
 //! This leans on a layout that `generator` does not promise. So the first stack of the process
 //! checks it against `/proc/self/maps` ([`guard_mode`]); on any doubt `generator`'s own guard
-//! pages stay, and the smaller limit is named in the error of the spawn that meets it.
+//! pages stay, and the smaller limit is named in the error of the spawn that meets it. They also stay
+//! wherever a guard without a mapping is refused, as in memory that is locked (`mlockall`).
 
 #![allow(unsafe_code)]
 
@@ -36,6 +37,9 @@ use parking_lot::Mutex;
 
 /// Stacks that exist now, in all runtimes. A statistic, and the guard of the mapping limit.
 static MAPPED: AtomicUsize = AtomicUsize::new(0);
+
+/// Those of them with a guard page of `generator`'s, which takes a mapping of its own.
+static SPLIT: AtomicUsize = AtomicUsize::new(0);
 
 /// Held while a stack is mapped.
 static MAPPING: Mutex<()> = Mutex::new(());
@@ -69,9 +73,9 @@ enum Cause {
     TooLarge {
         limit: usize,
     },
-    /// Each stack with a guard page of its own takes two of the process's mappings.
+    /// Each stack with a guard page of its own takes two of the process's mappings. So many there are.
     Mappings {
-        alive: usize,
+        split: usize,
         limit: usize,
     },
     System(io::Error),
@@ -83,26 +87,29 @@ impl fmt::Display for MapError {
         let size = self.size;
         write!(f, "could not map a stack of {size} bytes: ")?;
         match &self.cause {
-            Cause::Zero => f.write_str(
+            Cause::Zero => write!(
+                f,
                 "a coroutine needs a stack; leave the size out for the default, or ask for at \
-                 least 16384 bytes",
+                 least {} bytes",
+                super::MIN_STACK_SIZE
             ),
             Cause::TooLarge { limit } => write!(
                 f,
                 "the limit of this process is {limit} bytes; ask for less, or raise it \
                  (`ulimit -Hs`)"
             ),
-            Cause::Mappings { alive, limit } => write!(
+            Cause::Mappings { split, limit } => write!(
                 f,
-                "{alive} stacks are alive, and each takes two of the {limit} mappings that this \
+                "{split} stacks are alive that each take two of the {limit} mappings that this \
                  process may have; raise `vm.max_map_count` (`sysctl -w vm.max_map_count=...`), \
-                 or run fewer coroutines at once; Linux 6.13 and later do not need it"
+                 or run fewer coroutines at once; Linux 6.13 and later do not need it, but in a \
+                 process that locks its memory"
             ),
             Cause::System(error) => write!(
                 f,
                 "{error}; {} stacks are alive; ask for a smaller stack, run fewer coroutines at \
-                 once, or raise what limits the process: its memory, `ulimit -v`, \
-                 `vm.overcommit_memory`, `vm.max_map_count`",
+                 once, or raise what limits the process: its memory, `ulimit -v`, `ulimit -l` if it \
+                 locks its memory, `vm.overcommit_memory`, `vm.max_map_count`",
                 MAPPED.load(Ordering::Relaxed)
             ),
             Cause::Engine(message) => f.write_str(message),
@@ -122,13 +129,12 @@ impl Stack {
         let mode = guard_mode();
         // One at a time: two half-made stacks side by side keep the kernel from merging them later.
         let _one_at_a_time = MAPPING.lock();
-        preflight(size, mode).map_err(fail)?;
-        let stack = Stack::create(size).map_err(fail)?;
-        match mode {
-            GuardMode::Merged => stack.merge_guard(),
-            GuardMode::Split(_) => Ok(stack),
+        preflight(size).map_err(fail)?;
+        let mut stack = Stack::create(size).map_err(fail)?;
+        if let GuardMode::Merged = mode {
+            stack.merge_guard().map_err(|error| fail(Cause::System(error)))?;
         }
-        .map_err(|error| fail(Cause::System(error)))
+        Ok(stack)
     }
 
     /// Lets `generator` map a stack, with its own guard page.
@@ -147,6 +153,7 @@ impl Stack {
                 Cause::Engine(message.to_owned())
             })?;
         MAPPED.fetch_add(1, Ordering::Relaxed);
+        SPLIT.fetch_add(1, Ordering::Relaxed);
 
         let usable = generator.stack_usage().0 * size_of::<usize>();
         let control = generator.into_raw();
@@ -157,28 +164,38 @@ impl Stack {
         Ok(Stack { generator, bounds: Bounds { guard: bottom - page, bottom, top } })
     }
 
-    /// Replaces `generator`'s guard page by a guard of two pages that has no mapping of its own.
+    /// Replaces `generator`'s guard page by a guard of two pages that has no mapping of its own. `false`: this
+    /// memory cannot have such a guard, and has the other one as before.
+    ///
+    /// # Errors
+    ///
+    /// The system's, and the stack has no guard at all.
     #[cfg(target_os = "linux")]
-    fn merge_guard(mut self) -> io::Result<Stack> {
+    fn merge_guard(&mut self) -> io::Result<bool> {
         let page = page_size();
         let guard = self.bounds.guard as *mut libc::c_void;
         // SAFETY: by the layout that `guard_mode` has verified, the two pages from `guard` on are
         // `generator`'s guard page and the lowest page of a stack on which nothing has run; both
         // belong to the mapping that `self.generator` owns.
-        let done = unsafe {
+        let merged = unsafe {
             libc::mprotect(guard, page, libc::PROT_READ | libc::PROT_WRITE) == 0
                 && libc::madvise(guard, 2 * page, MADV_GUARD_INSTALL) == 0
         };
-        if !done {
-            return Err(io::Error::last_os_error());
+        if merged {
+            self.bounds.bottom += page;
+            SPLIT.fetch_sub(1, Ordering::Relaxed);
+            return Ok(true);
         }
-        self.bounds.bottom += page;
-        Ok(self)
+        // SAFETY: as above.
+        match unsafe { libc::mprotect(guard, page, libc::PROT_NONE) } {
+            0 => Ok(false),
+            _ => Err(io::Error::last_os_error()),
+        }
     }
 
     #[cfg(not(target_os = "linux"))]
-    fn merge_guard(self) -> io::Result<Stack> {
-        Ok(self)
+    fn merge_guard(&mut self) -> io::Result<bool> {
+        Ok(false)
     }
 
     /// For a fiber, which calls [`unmapped`] at its end.
@@ -190,6 +207,11 @@ impl Stack {
 }
 
 impl Bounds {
+    /// Whether the guard is `generator`'s page, and has a mapping of its own.
+    fn is_split(&self) -> bool {
+        self.bottom - self.guard == page_size()
+    }
+
     /// Whether `address` lies in the guard: a fault there is an overflow of this stack.
     pub(crate) fn is_guard(&self, address: usize) -> bool {
         (self.guard..self.bottom).contains(&address)
@@ -216,24 +238,26 @@ impl Bounds {
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        unmapped();
+        unmapped(self.bounds);
     }
 }
 
-/// A stack is gone.
-pub(super) fn unmapped() {
+/// The stack with these bounds is gone.
+pub(super) fn unmapped(bounds: Bounds) {
     MAPPED.fetch_sub(1, Ordering::Relaxed);
+    if bounds.is_split() {
+        SPLIT.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Checks what would make `generator` panic while it maps a stack, which would print a message
 /// with no remedy in it.
-fn preflight(size: usize, mode: &GuardMode) -> Result<(), Cause> {
-    let alive = MAPPED.load(Ordering::Relaxed);
-    if let GuardMode::Split(_) = mode
-        && let Some(limit) = mapping_limit()
-        && alive * 2 + MAPPINGS_OF_OTHERS > limit
+fn preflight(size: usize) -> Result<(), Cause> {
+    let split = SPLIT.load(Ordering::Relaxed);
+    if let Some(limit) = mapping_limit()
+        && split * 2 + MAPPINGS_OF_OTHERS > limit
     {
-        return Err(Cause::Mappings { alive, limit });
+        return Err(Cause::Mappings { split, limit });
     }
     probe(size)
 }
@@ -318,7 +342,7 @@ mod verify {
             return Err("asked for by MCO_SPLIT_GUARDS");
         }
         let page = page_size();
-        let stack = Stack::create(64 * 1024).map_err(|_| "no stack could be mapped")?;
+        let mut stack = Stack::create(64 * 1024).map_err(|_| "no stack could be mapped")?;
         let Bounds { guard, bottom, top } = stack.bounds;
         let maps = Maps::read().ok_or("/proc/self/maps cannot be read")?;
         if maps.access(guard, bottom) != Some(false) || maps.start_of(guard) != Some(guard) {
@@ -327,7 +351,9 @@ mod verify {
         if maps.access(bottom, top) != Some(true) {
             return Err("the stack is not where it was computed to be");
         }
-        let stack = stack.merge_guard().map_err(|_| "the kernel has no MADV_GUARD_INSTALL")?;
+        if !stack.merge_guard().map_err(|_| "the guard page cannot be restored")? {
+            return Err("the kernel has no MADV_GUARD_INSTALL, or locks all memory");
+        }
         let maps = Maps::read().ok_or("/proc/self/maps cannot be read")?;
         if maps.access(guard, top) != Some(true) {
             return Err("the guard did not merge into the mapping");

@@ -31,6 +31,7 @@ pub use crate::bridge::{Executor, Timer};
 use crate::clock::{self, VirtualClock};
 use crate::config::config;
 use crate::coroutine::{self, Coroutine, JoinHandle};
+use crate::fiber::MIN_STACK_SIZE;
 use crate::scheduler::{self, Scheduler, Settings};
 use crate::task::{Attributes, TaskRef, cancel};
 
@@ -322,11 +323,10 @@ impl Builder {
             ));
         }
         if self.stack_size == Some(0) {
-            return invalid(
-                "a stack size of 0 bytes: ask for at least 16384, or leave `stack_size` out for \
-                 the default"
-                    .to_owned(),
-            );
+            return invalid(format!(
+                "a stack size of 0 bytes: ask for at least {MIN_STACK_SIZE}, or leave `stack_size` \
+                 out for the default"
+            ));
         }
         let settings = Settings {
             name: self.name.unwrap_or_else(|| "mco".to_owned()),
