@@ -23,8 +23,8 @@
 //! wait for what only this thread would do, and the process would not end; so it is refused.
 //!
 //! *Initialisers* have no address that could be known: they are generic, so each type has its own. The table
-//! of symbols in the program's file names them. It is read when the first wait is looked at, which takes
-//! some milliseconds; so this is done in builds with debug assertions, and in tests. Where initialisers are
+//! of symbols in the program's file names them. It is read when the first wait is looked at, which takes some
+//! 10 ms and more; so this is done in builds with debug assertions, and in tests. Where initialisers are
 //! inlined into others, or symbols were stripped, they are not found; nor on systems without ELF.
 
 #![allow(unsafe_code)]

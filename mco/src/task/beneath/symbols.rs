@@ -37,7 +37,6 @@ pub(super) fn has_initialiser(bounds: Bounds) -> bool {
 
 #[cfg(all(any(target_os = "linux", target_os = "android"), target_pointer_width = "64"))]
 mod elf {
-    use std::ffi::CStr;
     use std::fs::File;
     use std::io;
     use std::ops::Range;
@@ -55,26 +54,40 @@ mod elf {
         })
     }
 
-    /// Whether it is one of std's that call an initialiser of a user's, `get_or_init_slow` in a module
-    /// `thread_local`, however the name is mangled.
-    fn is_initialiser(name: &[u8]) -> bool {
-        // By the C library, which is quick even if this crate is not optimised.
-        let has = |part: &[u8]| {
-            // SAFETY: both are memory of their lengths.
-            !unsafe {
-                libc::memmem(name.as_ptr().cast(), name.len(), part.as_ptr().cast(), part.len())
+    /// Marks, among these names, the beginning of each that is one of std's functions that call an initialiser of
+    /// a user's: `get_or_init_slow` in a module `thread_local`, however the name is mangled.
+    ///
+    /// There are many names, and this crate may not be optimised: so the C library looks through them.
+    fn mark(names: &mut [u8]) {
+        const FUNCTION: &[u8] = b"16get_or_init_slow";
+        let mut from = 0;
+        while let Some(at) = find(&names[from..], FUNCTION) {
+            let at = from + at;
+            let start = names[..at].iter().rposition(|byte| *byte == 0).map_or(0, |end| end + 1);
+            if find(&names[start..at], b"12thread_local").is_some() {
+                names[start] = MARK;
             }
-            .is_null()
-        };
-        has(b"12thread_local") && has(b"16get_or_init_slow")
+            from = at + FUNCTION.len();
+        }
+    }
+
+    /// No name begins with it.
+    const MARK: u8 = 0xff;
+
+    fn find(text: &[u8], part: &[u8]) -> Option<usize> {
+        let (start, len) = (text.as_ptr(), text.len());
+        // SAFETY: both are memory of their lengths.
+        let found = unsafe { libc::memmem(start.cast(), len, part.as_ptr().cast(), part.len()) };
+        (!found.is_null()).then(|| found.addr() - start.addr())
     }
 
     /// A part of the file.
     fn part(file: &File, at: u64, len: u64) -> io::Result<Vec<u8>> {
-        let len = usize::try_from(len).map_err(io::Error::other)?;
-        let mut bytes = Vec::new();
-        bytes.try_reserve_exact(len).map_err(io::Error::other)?;
-        bytes.resize(len, 0);
+        if at.checked_add(len).is_none_or(|end| file.metadata().is_ok_and(|file| end > file.len()))
+        {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let mut bytes = vec![0; usize::try_from(len).map_err(io::Error::other)?];
         file.read_exact_at(&mut bytes, at)?;
         Ok(bytes)
     }
@@ -107,30 +120,32 @@ mod elf {
         let symtab = (0..).map_while(section).find(|(kind, ..)| *kind == SYMTAB);
         let Some((_, at, len, names)) = symtab else { return Ok(None) };
         let Some((_, names_at, names_len, _)) = section(names as usize) else { return Ok(None) };
-        let (symbols, names) = (part(&file, at, len)?, part(&file, names_at, names_len)?);
+        let (symbols, mut names) = (part(&file, at, len)?, part(&file, names_at, names_len)?);
+        mark(&mut names);
         // SAFETY: it only reads what the kernel has told the process.
         let loaded_entry = unsafe { libc::getauxval(libc::AT_ENTRY) };
         let moved = loaded_entry.wrapping_sub(entry) as usize;
         Ok(Some(ranges(&symbols, &names, moved)))
     }
 
-    /// The memory of the functions among these symbols that are initialisers, for a program that was loaded
-    /// so far from where its file says.
+    /// The memory of the functions among these symbols whose names are marked, for a program that was loaded so
+    /// far from where its file says.
     fn ranges(symbols: &[u8], names: &[u8], moved: usize) -> Vec<Range<usize>> {
         const SYMBOL: usize = 24;
         const FUNCTION: u8 = 2;
-        let of = |symbol: &[u8]| {
-            if symbol[4] & 0xf != FUNCTION {
-                return None;
+        let (symbols, _) = symbols.as_chunks::<SYMBOL>();
+        let mut ranges = Vec::new();
+        for symbol in symbols {
+            let name = u32::from_le_bytes([symbol[0], symbol[1], symbol[2], symbol[3]]) as usize;
+            if names.get(name) == Some(&MARK)
+                && symbol[4] & 0xf == FUNCTION
+                && let (Some(start), Some(len)) = (number::<8>(symbol, 8), number::<8>(symbol, 16))
+            {
+                let start = (start as usize).wrapping_add(moved);
+                ranges.push(start..start.wrapping_add(len as usize));
             }
-            let name = names.get(number::<4>(symbol, 0)? as usize..)?;
-            if !is_initialiser(CStr::from_bytes_until_nul(name).ok()?.to_bytes()) {
-                return None;
-            }
-            let start = (number::<8>(symbol, 8)? as usize).wrapping_add(moved);
-            Some(start..start.wrapping_add(number::<8>(symbol, 16)? as usize))
-        };
-        symbols.chunks_exact(SYMBOL).filter_map(of).collect()
+        }
+        ranges
     }
 }
 
