@@ -341,3 +341,32 @@ fn a_task_that_wakes_itself_takes_turns() {
         assert!(seen >= 100, "the other had {seen} turns");
     });
 }
+
+#[test]
+fn a_future_is_given_up_at_its_limit() {
+    use mco::std::time::Elapsed;
+    everywhere(|| {
+        let moment = Duration::from_millis(5);
+        mco::block_on(async {
+            let (sender, receiver) = mco::chan!(u32);
+            let never = mco::bridge::timeout(moment, std::future::pending::<()>());
+            assert_eq!(never.await, Err(Elapsed));
+            assert_eq!(mco::bridge::timeout(Duration::ZERO, async { 1 }).await, Ok(1));
+            // What it is given up in goes on alone.
+            let slow = coroutine::spawn(move || receiver.recv());
+            assert!(mco::bridge::timeout(moment, slow).await.is_err());
+            sender.send(1).unwrap();
+            let quick = coroutine::spawn(move || coroutine::sleep(moment));
+            assert!(mco::bridge::timeout(Duration::from_secs(3600), quick).await.unwrap().is_ok());
+        });
+    });
+}
+
+#[mco::test(virtual_time = true)]
+fn the_limit_of_a_future_follows_the_runtimes_clock() {
+    let start = mco::std::time::Instant::now();
+    let hour = Duration::from_secs(3600);
+    let never = mco::bridge::timeout(hour, std::future::pending::<()>());
+    assert!(mco::block_on(never).is_err());
+    assert_eq!(start.elapsed(), hour);
+}

@@ -382,3 +382,76 @@ fn a_panic_of_a_coroutine_leaves_std_locks_poisoned_and_others_not() {
         assert!(lock.is_poisoned() && !other.is_poisoned());
     });
 }
+
+/// What a child says whose coroutine panics.
+fn panicking(prepare: impl FnOnce()) {
+    prepare();
+    let named = coroutine::Builder::new().name("digger").spawn(|| panic!("it caved in"));
+    assert!(named.join().is_err());
+}
+
+#[test]
+fn a_panic_names_its_coroutine_and_its_backtrace_ends_there() {
+    let end = child::Child::new().env("RUST_BACKTRACE", "1").run(|| panicking(|| ()));
+    end.assert_success();
+    end.assert_says("coroutine `digger` (id ");
+    end.assert_says("it caved in");
+    end.assert_says("panicking::{{closure}}");
+    for engine in ["run_loop", "generator::", "TaskCell"] {
+        end.assert_does_not_say(engine);
+    }
+}
+
+#[test]
+fn a_hook_of_the_users_is_left_alone() {
+    let hook = || std::panic::set_hook(Box::new(|_| eprintln!("the user's hook")));
+    let end = child::run(|| panicking(hook));
+    end.assert_success();
+    end.assert_says("the user's hook");
+    end.assert_does_not_say("digger");
+}
+
+#[test]
+#[ignore = "is run by `the_output_of_the_global_runtime_is_no_tests_own`"]
+fn captured_1_starts_the_runtime() {
+    coroutine::spawn(|| ()).join().unwrap();
+}
+
+#[test]
+#[ignore = "is run by `the_output_of_the_global_runtime_is_no_tests_own`"]
+fn captured_2_panics() {
+    assert!(coroutine::spawn(|| panic!("heard by everyone")).join().is_err());
+}
+
+#[cfg(unix)]
+#[test]
+fn the_output_of_the_global_runtime_is_no_tests_own() {
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    command.args(["captured_", "--include-ignored", "--test-threads=1"]);
+    let end = child::watch(&mut command, child::LIMIT);
+    end.assert_success();
+    assert!(end.stdout.contains("running 2 tests"), "{end}");
+    end.assert_says("heard by everyone");
+}
+
+#[test]
+fn a_future_that_nobody_runs_is_told() {
+    async fn answer() -> u32 {
+        42
+    }
+    let end = child::run(|| {
+        drop(mco::go!(answer()));
+        // This one is taken, and run.
+        let future = mco::go!(answer()).join().unwrap();
+        assert_eq!(mco::block_on(future), 42);
+        let other: std::pin::Pin<Box<dyn Future<Output = u32> + Send>> = Box::pin(answer());
+        drop(mco::go!(move || other));
+        coroutine::spawn(|| ()).join().unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    });
+    end.assert_success();
+    if cfg!(debug_assertions) {
+        let told = end.stderr.matches("a future or a closure, which was dropped").count();
+        assert_eq!(told, 2, "{end}");
+    }
+}

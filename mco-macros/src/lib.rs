@@ -27,6 +27,7 @@
 
 mod args;
 mod call;
+mod chan;
 mod defer;
 mod entry;
 mod error;
@@ -97,6 +98,9 @@ use proc_macro::TokenStream;
 /// assert_eq!(answer.join().unwrap(), 42);
 /// ```
 ///
+/// A call of an `async fn` returns a future, which does nothing by itself: `go!(move || mco::block_on(f(x)))` runs it. In
+/// builds with debug assertions a message says so when such a result is dropped.
+///
 /// It follows that of `a().b()` the caller runs `a` and the coroutine `b`; and that a function which returns a closure
 /// is what the coroutine runs, not the closure: bind that to a variable first. An operand that is a closure should be
 /// `move`: then it also learns the types of its parameters from the function it is passed to.
@@ -146,9 +150,16 @@ use proc_macro::TokenStream;
 ///
 /// A target is whatever implements `mco::coroutine::Spawn`.
 ///
+/// # Thread-local values
+///
+/// That `go!` is safe rests on what std assumes of a thread: an initialiser of a `thread_local!`, a scope of a crate such
+/// as `scoped-tls`, and a destructor of a thread-local during `process::exit` must not wait where other coroutines of the
+/// thread use the same value; use `coroutine_local!`, a `const {}` initialiser, or a value made beforehand. What of that is
+/// found, says [the documentation of mco](../mco/index.html#thread-local-values).
+///
 /// # mco under another name
 ///
-/// `go!(crate = path, ..)` names the path of mco: see [the crate's documentation](crate).
+/// `go!(crate = path, ..)` names the path of mco: see [the documentation of `mco`](../mco/index.html#mco-under-another-name).
 #[proc_macro]
 pub fn go(input: TokenStream) -> TokenStream {
     go::expand("go", input.into()).into()
@@ -218,7 +229,7 @@ pub fn spawn(input: TokenStream) -> TokenStream {
 /// ```
 ///
 /// `defer!` is a statement: at the end of a block, too, it wants its `;` unless it was written with braces. In a crate
-/// that knows mco under another name: `defer! { crate = path, .. }`, see [the crate's documentation](crate).
+/// that knows mco under another name: `defer! { crate = path, .. }`, see [the documentation of `mco`](../mco/index.html#mco-under-another-name).
 #[proc_macro]
 pub fn defer(input: TokenStream) -> TokenStream {
     defer::expand(input.into()).into()
@@ -284,7 +295,8 @@ pub fn defer(input: TokenStream) -> TokenStream {
 /// | `sleep(duration)` | `mco::coroutine::sleep` |
 ///
 /// **Anything else runs in a child coroutine**, which may borrow, and which is cancelled when its arm is not chosen:
-/// what it had done by then is done. So does what is written in braces, whatever it is, and so does a method of one of
+/// what it had done by then is done. A `read_line` that loses has taken the beginning of its line from the stream.
+/// Which operations are cancel-safe, and what to do about others, says [a table](../mco/index.html#what-can-be-cut-off). So does what is written in braces, whatever it is, and so does a method of one of
 /// these names on a type that is not mco's, but for `join`: `{ thread.join() }`.
 ///
 /// ```
@@ -428,10 +440,17 @@ pub fn defer(input: TokenStream) -> TokenStream {
 ///
 /// # mco under another name
 ///
-/// `select! { crate = path; .. }` names the path of mco: see [the crate's documentation](crate).
+/// `select! { crate = path; .. }` names the path of mco: see [the documentation of `mco`](../mco/index.html#mco-under-another-name).
 #[proc_macro]
 pub fn select(input: TokenStream) -> TokenStream {
     select::expand(input.into()).into()
+}
+
+/// The inside of `mco::chan!`, behind the path of mco's channels.
+#[doc(hidden)]
+#[proc_macro]
+pub fn __chan(input: TokenStream) -> TokenStream {
+    chan::expand(input.into()).into()
 }
 
 /// Evaluates expressions all at once, each in a coroutine of its own, and waits for all of them.
@@ -479,7 +498,7 @@ pub fn select(input: TokenStream) -> TokenStream {
 /// ```
 ///
 /// There may be one expression, or none: `join!(a())` is a tuple of one, `join!()` is `()`. In a crate that knows mco
-/// under another name: `join!(crate = path, ..)`, see [the crate's documentation](crate).
+/// under another name: `join!(crate = path, ..)`, see [the documentation of `mco`](../mco/index.html#mco-under-another-name).
 #[proc_macro]
 pub fn join(input: TokenStream) -> TokenStream {
     join::expand(input.into()).into()
@@ -510,7 +529,7 @@ pub fn join(input: TokenStream) -> TokenStream {
 /// | --- | --- | --- |
 /// | `workers` | threads that run coroutines, a `usize` | one for each processor |
 /// | `stack_size` | bytes reserved for the stack of a coroutine, a `usize` | that of `mco::config()` |
-/// | `crate` | the path of mco: see [the crate's documentation](crate) | `::mco` |
+/// | `crate` | the path of mco: see [the documentation of `mco`](../mco/index.html#mco-under-another-name) | `::mco` |
 ///
 /// A value may be any expression: `workers = WORKERS * 2`.
 ///
@@ -558,7 +577,10 @@ pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
 /// | `seed` | the order of coroutines, or with `seeds` the first of them, a `u64` | none |
 /// | `deadlock` | whether a deadlock fails the test at once, a `bool` | `true` |
 /// | `leaks` | whether coroutines that outlive the test fail it, a `bool` | `false` |
-/// | `crate` | the path of mco: see [the crate's documentation](crate) | `::mco` |
+/// | `crate` | the path of mco: see [the documentation of `mco`](../mco/index.html#mco-under-another-name) | `::mco` |
+///
+/// A coroutine that panics fails the test, too, with its message, unless a join has received the panic: that is the
+/// test's business then.
 ///
 /// # Virtual time
 ///

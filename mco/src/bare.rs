@@ -5,6 +5,8 @@
 //! process if its body unwinds; and whatever is not mco's own that runs there outside a coroutine, such as a
 //! destructor or a waker, runs inside [`quietly`].
 
+#![allow(unsafe_code)]
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::{io, mem, thread};
 
@@ -24,6 +26,51 @@ pub(crate) fn start(
         let _ours = Ours::new();
         guarded(body);
     })
+}
+
+/// Calls `f` in a thread that std does not know of, and waits for it. What `f` starts belongs to the process and
+/// not to the caller.
+///
+/// std has each thread inherit where its output goes, which in a test is the memory of that one test. What
+/// serves all tests must not: their messages would be shown with the first one's, or not at all.
+#[cfg(unix)]
+pub(crate) fn for_the_process<R: Send>(f: impl FnOnce() -> R + Send) -> R {
+    use std::ffi::c_void;
+    use std::ptr;
+
+    struct Call<F, R>(Option<F>, Option<R>);
+
+    extern "C" fn call<F: FnOnce() -> R, R>(data: *mut c_void) -> *mut c_void {
+        // SAFETY: it is the `Call` below, whose owner waits for this thread.
+        let call = unsafe { &mut *data.cast::<Call<F, R>>() };
+        if let Some(f) = call.0.take() {
+            guarded(|| call.1 = Some(f()));
+        }
+        ptr::null_mut()
+    }
+
+    fn run<F: FnOnce() -> R + Send, R: Send>(f: F) -> R {
+        let mut data = Call(Some(f), None);
+        let mut thread = std::mem::MaybeUninit::uninit();
+        // SAFETY: `call` is given what it expects, which stays where it is until the thread has been joined.
+        unsafe {
+            let data = (&raw mut data).cast();
+            if libc::pthread_create(thread.as_mut_ptr(), ptr::null(), call::<F, R>, data) == 0 {
+                libc::pthread_join(thread.assume_init(), ptr::null_mut());
+            }
+        }
+        let Call(left, done) = data;
+        // Without a thread it is done here.
+        done.or_else(|| left.map(|f| f())).expect("it was called")
+    }
+
+    run(f)
+}
+
+/// Calls `f`. (Elsewhere than on Unix what it starts inherits the caller's output.)
+#[cfg(not(unix))]
+pub(crate) fn for_the_process<R: Send>(f: impl FnOnce() -> R + Send) -> R {
+    f()
 }
 
 /// The body of a thread that is started otherwise.

@@ -71,11 +71,52 @@
 //!   nothing else to do; hyper does not notice meanwhile that the client has gone. With HTTP/2 each
 //!   request is a future of its own, which [`Executor`](crate::runtime) runs in a coroutine of its own.
 //!   The branches of a `join!` or `select!` of an async crate are in one.
+//! - **A `block_on` inside a handler of HTTP/1 must not wait for the rest of the request.** Its body comes in
+//!   through the future of the connection, which is what polls the handler and waits for it to return: what is
+//!   longer than hyper's buffer never arrives. Read the body with `.await`, and block on what is done with it
+//!   then. (With HTTP/2 the connection is another coroutine, and goes on.)
+//! - To drop a pending future, and so to give a request up, is for async code: see below.
 //! - A std lock must not be held across it, as everywhere in a coroutine: it would block the worker.
 //!   Async crates do so in what they call while they hold a lock of theirs, such as wakers and the
 //!   implementations of their traits, but not where they poll futures of yours.
 //! - What blocks its thread (files, a std lock, long computing) belongs on the blocking pool:
 //!   [`mco::blocking`](crate::blocking()), in async code too.
+//!
+//! # Deadlines
+//!
+//! [`timeout`](timeout()) limits a future, [`std::time::timeout`](mod@crate::std::time) what blocks. A request
+//! usually wants both, since a handler is suspended in the one way or in the other:
+//!
+#![cfg_attr(feature = "hyper", doc = "```")]
+#![cfg_attr(not(feature = "hyper"), doc = "```ignore")]
+//! use std::time::Duration;
+//! use hyper::{Request, Response, StatusCode, body::Body};
+//! use mco::std::time::Elapsed;
+//!
+//! const LIMIT: Duration = Duration::from_secs(10);
+//!
+//! async fn answer<B: Body>(request: Request<B>) -> Response<String> {
+//!     // What waits by `.await`, such as for the body, is given up at the limit ..
+//!     let found = mco::bridge::timeout(LIMIT, async {
+//!         let _body = request.into_body();
+//!         // .. and so is what blocks: it is cut off inside of the poll.
+//!         mco::std::time::timeout(LIMIT, || {
+//!             mco::sleep(Duration::from_millis(1));
+//!             "found".to_owned()
+//!         })
+//!     });
+//!     match found.await {
+//!         Ok(Ok(found)) => Response::new(found),
+//!         Ok(Err(Elapsed)) | Err(Elapsed) => {
+//!             let mut late = Response::new("it took too long".to_owned());
+//!             *late.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+//!             late
+//!         }
+//!     }
+//! }
+//! # let answered = mco::block_on(answer(Request::new(String::new())));
+//! # assert_eq!(answered.into_body(), "found");
+//! ```
 //!
 //! # What is promised
 //!
@@ -116,10 +157,10 @@ mod buffer;
 mod futures_io;
 #[cfg(feature = "hyper")]
 mod hyper;
-#[cfg(feature = "hyper")]
 mod sleep;
 #[cfg(feature = "_bridge")]
 mod stream;
+mod timeout;
 #[cfg(feature = "tokio-io")]
 mod tokio_io;
 
@@ -127,6 +168,7 @@ mod tokio_io;
 pub use self::hyper::{Executor, Timer};
 #[cfg(feature = "_bridge")]
 pub(crate) use self::stream::{SocketStream, socket_stream};
+pub use self::timeout::{Timeout, timeout};
 #[cfg(all(feature = "_bridge", feature = "tls"))]
 pub(crate) use self::{
     buffer::Room,

@@ -38,6 +38,12 @@
 //! `unsafe` in any expansion: an `Rc`, a `RefCell` borrow or a std `MutexGuard` may live across a
 //! call that blocks. What moves between workers is only what has not started yet.
 //!
+//! **"Safe" rests on what std assumes of a thread**, that it does one thing at a time: do not wait in an
+//! initialiser of a `thread_local!`, in a scope of a crate with scoped thread-locals (`scoped-tls`), or in a
+//! destructor of a thread-local during `process::exit`, where other coroutines of the thread use the same value,
+//! since that is a use after free in them; use [`coroutine_local!`], a `const {}` initialiser, or a value made
+//! beforehand. [Thread-local values](#thread-local-values) says what of it is found.
+//!
 //! Everything that blocks here works in a plain thread too, with the same meaning. A thread needs
 //! no runtime set up: the global one starts when the first coroutine is spawned.
 //!
@@ -52,8 +58,7 @@
 //!   `MutexGuard` held across a blocking call of mco can deadlock its worker: the next coroutine
 //!   there that locks it blocks the thread on which the first would have to go on.
 //! - **Thread-local values are shared** by the coroutines of one worker. For what belongs to one
-//!   coroutine there is [`coroutine_local!`]. Code that relies on strict nesting of thread-local
-//!   scopes must not block inside them.
+//!   coroutine there is [`coroutine_local!`]. See [below](#thread-local-values).
 //! - **Computing does not yield.** A loop of nothing that [may wait](crate#what-waits) keeps its worker; let
 //!   it call [`coroutine::yield_now`] now and then.
 //! - **Stacks do not grow.** Each coroutine has 6 MiB of address space, of which it uses memory as
@@ -85,6 +90,86 @@
 //! socket, or to ask for one. To drop a [`Runtime`](runtime::Runtime) may wait. Operations of sockets and streams
 //! that transfer something, connect or accept may wait, also those that are not to (`set_nonblocking`).
 //! [`select!`] may wait; with a `default`, and only operations that have an arm of their own, it never does.
+//!
+//! # What can be cut off
+//!
+//! A [`select!`] cuts off the arms that lose, a [`timeout`](std::time::timeout) what it limits, a
+//! [cancel](coroutine::Coroutine::cancel) whatever its coroutine waits in. An operation is *cancel-safe* if, cut
+//! off, it has not happened at all:
+//!
+//! | cancel-safe: nothing is lost | cut off in the middle |
+//! | --- | --- |
+//! | `recv`, `send` of channels; a value that was not sent comes back from the arm of a `select!`, else it is dropped | two of them one after the other: `recv() + recv()` has taken the first value |
+//! | `join` and `wait` of a `JoinHandle` (cut off by a `timeout` or a cancel, `join` lets the coroutine go on alone) | a [`scope`](coroutine::scope()), [`join!`]: the children are cancelled, and waited for |
+//! | `lock`, `read`, `write` of locks; `wait` of a [`Semaphore`](std::sync::Semaphore), `SyncFlag`, `Barrier`, `WaitGroup`, `Condvar` | what is done with a lock held: destructors run, and the lock is not poisoned |
+//! | `sleep`, `park`, `recv` of a [`Ticker`](std::time::Ticker) | |
+//! | `accept`; a single `read`, `peek`, `recv_from`, and `write` of a socket of TCP, UDP or Unix: it has transferred something and returns, or nothing | `read_exact`, `read_to_end`, `read_line`, `lines`, `write_all`, `copy`, and `flush` of a `BufWriter`: a part has been transferred, and what had been read is in the caller's buffer, or gone |
+//! | | `connect`, a handshake of TLS; `read` and `write` of a `TlsStream` are as those of its socket |
+//! | a job of [`blocking()`] that has not begun | one that has: it goes on to its end |
+//! | [`block_on()`]: as far as the future is when it is dropped | [`Once`](std::sync::Once), `OnceCell`, `Lazy`: the initialiser is cut off, and runs again for the next one |
+//! | | any other expression, function or block: what it has done by then is done |
+//!
+//! So a `read_line` in a `select!` in a loop loses the beginning of lines whenever another arm is quicker. Let a
+//! coroutine of its own read, and receive from a channel:
+//!
+//! ```
+//! use std::io::{BufRead, BufReader, Write};
+//! use std::time::Duration;
+//! use mco::net::{TcpListener, TcpStream};
+//! use mco::std::time::Ticker;
+//!
+//! # fn main() -> std::io::Result<()> {
+//! # let listener = TcpListener::bind("127.0.0.1:0")?;
+//! # let mut client = TcpStream::connect(listener.local_addr()?)?;
+//! # let stream = listener.accept()?.0;
+//! # mco::spawn(move || {
+//! #     for _ in 0..3 {
+//! #         for half in ["he", "llo\n"] {
+//! #             client.write_all(half.as_bytes()).unwrap();
+//! #             mco::sleep(Duration::from_millis(5));
+//! #         }
+//! #     }
+//! # });
+//! let (sender, lines) = mco::chan!(std::io::Result<String>, 1);
+//! let reader = mco::spawn(move || {
+//!     for line in BufReader::new(stream).lines() {
+//!         if sender.send(line).is_err() {
+//!             break;
+//!         }
+//!     }
+//! });
+//! let ticker = Ticker::new(Duration::from_millis(1));
+//! let mut received = Vec::new();
+//! loop {
+//!     mco::select! {
+//!         Ok(line) = lines.recv() => received.push(line?),
+//!         Err(_) = lines.recv() => break, // the reader has come to the end
+//!         _ = ticker.recv() => {},
+//!     }
+//! }
+//! reader.cancel(); // if one stops earlier
+//! assert_eq!(received, ["hello"; 3]);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Thread-local values
+//!
+//! std takes for granted that nobody else runs on a thread between the begin and the end of three things:
+//!
+//! - *An initialiser of a `thread_local!`.* If it waits, another coroutine may make the value meanwhile and
+//!   borrow it; when the first one returns, the value is replaced under the borrow. In builds with debug
+//!   assertions, and in [`#[mco::test]`](macro@crate::test), the first wait from each place in the source at each
+//!   depth of the stack looks for such an initialiser beneath it, and panics if there is one, before anything has
+//!   changed. That finds it on Linux, by the program's table of symbols; not if that was stripped, nor where an
+//!   optimised initialiser was inlined.
+//! - *The destructors that `std::process::exit` runs* in a coroutine, on the worker's thread. From then on that
+//!   thread is a plain one: a wait with a time limit works, and one without is refused with a panic (a socket's
+//!   with an error), since only other threads could still end it. A panic in such a destructor makes std abort.
+//!   It is found in all builds on Unix, by the same looks; not on Windows.
+//! - *A scope of a crate with scoped thread-locals*, such as `scoped-tls`. Nobody finds those.
+//!
+//! At the end of a plain thread, and in `atexit`, waits work as they do elsewhere.
 //!
 //! # Seeing what happens
 //!
@@ -120,6 +205,28 @@
 //!
 //! Two coroutines that do nothing but answer each other take some 14 % longer while that is recorded, and no
 //! longer if it is not.
+//!
+//! # mco under another name
+//!
+//! A crate that depends on mco under another name says so in each macro that is not a `macro_rules!`, as its first
+//! argument:
+//!
+//! ```toml
+//! [dependencies]
+//! rt = { package = "mco", version = "0.1" }
+//! ```
+//!
+//! ```text
+//! #[rt::main(crate = rt, workers = 2)]
+//! fn main() {
+//!     rt::go!(crate = rt, || println!("hello"));
+//!     rt::select! { crate = rt; _ = rt::sleep(PAUSE) => {} }
+//!     let (a, b) = rt::join!(crate = rt, one(), two());
+//!     rt::defer! { crate = rt, println!("bye"); }
+//! }
+//! ```
+//!
+//! The same holds for one that has mco through another crate: `crate = other::mco`.
 //!
 //! # Map
 //!
@@ -171,5 +278,12 @@ mod wait;
 pub use block_on::block_on;
 pub use blocking::blocking;
 pub use config::{Config, config};
+#[doc(hidden)]
+pub use mco_macros::__chan;
 pub use mco_macros::{co, defer, go, join, main, select, spawn, test};
 pub use task::LocalKey;
+
+#[doc(no_inline)]
+pub use self::coroutine::{scope, sleep, spawn, yield_now};
+#[doc(no_inline)]
+pub use self::std::{sync, time};

@@ -34,6 +34,12 @@ pub(crate) fn say(message: fmt::Arguments<'_>) {
     print(&format!("mco: {message}\n"), PATIENCE);
 }
 
+/// Prints a line that goes on in the next one, which is not mco's.
+#[cold]
+pub(crate) fn line(text: &str) {
+    print(&format!("\n{text}\n"), PATIENCE);
+}
+
 /// Prints a text of many lines, for one who has time: as the last thing in the life of the process, or in a
 /// thread of its own.
 #[cold]

@@ -53,4 +53,23 @@ fn main() {
     assert_eq!((channel_of!(size * 2) as (Sender<u8>, _)).0.capacity(), Some(6));
     assert_eq!(facade::rt::chan!(u8, 1).0.capacity(), Some(1));
     assert_eq!(generic(&"x"), Some("x"));
+
+    // A type alone: unbounded.
+    assert_eq!(chan!(i32).0.capacity(), None);
+    assert_eq!(chan!(usize,).0.capacity(), None);
+    assert_eq!(chan!(String).0.capacity(), None);
+    assert_eq!(chan!(std::string::String).0.capacity(), None);
+    assert_eq!(chan!(Vec<u8>).0.capacity(), None);
+    assert_eq!(chan!(HashMap<String, u8>).0.capacity(), None);
+    assert_eq!(chan!(()).0.capacity(), None);
+    assert_eq!(chan!((u8, String)).0.capacity(), None);
+    assert_eq!(chan!([u8; SIZE]).0.capacity(), None);
+    assert_eq!(chan!(&'static str).0.capacity(), None);
+    assert_eq!(chan!(Box<dyn FnOnce() + Send>).0.capacity(), None);
+    assert_eq!(chan!(fn(u8) -> u8).0.capacity(), None);
+    // No type: a constant, a variable, an associated constant.
+    assert_eq!((chan!(SIZE) as (Sender<u8>, _)).0.capacity(), Some(2));
+    assert_eq!((chan!(size) as (Sender<u8>, _)).0.capacity(), Some(3));
+    assert_eq!((chan!(u8::MAX as usize) as (Sender<u8>, _)).0.capacity(), Some(255));
+    assert_eq!((chan!(std::cmp::max::<usize>(1, 2)) as (Sender<u8>, _)).0.capacity(), Some(2));
 }

@@ -53,6 +53,7 @@ impl Sleep {
     }
 
     /// Has it be ready at `at`, and not when it would have been otherwise. Who waits goes on waiting.
+    #[cfg(feature = "hyper")]
     pub(super) fn reset(&mut self, at: Moment) {
         let mut state = self.bell.state.lock();
         state.unset();

@@ -28,6 +28,7 @@ pub use metrics::{Metrics, WorkerMetrics};
 #[cfg(feature = "hyper")]
 pub use crate::bridge::{Executor, Timer};
 
+use crate::bare;
 use crate::clock::{self, VirtualClock};
 use crate::config::config;
 use crate::coroutine::{self, Coroutine, JoinHandle};
@@ -45,7 +46,7 @@ pub(crate) fn global() -> &'static Runtime {
 
 /// As [`global`], for those who can say it better than with a panic.
 pub(crate) fn try_global() -> io::Result<&'static Runtime> {
-    GLOBAL.get_or_try_init(|| Runtime::builder().name("mco").build())
+    GLOBAL.get_or_try_init(|| bare::for_the_process(|| Runtime::builder().name("mco").build()))
 }
 
 /// The scheduler of the [`global`] runtime.

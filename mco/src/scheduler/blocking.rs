@@ -411,7 +411,7 @@ impl Pool {
             undo_inherited();
             self.serve();
         };
-        let Err(error) = bare::start(name, serve) else {
+        let Err(error) = bare::for_the_process(|| bare::start(name, serve)) else {
             return Ok(());
         };
         let mut state = self.state.lock();

@@ -30,7 +30,7 @@ use super::cancel::{self, Cancelled, Unwinding};
 use super::local::Locals;
 use super::record::WaitRecord;
 use super::state::State;
-use super::{Home, WaiterList, current, unreceived};
+use super::{Home, WaiterList, current, idle, unreceived};
 use crate::bare;
 use crate::fiber::{Body, Fiber};
 use crate::prefetch::prefetch;
@@ -204,7 +204,7 @@ impl<F: FnOnce() -> T, T> TaskCell<F, T> {
         // SAFETY: the caller runs the coroutine, so the stage is its own until it has finished.
         // The borrow ends before the closure runs.
         let Some(f) = (unsafe { Self::take_closure(header) }) else { return };
-        let output = catch_unwind(AssertUnwindSafe(f));
+        let output = catch_unwind(AssertUnwindSafe(|| __rust_begin_short_backtrace(f)));
         if let Err(payload) = &output {
             let cancelled = payload.is::<Cancelled>();
             if !cancelled {
@@ -262,7 +262,12 @@ impl<F: FnOnce() -> T, T> TaskCell<F, T> {
 
     unsafe fn drop_output(header: NonNull<Header>) {
         // SAFETY: the coroutine has finished, and nobody holds its handle.
-        drop_quietly(mem::replace(unsafe { Self::stage(header) }, Stage::Empty));
+        let stage = mem::replace(unsafe { Self::stage(header) }, Stage::Empty);
+        if cfg!(debug_assertions) && matches!(stage, Stage::Finished(Ok(_))) {
+            // SAFETY: the coroutine is alive.
+            idle::dropped::<T>(unsafe { header.as_ref() });
+        }
+        drop_quietly(stage);
     }
 
     unsafe fn has_user_output(header: NonNull<Header>) -> bool {
@@ -280,6 +285,15 @@ impl<F: FnOnce() -> T, T> TaskCell<F, T> {
         // SAFETY: the last reference is gone; the cell came from `Box::leak` in `allocate`.
         drop(unsafe { Box::from_raw(header.cast::<TaskCell<F, T>>().as_ptr()) });
     }
+}
+
+/// Calls `f`. std's backtraces end where a function of this name is.
+#[inline(never)]
+fn __rust_begin_short_backtrace<T>(f: impl FnOnce() -> T) -> T {
+    let result = f();
+    // So that the call above is none in tail position.
+    std::hint::black_box(());
+    result
 }
 
 /// Drops a value of the user's where no panic of its destructor may go further.

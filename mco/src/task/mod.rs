@@ -28,8 +28,10 @@ pub(crate) mod current;
 pub(crate) mod deadline;
 mod given;
 mod header;
+mod idle;
 mod inbox;
 mod local;
+mod panicking;
 mod record;
 mod registry;
 mod state;
@@ -65,7 +67,6 @@ pub use record::Reason;
 pub(crate) use record::{AtomicSite, reason_text};
 pub(crate) use registry::Registry;
 pub(crate) use waiter::{Blocked, ThreadParker, Waiter, WaiterList, Wakeup};
-#[cfg(feature = "hyper")]
 pub(crate) use waiting_task::wake_task;
 pub(crate) use waiting_task::{Polling, TaskWaiter, note_own_waker};
 
@@ -102,6 +103,7 @@ pub(crate) trait Home: Send + Sync {
 /// coroutine a panic begins. To be called before the first coroutine starts, any number of times.
 pub(crate) fn install_handlers() {
     overflow::install(current::lookup_overflow);
+    panicking::name_coroutines();
     static HOOK: Once = Once::new();
     // A thread that panics may not change the hook; the next one will.
     if !std::thread::panicking() {

@@ -82,7 +82,6 @@ impl Drop for Entry {
 }
 
 /// Wakes the task of a future, and lets go of it.
-#[cfg(feature = "hyper")]
 pub(crate) fn wake_task(waker: Waker) {
     if is_own(&waker) {
         waker.wake();

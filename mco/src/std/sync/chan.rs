@@ -16,36 +16,20 @@
 /// sender.send(1).unwrap();
 /// assert_eq!(receiver.recv(), Ok(1));
 ///
-/// // The same with the type of the values.
+/// // The same with the type of the values, first bounded, then not.
 /// let (sender, receiver) = chan!(Vec<u8>, 1);
 /// sender.send(vec![1]).unwrap();
 /// assert_eq!(receiver.recv(), Ok(vec![1]));
+/// let (_sender, receiver) = chan!(i32);
+/// assert!(receiver.try_recv().is_err());
 /// ```
 ///
-/// The capacity may be any expression. One with a comma of its own that no brackets enclose, such as
-/// `max::<u8, u8>(a, b)`, wants parentheses around it.
+/// The capacity may be any expression. A name alone is taken for a type if it is one of the language's own (`i32`), or
+/// is written as types are (`String`, `Job`); for a constant or a variable otherwise (`SIZE`, `N`, `size`). What that
+/// gets wrong goes with both: `chan!(T, 4)`, or as `unbounded::<T>()`.
 #[macro_export]
 macro_rules! chan {
-    () => {
-        $crate::std::sync::channel::unbounded()
-    };
-    ($($argument:tt)+) => {
-        $crate::__chan!([$($argument)+] $($argument)+)
-    };
-}
-
-// Whether `Vec<u8>, 4` begins with an expression or a type cannot be tried: what begins like the one
-// and goes on unlike it is an error at once. So the comma is looked for first.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __chan {
-    ([$(,)?] $capacity:expr $(,)?) => {
-        $crate::std::sync::channel::bounded($capacity)
-    };
-    ([, $($rest:tt)+] $type:ty, $capacity:expr $(,)?) => {
-        $crate::std::sync::channel::bounded::<$type>($capacity)
-    };
-    ([$first:tt $($rest:tt)*] $($all:tt)+) => {
-        $crate::__chan!([$($rest)*] $($all)+)
+    ($($argument:tt)*) => {
+        $crate::__chan!($crate::std::sync::channel, $($argument)*)
     };
 }

@@ -21,6 +21,7 @@ mod chan;
 pub mod channel;
 mod condvar;
 mod guard;
+pub mod mpsc;
 mod mutex;
 pub(crate) mod once;
 mod poison;

@@ -45,7 +45,10 @@ use crate::task::deadline;
 /// The operation unwinds, so destructors run, and no lock is poisoned by it; nothing is printed. What
 /// has been handed over in the last moment is returned and not lost. Of nested timeouts the nearest
 /// deadline holds. An operation's own time limit, as that of
-/// [`recv_timeout`](crate::std::sync::Receiver::recv_timeout), keeps its meaning when it is earlier.
+/// [`recv_timeout`](crate::std::sync::Receiver::recv_timeout), keeps its meaning when it is earlier. That holds of
+/// each operation by itself: a closure that has received once, or read half a line, is cut off in the middle.
+/// Which operations are cancel-safe says [a table](crate#what-can-be-cut-off). For a future there is
+/// [`bridge::timeout`](crate::bridge::timeout()).
 ///
 /// What does not block is not cut off: code that computes goes on, and if `f` returns without being
 /// in a blocking operation after the deadline, its result counts, however late. Coroutines of a
