@@ -667,17 +667,14 @@ fn who_catches_the_payload_may_end_with_a_result() {
 }
 
 #[test]
-fn who_keeps_the_payload_is_left_alone_until_it_goes() {
+fn who_keeps_the_payload_is_unwound_again() {
     with_runtimes(|runtime| {
         let entered = Arc::new(AtomicBool::new(false));
         let enters = entered.clone();
         let handle = runtime.spawn(move || {
             enters.store(true, Ordering::SeqCst);
-            let payload = panic::catch_unwind(coroutine::park).unwrap_err();
-            // Cleaning up at leisure.
-            coroutine::sleep(Duration::from_millis(2));
-            coroutine::yield_now();
-            panic::resume_unwind(payload);
+            let _payload = panic::catch_unwind(coroutine::park).unwrap_err();
+            coroutine::sleep(LONG);
         });
         eventually("it has started", || entered.load(Ordering::SeqCst));
         handle.cancel();

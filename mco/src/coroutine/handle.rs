@@ -87,6 +87,10 @@ impl Coroutine {
     /// will. Does not wait for it, and does nothing to one that has ended.
     /// [Never waits](crate#what-waits).
     ///
+    /// # Panics
+    ///
+    /// If the program is built with `panic = "abort"`, under which no stack can be unwound.
+    ///
     /// # Examples
     ///
     /// ```

@@ -13,6 +13,7 @@ use std::mem;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 use std::{fmt, thread};
 
 use parking_lot::Mutex;
@@ -21,7 +22,7 @@ use slab::Slab;
 use super::handle::wait_until_gone;
 use super::{Builder, Cancelled, Coroutine, JoinHandle};
 use crate::task::awaited::{Awaited, Enders};
-use crate::task::{self, Attributes, Output, Reason, TaskRef, spend_budget};
+use crate::task::{self, Attributes, Output, Reason, TaskRef, current, spend_budget};
 use crate::wait::{Wait, Waiter};
 
 /// Spawns coroutines that may borrow from the caller. See [`scope`].
@@ -90,6 +91,8 @@ pub(crate) fn scope_to_the_end<'env, F, R>(wait: &Wait, f: F) -> (R, bool)
 where
     F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R,
 {
+    // At the end it is too late to refuse.
+    wait.check_stack();
     let scope = Scope { data: Arc::new(Data::new()), _scope: PhantomData, _env: PhantomData };
     let result = catch_unwind(AssertUnwindSafe(|| f(&scope)));
     if result.is_err() {
@@ -187,6 +190,14 @@ impl Data {
     /// its own, must not unwind it here, and cancels the children instead; returns whether that has
     /// happened.
     fn wait_for_all(&self, wait: &Wait) -> bool {
+        if !current::is_on_own_stack() {
+            // A generator that has begun the scope was passed on to another coroutine meanwhile. What the
+            // children borrow lies there, so even this is better than to unwind.
+            while self.running.load(Ordering::Acquire) > 0 {
+                thread::sleep(Duration::from_millis(1));
+            }
+            return super::is_cancelled();
+        }
         // What is left of a child after that borrows nothing, but whoever looks at metrics should
         // find the children gone.
         let children = self.children();
@@ -334,11 +345,7 @@ impl<T> ScopedJoinHandle<'_, T> {
         // That of the coroutine around the closure: an error only if it could not start.
         self.outer.take_output()?;
         let output = self.packet.output.lock().take();
-        let output = output.expect("a child leaves a result");
-        if output.is_err() {
-            task::cancel::payload_received();
-        }
-        output
+        output.expect("a child leaves a result")
     }
 
     /// Waits for the end of the coroutine and leaves its result where it is.

@@ -168,6 +168,24 @@ impl Suspender {
         unsafe { self.0.as_ref() }.bounds
     }
 
+    /// Whether the caller runs on the fiber's stack, and not on one that another library has switched to.
+    ///
+    /// # Safety
+    ///
+    /// The fiber must be alive.
+    #[inline(always)]
+    pub(crate) unsafe fn is_here(self) -> bool {
+        let here = 0u8;
+        // SAFETY: the caller's promise: the loop runs until the fiber is dropped.
+        let Bounds { bottom, top, .. } = unsafe { self.0.as_ref() }.bounds;
+        (bottom..top).contains(&(&raw const here).addr())
+    }
+
+    /// An address in the frame of the loop, which lies further out than all frames of its bodies.
+    pub(crate) fn base(self) -> usize {
+        self.0.addr().get()
+    }
+
     /// Switches from the body back to whoever resumed the fiber; returns at the next resume.
     ///
     /// # Safety

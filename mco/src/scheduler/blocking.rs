@@ -289,9 +289,6 @@ where
             match self.job.take() {
                 Fate::Done(result) => {
                     self.place = Place::Here;
-                    if result.is_err() {
-                        cancel::payload_received();
-                    }
                     return (result, wait.before());
                 }
                 Fate::Refused => {

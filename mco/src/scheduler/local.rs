@@ -341,7 +341,6 @@ impl Local {
                 }
             }
         }
-        cancel::look_again();
         if self.worker.blocked.load(Ordering::Relaxed) {
             self.unblock();
         }

@@ -331,7 +331,9 @@ impl Scheduler {
             // The workers do all the rest.
             return;
         }
-        self.wait_for_threads();
+        if task::current::is_on_own_stack() {
+            self.wait_for_threads();
+        }
         // They are about to end, if they have not. The monitor may have started another meanwhile.
         while let Some(thread) = { self.threads.lock().pop() } {
             drop(thread.join());

@@ -1,5 +1,6 @@
 //! What lies beneath a wait: what else has begun on this stack and counts on nobody else running on the
-//! thread before it is over. There a coroutine must not switch to another one.
+//! thread before it is over. There a coroutine must not switch to another one. Nor can it from another stack than
+//! its own: a generator's, or that of a library that switches stacks.
 //!
 //! Two things of std do, and neither can be mended from here:
 //!
@@ -63,6 +64,8 @@ pub(crate) fn be_thorough() {
 /// Why a wait is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
+    /// This is not the coroutine's own stack.
+    OtherStack,
     /// The initialiser of a `thread_local!` runs on this stack.
     Initialiser,
     /// Thread-local values are being destroyed on this stack.
@@ -73,6 +76,11 @@ impl Refusal {
     /// What is said of the wait for `reason` at `site`.
     pub(crate) fn message(self, reason: Reason, site: &Location<'_>) -> String {
         match self {
+            Refusal::OtherStack => format!(
+                "the wait at {site} ({reason}) is on another stack than the coroutine's own, inside a \
+                 generator or in a library that switches stacks, from where the coroutine cannot be suspended; \
+                 wait outside of that, or give what waits a coroutine of its own and a channel"
+            ),
             Refusal::Initialiser => format!(
                 "the wait at {site} ({reason}) is inside the initialiser of a `thread_local!`: meanwhile \
                  other coroutines of this thread could make its value, too, and lose it while they borrow \
@@ -130,6 +138,9 @@ fn key(site: &'static Location<'static>, depth: usize) -> usize {
 
 #[inline(never)]
 fn look_up(running: Running, site: &'static Location<'static>, depth: usize) -> Option<Refusal> {
+    if !running.is_on_own_stack() {
+        return Some(Refusal::OtherStack);
+    }
     // For the thread, as far as it lies below the top of whichever stack.
     let key_of_thread = key(site, running.bounds().top.wrapping_sub(depth));
     // Multiplied, so that all bits have a say (Fibonacci hashing).

@@ -3,41 +3,44 @@
 //!
 //! A cancel sets a flag that is never cleared and wakes the coroutine. The flag is looked at
 //! before each suspension and after it; there the coroutine is unwound with [`Cancelled`] as the
-//! payload, so that destructors run, and no panic message is printed. Nothing is injected while that
-//! payload is alive, nor while the coroutine unwinds for another reason, nor when only destructors
-//! are left to run: they may block, and a second unwinding inside them would abort the process. Nor
-//! inside a [`shield`]. Code that catches the payload and drops it goes on until its next blocking
-//! operation.
+//! payload, so that destructors run, and no panic message is printed. Nothing is injected
+//!
+//! - where the coroutine unwinds already, for whatever reason: the destructor that blocks there may do so, and
+//!   a second unwinding out of it would abort the process;
+//! - when only destructors are left to run, after the closure;
+//! - inside a [`shield`].
+//!
+//! Then the operation goes on without regard to it, to its end: whether the coroutine unwinds does not
+//! change while it waits, so nobody has to look again. A coroutine that has caught a cancel goes on
+//! until its next blocking operation, which unwinds it again.
 //!
 //! # Whether a coroutine unwinds
 //!
-//! `std::thread::panicking` tells it of the thread, and a coroutine may be suspended inside a
-//! destructor: then it is true for its neighbours too. Those that are suspended while they unwind
-//! are counted, and with the count at zero, what the thread says holds for the coroutine that runs.
-//! Otherwise:
+//! If the thread does not, by `std::thread::panicking`, no coroutine of it does. If it does, the one that
+//! runs may be a neighbour of the one that unwinds, which is suspended inside a destructor. Then its own
+//! stack says whether it could be unwound ([`unwinding`]).
 //!
-//! - One that did not unwind when it was suspended does not when it is resumed.
-//! - One in which a panic began since ([`panic_began`], from the panic hook) unwinds, or has caught
-//!   it.
-//! - One that has been given the payload of another may have passed it on, and once an unwinding has
-//!   been seen that no hook announced, anyone may unwind so: these are not known.
-//!
-//! The cancel of one that unwinds, or of which it is not known, is put off until the thread unwinds
-//! no longer ([`look_again`]). To put it off for all while somebody unwinds would deadlock: a
-//! destructor may cancel a child of the same worker and wait for it.
+//! Tried before, and wrong: to count those that are suspended while they unwind, and to be told by the panic
+//! hook when a panic begins. That a panic is over, caught, nobody tells; hooks are replaced; payloads are kept,
+//! passed on and resumed. Putting off every cancel while the thread unwinds deadlocks: a destructor that
+//! cancels a child of the same worker and waits for it would wait for ever.
 
 use std::any::Any;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::fmt;
-use std::num::NonZeroU32;
 use std::panic;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
+use std::thread::{self, ThreadId};
 
-use super::TaskRef;
 use super::current::{self, Running};
 use super::deadline::{self, Deadline};
+use super::{TaskRef, unwinding};
 
 /// The payload with which a cancelled coroutine unwinds, and that [`JoinHandle::join`] returns.
+///
+/// Who catches it goes on until the next operation that waits, which unwinds again, whether the payload was
+/// dropped or is kept. Destructors that an unwinding runs may wait as ever. Under a callback of C a
+/// cancel takes effect after the callback: nothing can be unwound through it.
 ///
 /// [`JoinHandle::join`]: crate::coroutine::JoinHandle::join
 ///
@@ -51,8 +54,8 @@ use super::deadline::{self, Deadline};
 /// assert!(sleeper.join().unwrap_err().is::<Cancelled>());
 /// ```
 pub struct Cancelled {
-    /// The coroutine that unwinds with it; 0 if it was cancelled before it started.
-    coroutine: u64,
+    /// `None`: it was cancelled before it started.
+    injection: Option<Injection>,
 }
 
 impl fmt::Debug for Cancelled {
@@ -69,53 +72,83 @@ impl fmt::Display for Cancelled {
 
 impl std::error::Error for Cancelled {}
 
-impl Drop for Cancelled {
-    /// Caught and dropped on the way up: from here on the coroutine can be unwound again.
-    fn drop(&mut self) {
-        if let Some(running) = current::running()
-            && running.header().attributes.id == self.coroutine
-        {
-            running.with_owned(|owned| owned.unwinding.injected = false);
+/// The payload for a coroutine that is cancelled before it starts.
+pub(crate) fn before_start() -> Box<dyn Any + Send> {
+    Box::new(Cancelled { injection: None })
+}
+
+/// Part of each payload that mco unwinds somebody with: of a cancel, or of a deadline.
+pub(super) struct Injection {
+    owner: Owner,
+    /// Of those of its owner.
+    number: u64,
+}
+
+/// Whose stack a payload is on its way up.
+#[derive(PartialEq, Eq)]
+enum Owner {
+    Coroutine(u64),
+    Thread(ThreadId),
+}
+
+impl Injection {
+    /// One that is about to unwind the caller.
+    fn new() -> Injection {
+        let number = with_unwinding(|unwinding| {
+            unwinding.injections += 1;
+            unwinding.injected = unwinding.injections;
+            unwinding.injected
+        });
+        Injection { owner: Owner::current(), number }
+    }
+
+    /// If it was the caller's, and has been caught: it is about to go on.
+    fn goes_on(&self) {
+        if self.owner == Owner::current() {
+            with_unwinding(|unwinding| unwinding.injected = self.number);
         }
     }
 }
 
-/// The payload for a coroutine that is cancelled before it starts.
-pub(crate) fn before_start() -> Box<dyn Any + Send> {
-    Box::new(Cancelled { coroutine: 0 })
+impl Drop for Injection {
+    /// It was caught on the way up. That of another one may be under way since.
+    fn drop(&mut self) {
+        if self.owner == Owner::current() {
+            with_unwinding(|unwinding| {
+                if unwinding.injected == self.number {
+                    unwinding.injected = 0;
+                }
+            });
+        }
+    }
+}
+
+impl Owner {
+    fn current() -> Owner {
+        match current::running() {
+            Some(running) => Owner::Coroutine(running.id()),
+            None => Owner::Thread(thread::current().id()),
+        }
+    }
 }
 
 /// What a coroutine knows of its own unwinding, or a plain thread of its own; for that thread.
 #[derive(Default)]
 pub(super) struct Unwinding {
-    /// A payload of this module's or of a deadline is on its way up this stack, or was caught and is
-    /// being kept.
-    pub(super) injected: bool,
-    /// It unwinds, or did when that could last be told.
-    pub(super) noted: bool,
+    /// How many times it was unwound by this module.
+    injections: u64,
+    /// The last of them, if its payload is on its way up this stack, or was caught and is being kept; else 0.
+    /// Tells a cancel from a panic, for who is unwound; decides nothing else.
+    injected: u64,
+    /// The panic hook runs: nothing may unwind out of it.
+    in_hook: bool,
     /// The nearest of the deadlines that hold here.
     pub(super) deadline: Option<Deadline>,
-    /// It has been given a payload with which another one ended, and may unwind with it.
-    holds_payload: bool,
-    /// It is suspended, and counted as unwinding in this episode of the thread's.
-    counted_in: Option<NonZeroU32>,
     /// How many calls of [`shield`] it is in.
     shields: u32,
 }
 
-/// An unwinding has been seen that the panic hook did not announce: the user has put another hook
-/// in its place, or resumes unwinding with payloads of their own. Never cleared.
-static UNANNOUNCED: AtomicBool = AtomicBool::new(false);
-
 thread_local! {
-    /// The coroutines that are suspended while they unwind.
-    static SUSPENDED: Cell<u32> = const { Cell::new(0) };
-    /// Changes whenever the thread is seen not to unwind, which puts an end to the count.
-    static EPISODE: Cell<NonZeroU32> = const { Cell::new(NonZeroU32::MIN) };
-    /// Cancelled coroutines of this worker that could not be unwound when they looked.
-    static DEFERRED: RefCell<Vec<TaskRef>> = const { RefCell::new(Vec::new()) };
-    /// `SUSPENDED` or `DEFERRED` may be out of date. The worker looks after each run.
-    static LOOK_AGAIN: Cell<bool> = const { Cell::new(false) };
     /// Of the thread itself, while it runs no coroutine.
     static OF_THREAD: RefCell<Unwinding> = RefCell::default();
 }
@@ -130,72 +163,56 @@ pub(super) fn with_unwinding<R>(f: impl FnOnce(&mut Unwinding) -> R) -> R {
     }
 }
 
-/// Notes that a panic begins on this thread. In the panic hook: must not block or panic.
-pub(crate) fn panic_began() {
-    if let Some(running) = current::running() {
-        running.with_owned(|owned| owned.unwinding.noted = true);
+/// Calls a panic hook, for a panic that begins on this thread.
+pub(super) fn call_hook(hook: impl FnOnce()) {
+    struct InHook;
+    impl Drop for InHook {
+        fn drop(&mut self) {
+            with_unwinding(|unwinding| unwinding.in_hook = false);
+        }
     }
+    // Whatever it has caught and keeps: unless the panic begins in a destructor, what unwinds it now is that.
+    let is_first = unwinds_by_cancel() && current::running().is_none_or(can_unwind);
+    let _in_hook = with_unwinding(|unwinding| {
+        if is_first {
+            unwinding.injected = 0;
+        }
+        unwinding.in_hook = true;
+        InHook
+    });
+    hook();
 }
 
-/// Passes a panic on that was caught, in the coroutine in which it was.
+/// Passes on what was caught, in the coroutine or thread in which it was.
 pub(crate) fn resume_unwind(payload: Box<dyn Any + Send>) -> ! {
-    panic_began();
+    let cancelled = payload.downcast_ref::<Cancelled>().and_then(|c| c.injection.as_ref());
+    if let Some(injection) = cancelled.or_else(|| deadline::injection_of(&*payload)) {
+        injection.goes_on();
+    }
     panic::resume_unwind(payload)
 }
 
-/// Notes that the coroutine which runs now is given the payload with which another one ended.
-pub(crate) fn payload_received() {
-    if let Some(running) = current::running() {
-        running.with_owned(|owned| owned.unwinding.holds_payload = true);
-    }
-}
-
-/// Whether the coroutine that runs now is unwinding, or may be.
-fn may_unwind(running: Running) -> bool {
-    if !std::thread::panicking() {
-        running.with_owned(|owned| owned.unwinding.noted = false);
-        return false;
-    }
-    let only_it = SUSPENDED.get() == 0;
-    running.with_owned(|owned| {
-        let unwinding = &mut owned.unwinding;
-        if only_it && !unwinding.noted && !unwinding.injected {
-            unwinding.noted = true;
-            if !unwinding.holds_payload {
-                UNANNOUNCED.store(true, Ordering::Relaxed);
-            }
-        }
-        unwinding.injected
-            || unwinding.noted
-            || unwinding.holds_payload
-            || UNANNOUNCED.load(Ordering::Relaxed)
-    })
+/// Whether the coroutine that runs now could be unwound from here: it does not unwind already.
+#[inline]
+fn can_unwind(running: Running) -> bool {
+    !thread::panicking() || unwinding::can_begin(running.base())
 }
 
 /// Whether the calling coroutine or thread unwinds because of a panic: what decides whether a lock
 /// is poisoned.
-///
-/// Of a coroutine of which it is not known, it says no: while a neighbour is suspended in a
-/// destructor, one that unwinds with another's payload, or without the panic hook having been called,
-/// leaves its locks as they are.
 #[inline]
 pub(crate) fn unwinds_by_panic() -> bool {
-    std::thread::panicking() && this_one_panics()
+    thread::panicking() && this_one_panics()
 }
 
 #[cold]
 fn this_one_panics() -> bool {
-    let Some(running) = current::running() else {
-        return !with_unwinding(|unwinding| unwinding.injected);
-    };
-    // Brings `noted` up to date.
-    may_unwind(running);
-    running.with_owned(|owned| owned.unwinding.noted && !owned.unwinding.injected)
+    !unwinds_by_cancel() && current::running().is_none_or(|running| !can_unwind(running))
 }
 
 /// Whether what unwinds the caller is a cancel, or a deadline. To be asked only where something does.
 pub(crate) fn unwinds_by_cancel() -> bool {
-    with_unwinding(|unwinding| unwinding.injected)
+    with_unwinding(|unwinding| unwinding.injected != 0)
 }
 
 /// Calls `f`, which neither a cancel nor a deadline from outside cuts off: it takes effect at the next
@@ -217,40 +234,20 @@ pub(crate) fn shield<R>(f: impl FnOnce() -> R) -> R {
     f()
 }
 
-/// By a coroutine that is about to be suspended.
+/// To be called where something begins that may come to unwinding a stack.
+///
+/// # Panics
+///
+/// In a program that is built without unwinding, where that would end it without a word.
 #[inline]
-pub(super) fn suspending(running: Running) {
-    if std::thread::panicking() && may_unwind(running) {
-        SUSPENDED.set(SUSPENDED.get() + 1);
-        LOOK_AGAIN.set(true);
-        running.with_owned(|owned| owned.unwinding.counted_in = Some(EPISODE.get()));
+pub(super) fn require_unwinding() {
+    if cfg!(panic = "abort") {
+        panic!(
+            "a cancel or a time limit unwinds the stack of a coroutine, but this program is built with \
+             `panic = \"abort\"`: remove that from the profile in `Cargo.toml`, or do without `cancel`, `timeout`, \
+             arms of `select!` that run in a child coroutine, and the drop of a runtime that has coroutines"
+        );
     }
-}
-
-/// By a coroutine that has been resumed: what it knows of itself from when it was suspended.
-#[inline]
-pub(super) fn resumed(running: Running) -> Resumed {
-    Resumed { unwinds: SUSPENDED.get() > 0 && was_counted(running) }
-}
-
-/// Of a coroutine that has just been resumed.
-#[derive(Clone, Copy)]
-pub(crate) struct Resumed {
-    unwinds: bool,
-}
-
-/// Whether the coroutine that has been resumed was counted among those that unwind.
-#[cold]
-fn was_counted(running: Running) -> bool {
-    let counted_in = running.with_owned(|owned| owned.unwinding.counted_in.take());
-    let counted = counted_in == Some(EPISODE.get());
-    if counted {
-        SUSPENDED.set(SUSPENDED.get() - 1);
-    } else {
-        // What was noted of an earlier panic, which it has caught, says nothing any more.
-        running.with_owned(|owned| owned.unwinding.noted = false);
-    }
-    counted
 }
 
 /// Why the caller is to be unwound, and may be.
@@ -266,21 +263,19 @@ impl Due {
     /// Unwinds the coroutine or thread that runs now.
     #[cold]
     pub(crate) fn unwind(self) -> ! {
-        with_unwinding(|unwinding| unwinding.injected = true);
-        match (self, current::running()) {
-            (Due::Cancel, Some(running)) => {
-                let coroutine = running.header().attributes.id;
-                panic::resume_unwind(Box::new(Cancelled { coroutine }))
-            }
-            _ => panic::resume_unwind(deadline::payload()),
-        }
+        require_unwinding();
+        let payload = match self {
+            Due::Deadline => deadline::payload(Injection::new()),
+            _ => Box::new(Cancelled { injection: Some(Injection::new()) }),
+        };
+        panic::resume_unwind(payload)
     }
 }
 
 /// Unwinds the coroutine that runs now, if that is due.
 #[inline]
 pub(crate) fn check(running: Running) {
-    if let Some(due) = is_due(running, None) {
+    if let Some(due) = is_due(running) {
         due.unwind();
     }
 }
@@ -296,26 +291,26 @@ pub(crate) fn check_here() {
 #[inline]
 pub(crate) fn is_due_here() -> Option<Due> {
     match current::running() {
-        Some(running) => is_due(running, None),
+        Some(running) => is_due(running),
         None => deadline::has_passed_in_thread().then_some(Due::Deadline),
     }
 }
 
-/// Whether the coroutine that runs now is to be unwound, and may be. `resumed`: if it has just been.
+/// Whether the coroutine that runs now is to be unwound, and may be.
 #[inline]
-pub(crate) fn is_due(running: Running, resumed: Option<Resumed>) -> Option<Due> {
+pub(crate) fn is_due(running: Running) -> Option<Due> {
     // Relaxed: what led to the cancel becomes visible through the state, which `cancel` notifies.
     if running.header().cancelled.load(Ordering::Relaxed)
         || running.with_owned(|owned| owned.unwinding.deadline.is_some())
     {
-        is_one_due(running, resumed)
+        is_one_due(running)
     } else {
         None
     }
 }
 
 #[cold]
-fn is_one_due(running: Running, resumed: Option<Resumed>) -> Option<Due> {
+fn is_one_due(running: Running) -> Option<Due> {
     let cancelled = running.header().cancelled.load(Ordering::Relaxed);
     let due = if cancelled && running.with_owned(|owned| owned.unwinding.shields == 0) {
         Due::Cancel
@@ -324,40 +319,20 @@ fn is_one_due(running: Running, resumed: Option<Resumed>) -> Option<Due> {
     } else {
         return None;
     };
-    may_be_unwound(running, resumed).then_some(due)
-}
-
-fn may_be_unwound(running: Running, resumed: Option<Resumed>) -> bool {
-    if running.with_owned(|owned| owned.unwinding.injected || owned.ended) {
-        return false;
-    }
-    let unwinds = resumed.map_or_else(|| may_unwind(running), |resumed| resumed.unwinds);
-    if unwinds {
-        DEFERRED.with_borrow_mut(|deferred| {
-            if !deferred.iter().any(|task| task.as_raw() == running.task().as_raw()) {
-                deferred.push(running.task());
-            }
-        });
-        LOOK_AGAIN.set(true);
-    }
-    !unwinds
-}
-
-/// By the worker between two runs: if the thread does not unwind, lets those look again whose
-/// cancel was put off.
-#[inline]
-pub(crate) fn look_again() {
-    if LOOK_AGAIN.get() && !std::thread::panicking() {
-        LOOK_AGAIN.set(false);
-        SUSPENDED.set(0);
-        EPISODE.set(EPISODE.get().checked_add(1).unwrap_or(NonZeroU32::MIN));
-        DEFERRED.take().iter().for_each(TaskRef::wake);
-    }
+    let is_over = running.with_owned(|owned| owned.ended || owned.unwinding.in_hook);
+    (!is_over && can_unwind(running)).then_some(due)
 }
 
 impl TaskRef {
     /// Asks the coroutine to stop.
+    ///
+    /// # Panics
+    ///
+    /// As [`require_unwinding`], if it has not ended.
     pub(crate) fn cancel(&self) {
+        if !self.is_finished() {
+            require_unwinding();
+        }
         self.header().cancelled.store(true, Ordering::Relaxed);
         // Its Release publishes the flag to the coroutine.
         self.wake();

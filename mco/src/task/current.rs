@@ -164,20 +164,34 @@ impl Running {
         unsafe { self.suspender.bounds() }
     }
 
+    /// Where its first frame lies: all others are further in.
+    pub(super) fn base(self) -> usize {
+        self.suspender.base()
+    }
+
+    /// Whether the caller is on the coroutine's own stack: elsewhere it cannot suspend.
+    #[inline(always)]
+    pub(crate) fn is_on_own_stack(self) -> bool {
+        // SAFETY: the coroutine runs on this thread, so its fiber is alive.
+        unsafe { self.suspender.is_here() }
+    }
+
     /// Switches away until the coroutine is notified; not at all if it has been. May return early,
-    /// and takes no notice of a cancel but that it is notified of it.
+    /// and takes no notice of a cancel but that it is notified of it. To be called on its own stack
+    /// only.
     #[inline(always)]
     pub(crate) fn park(
         self,
         reason: Reason,
         site: &'static Location<'static>,
         awaiting: &Awaiting,
-    ) -> Option<cancel::Resumed> {
+    ) {
         let header = self.header();
         header.record.set(reason, site, coarse_now(), awaiting);
-        let resumed = header.state.park().then(|| self.switch(Pause::Parked));
+        if header.state.park() {
+            self.switch(Pause::Parked);
+        }
         header.record.clear();
-        resumed
     }
 
     /// Whether to look out for what it waits for is better than to switch away.
@@ -192,10 +206,10 @@ impl Running {
         }
     }
 
-    /// Lets the others run first.
+    /// Lets the others run first. To be called on its own stack only.
     #[inline(always)]
-    pub(crate) fn step_aside(self) -> cancel::Resumed {
-        self.switch(Pause::Yielded)
+    pub(crate) fn step_aside(self) {
+        self.switch(Pause::Yielded);
     }
 
     /// As `step_aside`. Unwinds, before or after, if the coroutine is cancelled or out of time. Does nothing
@@ -207,27 +221,23 @@ impl Running {
         if beneath::look(Some(self), site, (&raw const depth).addr()).is_some() {
             return;
         }
-        let resumed = self.step_aside();
-        if let Some(due) = cancel::is_due(self, Some(resumed)) {
-            due.unwind();
-        }
+        self.step_aside();
+        cancel::check(self);
     }
 
     #[inline(always)]
-    fn switch(self, pause: Pause) -> cancel::Resumed {
-        cancel::suspending(self);
+    fn switch(self, pause: Pause) {
         let frame = 0u8;
         self.with_owned(|owned| {
             owned.pause = pause;
             owned.frame = (&raw const frame).addr();
         });
-        // SAFETY: `self` is the coroutine that runs on this thread, so this is its fiber; the
-        // runtime never nests another stack inside it.
+        // SAFETY: `self` is the coroutine that runs on this thread, so this is its fiber; and its callers have
+        // checked that it is on no other stack.
         unsafe { self.suspender.suspend() }
         if capture::is_asked_for() {
             self.capture();
         }
-        cancel::resumed(self)
     }
 
     /// Has been resumed for its backtrace alone: leaves it, and suspends again, until it is resumed
@@ -249,6 +259,11 @@ impl Running {
     pub(crate) fn id(self) -> u64 {
         self.header().attributes.id
     }
+}
+
+/// Whether the calling coroutine is on its own stack. In a thread there is no other one.
+pub(crate) fn is_on_own_stack() -> bool {
+    running().is_none_or(Running::is_on_own_stack)
 }
 
 /// Counts an operation that may have to wait, and is documented to. To be called before it, so that nothing

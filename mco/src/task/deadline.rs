@@ -9,9 +9,9 @@
 use std::any::Any;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread::{self, ThreadId};
+use std::thread;
 
-use super::{cancel, current};
+use super::cancel::{self, Injection};
 use crate::clock::Moment;
 
 /// A point in time at which the caller is to be unwound.
@@ -25,35 +25,14 @@ pub(crate) struct Deadline {
 /// What a coroutine or thread unwinds with whose deadline has passed.
 struct Passed {
     number: u64,
-    owner: Owner,
-}
-
-/// Whose stack a payload is on its way up.
-#[derive(PartialEq, Eq)]
-enum Owner {
-    Coroutine(u64),
-    Thread(ThreadId),
-}
-
-impl Owner {
-    fn current() -> Owner {
-        match current::running() {
-            Some(running) => Owner::Coroutine(running.header().attributes.id),
-            None => Owner::Thread(thread::current().id()),
-        }
-    }
-}
-
-impl Drop for Passed {
-    /// As for `Cancelled`: from here on it can be unwound again.
-    fn drop(&mut self) {
-        if self.owner == Owner::current() {
-            cancel::with_unwinding(|unwinding| unwinding.injected = false);
-        }
-    }
+    injection: Injection,
 }
 
 /// Calls `f`. `None`: one of its blocking operations was cut off at the deadline.
+///
+/// # Panics
+///
+/// In a program that is built without unwinding.
 pub(crate) fn limited<R>(at: Moment, f: impl FnOnce() -> R) -> Option<R> {
     /// Puts back what held before.
     struct Restore(Option<Deadline>);
@@ -62,14 +41,15 @@ pub(crate) fn limited<R>(at: Moment, f: impl FnOnce() -> R) -> Option<R> {
             cancel::with_unwinding(|unwinding| unwinding.deadline = self.0);
         }
     }
+    cancel::require_unwinding();
     static NUMBERS: AtomicU64 = AtomicU64::new(1);
     let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
-    let (restore, noted) = cancel::with_unwinding(|unwinding| {
+    let restore = cancel::with_unwinding(|unwinding| {
         let outer = unwinding.deadline;
         if outer.is_none_or(|outer| at < outer.at) {
             unwinding.deadline = Some(Deadline { at, number });
         }
-        (Restore(outer), unwinding.noted)
+        Restore(outer)
     });
     let result = panic::catch_unwind(AssertUnwindSafe(f));
     drop(restore);
@@ -78,9 +58,6 @@ pub(crate) fn limited<R>(at: Moment, f: impl FnOnce() -> R) -> Option<R> {
         Err(payload) => payload,
     };
     if payload.downcast_ref::<Passed>().is_some_and(|passed| passed.number == number) {
-        drop(payload);
-        // A scope on the way has announced the unwinding, which is over.
-        cancel::with_unwinding(|unwinding| unwinding.noted = noted);
         return None;
     }
     cancel::resume_unwind(payload)
@@ -112,15 +89,17 @@ pub(super) fn has_passed() -> bool {
 /// coroutine, a thread knows whether it unwinds.
 #[inline]
 pub(super) fn has_passed_in_thread() -> bool {
-    is_set()
-        && has_passed()
-        && !cancel::with_unwinding(|unwinding| unwinding.injected)
-        && !thread::panicking()
+    is_set() && has_passed() && !thread::panicking()
+}
+
+/// That of a payload of this module's.
+pub(super) fn injection_of(payload: &(dyn Any + Send)) -> Option<&Injection> {
+    payload.downcast_ref::<Passed>().map(|passed| &passed.injection)
 }
 
 /// What to unwind with when the nearest one has passed.
-pub(super) fn payload() -> Box<dyn Any + Send> {
+pub(super) fn payload(injection: Injection) -> Box<dyn Any + Send> {
     let deadline = cancel::with_unwinding(|unwinding| unwinding.deadline);
     let number = deadline.expect("it has passed").number;
-    Box::new(Passed { number, owner: Owner::current() })
+    Box::new(Passed { number, injection })
 }

@@ -36,6 +36,7 @@ mod record;
 mod registry;
 mod state;
 pub(crate) mod unreceived;
+mod unwinding;
 mod waiter;
 mod waiting_task;
 
@@ -99,8 +100,8 @@ pub(crate) trait Home: Send + Sync {
     fn coarse_clock(&self) -> &AtomicU64;
 }
 
-/// Prepares the process: it reports the overflow of a coroutine's stack, and notes in which
-/// coroutine a panic begins. To be called before the first coroutine starts, any number of times.
+/// Prepares the process: it reports the overflow of a coroutine's stack, and cuts off no panic
+/// hook. To be called before the first coroutine starts, any number of times.
 pub(crate) fn install_handlers() {
     overflow::install(current::lookup_overflow);
     panicking::name_coroutines();
@@ -109,10 +110,7 @@ pub(crate) fn install_handlers() {
     if !std::thread::panicking() {
         HOOK.call_once(|| {
             let next = panic::take_hook();
-            panic::set_hook(Box::new(move |info| {
-                cancel::panic_began();
-                next(info);
-            }));
+            panic::set_hook(Box::new(move |info| cancel::call_hook(|| next(info))));
         });
     }
 }
@@ -249,7 +247,6 @@ impl TaskRef {
         let output = unsafe { self.take_output() };
         if output.is_err() {
             unreceived::received(self.id());
-            cancel::payload_received();
         }
         output
     }

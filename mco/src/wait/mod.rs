@@ -166,7 +166,7 @@ impl Wait {
             // It has passed since the caller has looked.
             return Parked { wake: Wake::Notified, stop: due.map(Stop::Due) };
         }
-        // One that has passed is put off, and whoever puts it off will wake.
+        // One that has passed is put off until after the operation.
         self.park_until(nearest)
     }
 
@@ -187,6 +187,18 @@ impl Wait {
         let refusal = beneath::look(running, self.site, ptr::from_ref(self).addr());
         // With a time limit it waits as a plain thread.
         refusal.filter(|refusal| *refusal != Refusal::Exit || self.awaiting.until.is_none())
+    }
+
+    /// For who must not find out only when it has to wait.
+    ///
+    /// # Panics
+    ///
+    /// If the calling coroutine is on another stack than its own.
+    #[inline(always)]
+    pub(crate) fn check_stack(&self) {
+        if !current::is_on_own_stack() {
+            Refusal::OtherStack.panic(self.reason, self.site);
+        }
     }
 
     /// For a wait that can fail with an error of the system's.
@@ -216,8 +228,8 @@ impl Wait {
         };
         let (woken, due) = match current::running() {
             Some(running) => {
-                let (woken, resumed) = self.park_coroutine(running, until);
-                (woken, cancel::is_due(running, resumed))
+                let woken = self.park_coroutine(running, until);
+                (woken, cancel::is_due(running))
             }
             None => (ThreadParker::current().park(until), cancel::is_due_here()),
         };
@@ -231,22 +243,24 @@ impl Wait {
 
     /// Returns whether it has been woken, and not the deadline has passed.
     #[inline(always)]
-    fn park_coroutine(
-        &self,
-        running: Running,
-        until: Option<Moment>,
-    ) -> (bool, Option<cancel::Resumed>) {
+    fn park_coroutine(&self, running: Running, until: Option<Moment>) -> bool {
+        // Who has asked `before` knows.
+        self.check_stack();
         match until {
-            None => (true, running.park(self.reason, self.site, &self.awaiting)),
+            None => {
+                running.park(self.reason, self.site, &self.awaiting);
+                true
+            }
             Some(deadline) if deadline <= Moment::now() => {
                 // Still a switch: a loop of such waits must not starve the others.
-                (false, Some(running.step_aside()))
+                running.step_aside();
+                false
             }
             Some(deadline) => {
                 let awaiting = Awaiting { until, ..self.awaiting };
                 let timer = timers::start(deadline, running.task());
-                let resumed = running.park(self.reason, self.site, &awaiting);
-                (timers::stop(timer), resumed)
+                running.park(self.reason, self.site, &awaiting);
+                timers::stop(timer)
             }
         }
     }
@@ -269,7 +283,7 @@ impl Wait {
         let running = current::running();
         let stop = match self.refusal(running) {
             None => match running {
-                Some(running) => cancel::is_due(running, None),
+                Some(running) => cancel::is_due(running),
                 None => cancel::is_due_here(),
             }
             .map(Stop::Due),

@@ -62,7 +62,8 @@ use crate::task::deadline;
 ///
 /// # Panics
 ///
-/// With the panic of `f`. Unwinds if the calling coroutine is cancelled meanwhile.
+/// With the panic of `f`. Unwinds if the calling coroutine is cancelled meanwhile. If the program is built with
+/// `panic = "abort"`, at once: without unwinding nothing can be cut off.
 ///
 /// # Examples
 ///
