@@ -48,7 +48,7 @@ impl Drop for Registration {
         #[cfg(unix)]
         self.registrar
             .remove(self.key, |registry| registry.deregister(&mut mio::unix::SourceFd(&self.fd)));
-        // There the socket leaves by itself when it is closed.
+        // There the socket leaves by itself when it is closed, and in `move_source`.
         #[cfg(windows)]
         self.registrar.remove(self.key, |_| Ok(()));
     }
@@ -408,13 +408,18 @@ impl<S: Io> Evented<S> {
             return Ok(());
         }
         let registrar = registrar()?;
+        // Of a worker that has ended.
+        let _before = registration.take();
         #[cfg(unix)]
         let fd = self.io.as_raw_fd();
         let key = registrar.add(self.source.clone(), |registry, token, interest| {
             #[cfg(unix)]
             return registry.register(&mut mio::unix::SourceFd(&fd), token, interest);
             #[cfg(windows)]
-            registry.register(&mut *self.io.write(), token, interest)
+            {
+                let from = _before.as_ref().map(|before| &before.registrar.registry);
+                move_source(&mut *self.io.write(), from, registry, token, interest)
+            }
         })?;
         *registration = Some(Registration {
             registrar,
@@ -432,10 +437,56 @@ impl<S: Io + fmt::Debug> fmt::Debug for Evented<S> {
     }
 }
 
+/// Registers a source of mio's that may have been registered elsewhere: it remembers that, and is refused
+/// unless it leaves there first.
+#[cfg(any(windows, test))]
+fn move_source(
+    source: &mut impl mio::event::Source,
+    from: Option<&mio::Registry>,
+    to: &mio::Registry,
+    token: mio::Token,
+    interest: mio::Interest,
+) -> io::Result<()> {
+    if let Some(from) = from {
+        // It fails only if the source is not registered there, which is what is wanted.
+        let _ = from.deregister(source);
+    }
+    to.register(source, token, interest)
+}
+
 pub(super) fn timed_out(side: Side) -> io::Error {
     let message = match side {
         Side::Read => "the read timed out; `set_read_timeout` sets the limit",
         Side::Write => "the write timed out; `set_write_timeout` sets the limit",
     };
     io::Error::new(io::ErrorKind::TimedOut, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As it is where a socket outlives the runtime on which it has waited. mio's sockets remember in builds
+    /// with debug assertions, and on Windows always.
+    #[test]
+    fn a_source_is_registered_anew_when_its_poll_has_ended() {
+        let both = mio::Interest::READABLE | mio::Interest::WRITABLE;
+        let token = mio::Token(0);
+        let mut socket = mio::net::UdpSocket::bind(([127, 0, 0, 1], 0).into()).expect("a port");
+        let ended = mio::Poll::new().expect("a poll");
+        let kept = ended.registry().try_clone().expect("a descriptor");
+        move_source(&mut socket, None, ended.registry(), token, both).expect("for the first time");
+        drop(ended);
+
+        let mut poll = mio::Poll::new().expect("another");
+        #[cfg(debug_assertions)]
+        move_source(&mut socket, None, poll.registry(), token, both).expect_err("it remembers");
+        move_source(&mut socket, Some(&kept), poll.registry(), token, both).expect("it has left");
+        let mut events = mio::Events::with_capacity(4);
+        poll.poll(&mut events, None).expect("it is writable");
+        assert!(events.iter().any(|event| event.token() == token && event.is_writable()));
+        // Nothing to leave.
+        let mut other = mio::net::UdpSocket::bind(([127, 0, 0, 1], 0).into()).expect("a port");
+        move_source(&mut other, Some(&kept), poll.registry(), token, both).expect("as well");
+    }
 }

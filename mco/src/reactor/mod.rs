@@ -63,6 +63,10 @@ pub(crate) struct Reactor {
 pub(crate) struct Registrar {
     /// `None` from the end of the worker on: whoever still refers to it keeps no descriptor open.
     open: RwLock<Option<Open>>,
+    /// There mio keeps in a socket where it is registered, so one that is to be registered elsewhere after
+    /// the worker's end must leave here first.
+    #[cfg(windows)]
+    registry: mio::Registry,
     /// A dropped source leaves at once, but an event for it may already have been fetched, and its
     /// place be taken by another. The other is then woken for nothing, tries and finds out.
     sources: Mutex<Slab<Arc<Source>>>,
@@ -83,8 +87,12 @@ impl Reactor {
             registry: poll.registry().try_clone()?,
             waker: mio::Waker::new(poll.registry(), WAKER)?,
         };
-        let registrar =
-            Registrar { open: RwLock::new(Some(open)), sources: Mutex::new(Slab::new()) };
+        let registrar = Registrar {
+            open: RwLock::new(Some(open)),
+            #[cfg(windows)]
+            registry: poll.registry().try_clone()?,
+            sources: Mutex::new(Slab::new()),
+        };
         let registrar = Arc::new(registrar);
         let events = Events::with_capacity(1024);
         Ok(Reactor { poll, events, registrar, woken: Vec::new() })
