@@ -12,6 +12,7 @@ use mco::std::time::{
     ANSIC, DATE_ONLY, DATE_TIME, Elapsed, Instant, KITCHEN, Month, RFC822, RFC822Z, RFC850,
     RFC1123, RFC1123Z, RFC3339, RFC3339_NANO, TIME_ONLY, Time, UNIX_DATE, Weekday, sleep,
 };
+use mco_tests::text_of;
 use proptest::prelude::*;
 use time::format_description::FormatItem;
 use time::format_description::well_known::{Rfc2822, Rfc3339};
@@ -388,4 +389,33 @@ fn errors_of_many_kinds_are_one() {
     let error = Error::with_source("no settings", error);
     assert_eq!(format!("{error:?}"), "no settings\n  because: nothing there");
     assert_eq!(mco::err!("{} of {}", 1, 2).to_string(), "1 of 2");
+}
+
+#[test]
+fn a_distance_from_utc_is_less_than_a_day() {
+    let at = |offset: &str| Time::parse(RFC3339, &format!("2020-01-02T03:04:05{offset}"));
+    for offset in ["+23:59", "-23:59", "+00:00", "Z"] {
+        assert!(at(offset).is_ok(), "{offset}");
+    }
+    for offset in ["+24:00", "-24:00", "+24:59", "+25:00", "-25:59", "+26:00", "+99:00", "+00:60"] {
+        let error = at(offset).expect_err(offset).to_string();
+        assert!(error.contains("distance from UTC"), "{error}");
+    }
+    assert!(Time::parse("-07", "+24").is_err());
+    assert!(Time::parse("-0700", "+2400").is_err());
+    assert!(Time::parse("MST", "+24").is_err());
+}
+
+#[test]
+fn years_at_the_edge_say_so() {
+    let said = |f: &dyn Fn() -> Time| {
+        let payload = std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).unwrap_err();
+        let text = text_of(&*payload).to_owned();
+        assert!(text.contains("the years -9999 to 9999"), "{text}");
+    };
+    let last = Time::parse(RFC3339, "9999-12-31T23:30:00-01:00").unwrap();
+    said(&|| last.in_utc());
+    said(&|| last.to_offset(time::UtcOffset::UTC));
+    let end = Time::parse(RFC3339, "9999-12-31T23:59:59Z").unwrap();
+    said(&|| end.round(std::time::Duration::from_secs(7200)));
 }

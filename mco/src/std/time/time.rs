@@ -271,13 +271,23 @@ impl Time {
     }
 
     /// The same point of time, shown in UTC.
+    ///
+    /// # Panics
+    ///
+    /// If the year is out of range there, as on the last evening of 9999 west of Greenwich.
     #[must_use]
+    #[track_caller]
     pub fn in_utc(&self) -> Time {
         self.to_offset(UtcOffset::UTC)
     }
 
     /// The same point of time, shown in the local zone, as [`now`](Time::now) has it.
+    ///
+    /// # Panics
+    ///
+    /// If the year is out of range there.
     #[must_use]
+    #[track_caller]
     pub fn in_local(&self) -> Time {
         self.to_offset(clock::local_offset())
     }
@@ -290,7 +300,12 @@ impl Time {
     #[must_use]
     #[track_caller]
     pub fn to_offset(&self, offset: UtcOffset) -> Time {
-        Time { inner: self.inner.to_offset(offset) }
+        let inner = self.inner.checked_to_offset(offset).unwrap_or_else(|| {
+            panic!(
+                "at {offset} from UTC `{self}` is no time of the calendar, which has the years -9999 to 9999"
+            )
+        });
+        Time { inner }
     }
 
     /// Rounded down to a multiple of `unit` since the beginning of the year 1 in UTC. With a `unit` of
@@ -298,7 +313,7 @@ impl Time {
     ///
     /// # Panics
     ///
-    /// If the year is out of range.
+    /// If the year is out of range then, as with a large `unit` in the first of all years.
     ///
     /// # Examples
     ///
@@ -321,7 +336,7 @@ impl Time {
     ///
     /// # Panics
     ///
-    /// If the year is out of range.
+    /// If the year is out of range then, as at the end of the last one.
     #[must_use]
     #[track_caller]
     pub fn round(&self, unit: Duration) -> Time {

@@ -309,7 +309,8 @@ fn read_offset(rest: &mut &str, how: Offset) -> Result<UtcOffset, Fault> {
             left = left.strip_prefix(':').ok_or(Fault::Mismatch)?;
         }
         let number = digits(&mut left, 2, 2)?;
-        if index > 0 && number >= 60 {
+        // As RFC 3339 has it.
+        if number >= if index == 0 { 24 } else { 60 } {
             return Err(Fault::Range("distance from UTC"));
         }
         seconds += sign * unit * i32::from(number);
