@@ -25,10 +25,10 @@ use std::fmt;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use slab::Slab;
 
 use crate::clock::Moment;
 use crate::coroutine::{self, Cancelled, Coroutine, Scope, ScopedJoinHandle};
+use crate::spare::Slab;
 use crate::std::sync::channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use crate::task::cancel;
 
@@ -115,7 +115,7 @@ impl<'scope> Cqueue<'scope, '_> {
         let events = EventSender { token, key, messages: self.sender.clone(), go_on, resumed };
         let handle = self.scope.spawn(move || f(events));
         let coroutine = handle.coroutine().clone();
-        self.arms.lock()[key] = Some(handle);
+        *self.arms.lock().get_mut(key).expect("its end has not been polled") = Some(handle);
         Selector { coroutine }
     }
 
@@ -169,7 +169,7 @@ impl<'scope> Cqueue<'scope, '_> {
 
     fn cancel_all(&self) {
         let arms = std::mem::take(&mut *self.arms.lock());
-        arms.iter().filter_map(|(_, arm)| arm.as_ref()).for_each(ScopedJoinHandle::cancel);
+        arms.iter().flatten().for_each(ScopedJoinHandle::cancel);
     }
 }
 

@@ -268,6 +268,7 @@ mod report;
 pub mod runtime;
 mod scheduler;
 mod select;
+mod spare;
 pub mod std;
 mod task;
 mod threads;

@@ -17,10 +17,10 @@ use std::time::Duration;
 use std::{fmt, thread};
 
 use parking_lot::Mutex;
-use slab::Slab;
 
 use super::handle::wait_until_gone;
 use super::{Builder, Cancelled, Coroutine, JoinHandle};
+use crate::spare::Slab;
 use crate::task::awaited::{Awaited, Enders};
 use crate::task::{self, Attributes, Output, Reason, TaskRef, current, spend_budget};
 use crate::wait::{Wait, Waiter};
@@ -152,7 +152,7 @@ impl<'scope> Scope<'scope, '_> {
             // packet, which the child lets go of first, and which the handle keeps for no longer
             // than `'scope`.
             let task = unsafe { TaskRef::create_scoped(move || child.run(), attributes) };
-            self.data.children.lock()[key] = Some(task.clone());
+            *self.data.children.lock().get_mut(key).expect("it is in place") = Some(task.clone());
             task
         });
         ScopedJoinHandle { outer: JoinHandle::new(coroutine), packet, _scope: PhantomData }
@@ -183,7 +183,7 @@ impl Data {
 
     /// Those that are left.
     fn children(&self) -> Vec<TaskRef> {
-        self.children.lock().iter().filter_map(|(_, child)| child.clone()).collect()
+        self.children.lock().iter().flatten().cloned().collect()
     }
 
     /// Waits until all children have been dropped. A cancel of the waiting coroutine, or a deadline of
@@ -239,7 +239,7 @@ impl Awaited for Data {
         // One of them may just be coming or going, and be locked out for the moment.
         let Some(children) = self.children.try_lock() else { return Enders::Unknown };
         let ids: Option<Vec<u64>> =
-            children.iter().map(|(_, child)| child.as_ref().map(TaskRef::id)).collect();
+            children.iter().map(|child| child.as_ref().map(TaskRef::id)).collect();
         ids.filter(|ids| !ids.is_empty()).map_or(Enders::Unknown, Enders::Each)
     }
 }

@@ -30,7 +30,6 @@ use std::time::Duration;
 
 use mio::{Events, Interest, Poll, Token};
 use parking_lot::{Mutex, RwLock};
-use slab::Slab;
 
 pub(crate) use attempt::{Asked, Attempt, first_nonempty};
 pub(crate) use evented::{Evented, Io};
@@ -40,6 +39,7 @@ pub(crate) use readiness::Side;
 pub(crate) use source::Source;
 
 use crate::prefetch::prefetch;
+use crate::spare::Slab;
 use crate::wait::WaiterList;
 
 /// The token of the waker; sources have the index of their place in the slab.
@@ -223,7 +223,7 @@ impl Reactor {
         let _ = LOCAL.try_with(|local| local.take());
         *self.registrar.open.write() = None;
         let sources = std::mem::take(&mut *self.registrar.sources.lock());
-        for (_, source) in sources {
+        for source in sources.into_values() {
             source.readiness().end();
         }
     }

@@ -41,7 +41,7 @@ use crate::clock::Moment;
 use crate::config::config;
 use crate::task::{cancel, current, deadline, spend_budget};
 use crate::wait::{Hold, Parked, Wait, Waiter, Wake};
-use crate::{bare, report};
+use crate::{bare, report, spare};
 
 /// How long a thread waits for another job before it ends.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -438,7 +438,7 @@ impl Pool {
         state.said_refused = false;
         loop {
             state.coming -= 1;
-            while let Some(Queued { job, .. }) = state.queue.pop_front() {
+            while let Some(Queued { job, .. }) = spare::pop_front(&mut state.queue) {
                 drop(state);
                 job.work();
                 // If nobody waits any more, the result is dropped here.
@@ -510,7 +510,9 @@ impl State {
     /// Takes a job out of the queue, if it is there.
     fn withdraw(&mut self, job: *const ()) -> bool {
         let place = self.queue.iter().position(|q| Arc::as_ptr(&q.job).cast::<()>() == job);
-        place.and_then(|place| self.queue.remove(place)).is_some()
+        let withdrawn = place.and_then(|place| self.queue.remove(place)).is_some();
+        spare::trim_queue(&mut self.queue);
+        withdrawn
     }
 }
 

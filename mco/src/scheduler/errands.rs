@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use super::fresh::FreshList;
 use super::local::Local;
 use crate::clock::Moment;
+use crate::spare;
 use crate::task::TaskRef;
 use crate::task::capture::Frames;
 
@@ -94,7 +95,7 @@ impl Errands {
     }
 
     fn next(&self) -> Option<Errand> {
-        self.list.lock().pop_front()
+        spare::pop_front(&mut self.list.lock())
     }
 }
 

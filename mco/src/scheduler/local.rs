@@ -21,8 +21,8 @@ use crate::config::config;
 use crate::fiber::Pool;
 use crate::reactor::Reactor;
 use crate::task::{Home, Pause, TaskRef, cancel, current};
-use crate::trace;
 use crate::wait::timers;
+use crate::{spare, trace};
 
 /// Every so many turns the oldest fresh coroutine goes first, so that none waits for ever.
 const FAIR_TURN: u64 = 61;
@@ -277,7 +277,7 @@ impl Local {
     #[inline(always)]
     fn next_ready(&self) -> Option<TaskRef> {
         let mut ready = self.ready.borrow_mut();
-        let next = ready.pop_front();
+        let next = spare::pop_front(&mut ready);
         if let Some(task) = ready.get(STACKS_AHEAD) {
             task.prefetch_stack();
         }

@@ -7,10 +7,9 @@
 
 use std::num::NonZeroU32;
 
-use parking_lot::{Mutex, MutexGuard};
-use slab::Slab;
-
 use super::TaskRef;
+use crate::spare::Slab;
+use parking_lot::{Mutex, MutexGuard};
 
 /// See the module.
 #[derive(Default)]
@@ -31,7 +30,7 @@ impl Registry {
 
     /// The coroutine with this id, if it is entered.
     pub(crate) fn find(&self, id: u64) -> Option<TaskRef> {
-        self.0.lock().iter().map(|(_, task)| task).find(|task| task.id() == id).cloned()
+        self.0.lock().iter().find(|task| task.id() == id).cloned()
     }
 
     /// Calls `f` for each coroutine that is entered, some at a time, so that the worker need not wait
@@ -41,7 +40,7 @@ impl Registry {
         let mut next = 0;
         loop {
             let entered = self.0.lock();
-            let end = entered.capacity();
+            let end = entered.end();
             if next >= end {
                 return;
             }
@@ -56,6 +55,6 @@ impl Registry {
 
     /// The coroutines that are entered now.
     pub(crate) fn snapshot(&self) -> Vec<TaskRef> {
-        self.0.lock().iter().map(|(_, task)| task.clone()).collect()
+        self.0.lock().iter().cloned().collect()
     }
 }

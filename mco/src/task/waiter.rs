@@ -16,6 +16,7 @@ use super::header::Header;
 use super::waiting_task::TaskWaiter;
 use super::{TaskRef, beneath, current};
 use crate::clock::Moment;
+use crate::spare;
 
 /// A blocked coroutine or thread, or the task of a future, to be woken once or more.
 ///
@@ -243,6 +244,8 @@ impl WaiterList {
                 let removed = all.remove(at);
                 if all.is_empty() {
                     *self = WaiterList::Empty;
+                } else {
+                    spare::trim_list(all);
                 }
                 Some(removed)
             }

@@ -7,6 +7,7 @@
 
 use super::{Local, retry};
 use crate::random;
+use crate::spare;
 use crate::task::{TaskRef, current};
 
 /// How often coroutines are interrupted is left to chance too: some faults show when they seldom are.
@@ -30,6 +31,7 @@ impl Local {
             ready.push_back(task);
         }
         ready.extend(self.worker.newest.take());
+        spare::trim_queue(&mut ready);
         match ready.len() {
             0 => None,
             1 => ready.pop_front(),

@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use super::{RecvTimeoutError, SendTimeoutError, TryRecvError, TrySendError};
 use crate::clock::Moment;
+use crate::spare;
 use crate::task::awaited::End;
 use crate::task::{Reason, let_others_go_on, spend_budget};
 use crate::wait::{Outcome, Place, Queue, Spin, SpinGuard, Token, Wait, Wakeup};
@@ -94,7 +95,7 @@ impl<T> State<T> {
     #[inline]
     fn take(&mut self) -> Result<(T, Wakeup), TryRecvError> {
         let waiting = self.senders.serve(Outcome::Served, Option::take);
-        match (self.buffer.pop_front(), waiting) {
+        match (spare::pop_front(&mut self.buffer), waiting) {
             (Some(value), None) => Ok((value, Wakeup::of_nobody())),
             (Some(value), Some((next, wakeup))) => {
                 self.buffer.extend(next);
