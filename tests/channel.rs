@@ -1474,3 +1474,28 @@ fn one_end_serves_many_by_reference() {
         });
     });
 }
+
+#[test]
+fn after_two_destructors_that_panic_the_rest_is_leaked() {
+    struct Bomb(Arc<AtomicUsize>);
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            panic!("on purpose: the destructor of a value");
+        }
+    }
+    quiet::panics_on_purpose();
+    with_runtimes(|runtime| {
+        runtime.run(|| {
+            let dropped = Arc::new(AtomicUsize::new(0));
+            let (sender, receiver) = unbounded();
+            for _ in 0..4 {
+                assert!(sender.send(Bomb(dropped.clone())).is_ok());
+            }
+            panic::catch_unwind(AssertUnwindSafe(|| drop(receiver))).unwrap_err();
+            assert_eq!(dropped.load(Ordering::Relaxed), 2);
+            // The channel is closed all the same.
+            std::mem::forget(sender.send(Bomb(dropped)).unwrap_err().0);
+        });
+    });
+}

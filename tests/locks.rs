@@ -672,3 +672,21 @@ fn locks_hold_what_has_no_size() {
     let lock: Arc<RwLock<dyn Fn() -> u8 + Send + Sync>> = Arc::new(RwLock::new(|| 5));
     assert_eq!((lock.read().unwrap())(), 5);
 }
+
+/// What std's guards and handles may stand in for, mco's may. That it compiles is the test.
+#[test]
+fn guards_and_handles_are_as_covariant_as_those_of_std() {
+    use mco::coroutine::JoinHandle;
+    use mco::std::sync::RwLockReadGuard;
+
+    fn read<'a: 'b, 'b>(guard: RwLockReadGuard<'a, &'static str>) -> RwLockReadGuard<'b, &'b str> {
+        guard
+    }
+    fn handle<'b>(handle: JoinHandle<&'static str>) -> JoinHandle<&'b str> {
+        handle
+    }
+    let lock = RwLock::new("text");
+    let text = String::from("text");
+    assert_eq!(**read(lock.read().unwrap()), *text);
+    assert_eq!(handle(coroutine::spawn(|| "text")).join().unwrap(), text);
+}

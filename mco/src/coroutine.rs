@@ -35,6 +35,10 @@ use crate::wait::{Wait, Wake};
 ///
 /// The `go!` macro does this too, in more forms. The coroutine goes on when the handle is dropped.
 ///
+/// It starts when the caller waits or ends, or sooner on another worker. Of those that one worker has spawned and
+/// not yet started, it starts the newest first, but every 61st time or so the oldest, so that none is left for ever;
+/// other workers take the oldest. Code must not rely on that order: wait for what it needs.
+///
 /// # Panics
 ///
 /// If the global runtime is needed and cannot start. A panic of `f` ends its coroutine only, and

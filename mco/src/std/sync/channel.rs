@@ -189,6 +189,9 @@ impl<T> Sender<T> {
 }
 
 /// The receiving end of a channel. Clones take from the same channel; each value goes to one.
+///
+/// The last one to be dropped drops the values that nobody has received. If one of their destructors panics, so does
+/// that, after the others; if two do, the rest of the values is leaked.
 pub struct Receiver<T>(Handle<T, RECEIVER>);
 
 impl<T> Receiver<T> {

@@ -17,9 +17,10 @@ use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::pin;
+use std::ptr::NonNull;
 use std::sync::{LockResult, TryLockResult};
 
-use super::guard::{exclusive_guard, fmt_lock, guard};
+use super::guard::{exclusive_guard, fmt_lock};
 use super::poison::{Flag, Held};
 use crate::std::defer;
 use crate::task::awaited::Holder;
@@ -230,7 +231,8 @@ impl<T: ?Sized> RwLock<T> {
     }
 
     fn read_guard(&self) -> RwLockReadGuard<'_, T> {
-        RwLockReadGuard { lock: self, _here: PhantomData }
+        let value = NonNull::new(self.value.get()).expect("a lock has an address");
+        RwLockReadGuard { value, state: &self.state, _value: PhantomData }
     }
 
     /// Waits until nobody is inside, and comes in to write. The place is given up when the guard is
@@ -311,17 +313,6 @@ impl<T: ?Sized> RwLock<T> {
     }
 
     #[inline]
-    fn end_read(&self) {
-        let mut state = self.state.lock();
-        state.readers -= 1;
-        if !state.waiting_writers.is_empty() {
-            let wakeup = state.admit_writer();
-            drop(state);
-            wakeup.into_iter().for_each(Wakeup::wake);
-        }
-    }
-
-    #[inline]
     fn end_write(&self) {
         self.writer.clear();
         let mut state = self.state.lock();
@@ -399,17 +390,48 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLock<T> {
 /// A reader's place in a [`RwLock`], given up when this is dropped.
 #[must_use = "the place is given up when the guard is dropped, at once if it has no name"]
 pub struct RwLockReadGuard<'a, T: ?Sized> {
-    lock: &'a RwLock<T>,
-    /// Not `Send`, as in std.
-    _here: PhantomData<*const ()>,
+    /// That of the lock, which is borrowed. Not a reference to the lock, in whose type `T` could not be exchanged for
+    /// what it may stand in for; and not one to the value, which must not outlive the place. Not `Send`, as in std.
+    value: NonNull<T>,
+    state: &'a Spin<State>,
+    _value: PhantomData<&'a T>,
 }
 
-guard!(RwLockReadGuard, lock);
+// SAFETY: a shared guard gives shared access to the value and nothing else.
+unsafe impl<T: ?Sized + Sync> Sync for RwLockReadGuard<'_, T> {}
+
+impl<T: ?Sized> Deref for RwLockReadGuard<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: the lock is borrowed, and nobody writes while the guard is there.
+        unsafe { self.value.as_ref() }
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLockReadGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+impl<T: ?Sized + fmt::Display> fmt::Display for RwLockReadGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
 
 impl<T: ?Sized> Drop for RwLockReadGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        self.lock.end_read();
+        let mut state = self.state.lock();
+        state.readers -= 1;
+        if !state.waiting_writers.is_empty() {
+            let wakeup = state.admit_writer();
+            drop(state);
+            wakeup.into_iter().for_each(Wakeup::wake);
+        }
     }
 }
 

@@ -14,7 +14,9 @@
 #![allow(unsafe_code)]
 
 use std::collections::VecDeque;
+use std::mem;
 use std::panic::Location;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Weak;
 use std::time::Duration;
@@ -23,8 +25,26 @@ use super::{RecvTimeoutError, SendTimeoutError, TryRecvError, TrySendError};
 use crate::clock::Moment;
 use crate::spare;
 use crate::task::awaited::End;
-use crate::task::{Reason, let_others_go_on, spend_budget};
+use crate::task::{Reason, cancel, let_others_go_on, spend_budget};
 use crate::wait::{Outcome, Place, Queue, Spin, SpinGuard, Token, Wait, Wakeup};
+
+/// Drops them. If a destructor panics the others are dropped all the same, and then it passes on; if a second one does,
+/// the rest is leaked: a panic out of a destructor that runs because of another would abort the process.
+fn drop_all<T>(mut values: VecDeque<T>) {
+    let mut panicked = None;
+    while let Some(value) = values.pop_front() {
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value)))
+            && let Some(earlier) = panicked.replace(payload)
+        {
+            // The payload's own destructor might panic, too.
+            mem::forget((earlier, values));
+            break;
+        }
+    }
+    if let Some(payload) = panicked {
+        cancel::resume_unwind(payload);
+    }
+}
 
 /// Where an operation was called from.
 type Site = &'static Location<'static>;
@@ -291,7 +311,7 @@ impl<T> Channel<T> {
             observer.no_receivers();
         }
         // Last, since the destructors are the user's.
-        drop(unreceived);
+        drop_all(unreceived);
     }
 
     fn end_one_wait(&self, queue: fn(&mut State<T>) -> &mut Queue<T>) -> Option<Wakeup> {
