@@ -2,8 +2,9 @@
 
 #![allow(unsafe_code)]
 
-use std::io::{ErrorKind, Read, Write};
-use std::net;
+use std::error::Error;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{self, SocketAddr};
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
@@ -14,6 +15,7 @@ use mco::io::{CoIo, WaitIo};
 use mco::net::{TcpListener, TcpStream, UdpSocket};
 use mco::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use mco_tests::everywhere::everywhere;
+use mco_tests::sockets::{ANY, listener};
 use mco_tests::{HUNG, child, eventually, process, runtime, sockets, within};
 
 #[test]
@@ -209,5 +211,49 @@ fn tcp_sockets_come_from_descriptors_and_go_there() {
         assert_eq!(stream.read(&mut [0; 8]).unwrap(), 1);
         client.join().unwrap();
         assert!(listener.only_v6().is_err() || addr.is_ipv6());
+    });
+}
+
+/// The text names what was tried, and the system's own error is the source.
+#[track_caller]
+fn assert_tried<T>(outcome: io::Result<T>, kind: ErrorKind, name: &str) {
+    let error = outcome.err().expect("it fails");
+    assert_eq!(error.kind(), kind, "{error}");
+    let text = error.to_string();
+    assert!(text.starts_with("cannot ") && text.contains(name), "{text}");
+    let source = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+    let source = source.unwrap_or_else(|| panic!("no source: {error:?}"));
+    assert_eq!(source.kind(), kind);
+    assert!(kind == ErrorKind::InvalidInput || source.raw_os_error().is_some(), "{source:?}");
+}
+
+#[test]
+fn errors_of_bind_and_connect_name_what_was_tried() {
+    everywhere(|| {
+        let (taken, addr) = listener();
+        let name = &addr.to_string();
+        assert_tried(TcpListener::bind(addr), ErrorKind::AddrInUse, name);
+        drop(taken);
+        assert_tried(TcpStream::connect(addr), ErrorKind::ConnectionRefused, name);
+        let limit = Duration::from_secs(60);
+        assert_tried(TcpStream::connect_timeout(&addr, limit), ErrorKind::ConnectionRefused, name);
+        let udp = UdpSocket::bind(ANY).unwrap();
+        let name = &udp.local_addr().unwrap().to_string();
+        assert_tried(UdpSocket::bind(udp.local_addr().unwrap()), ErrorKind::AddrInUse, name);
+        let v6 = "[::1]:9".parse::<SocketAddr>().unwrap();
+        let error = udp.connect(v6).unwrap_err().to_string();
+        assert!(error.starts_with("cannot connect to [::1]:9: "), "{error}");
+
+        let path = "/nowhere/at/all";
+        assert_tried(UnixListener::bind(path), ErrorKind::NotFound, path);
+        assert_tried(UnixStream::connect(path), ErrorKind::NotFound, path);
+        assert_tried(UnixDatagram::bind(path), ErrorKind::NotFound, path);
+        let datagram = UnixDatagram::unbound().unwrap();
+        assert_tried(datagram.connect(path), ErrorKind::NotFound, path);
+        let path = &"long".repeat(100);
+        assert_tried(UnixListener::bind(path), ErrorKind::InvalidInput, path);
+        assert_tried(UnixStream::connect(path), ErrorKind::InvalidInput, path);
+        assert_tried(UnixDatagram::bind(path), ErrorKind::InvalidInput, path);
+        assert_tried(datagram.connect(path), ErrorKind::InvalidInput, path);
     });
 }

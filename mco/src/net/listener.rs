@@ -12,6 +12,7 @@ use super::accept::{self, Accepting};
 use super::addr::{self, ToSocketAddrs};
 use super::options::{common, conversions};
 use super::stream::TcpStream;
+use super::tried::tried;
 use crate::reactor::Evented;
 use crate::task::Reason;
 use crate::wait::Wait;
@@ -68,8 +69,7 @@ impl TcpListener {
                     }
                     _ => "",
                 };
-                let text = format!("cannot listen on {addr}: {error}{remedy}");
-                io::Error::new(error.kind(), text)
+                tried(format!("listen on {addr}"), error, remedy)
             })
         };
         Ok(TcpListener::from_mio(addr::each(addr, listen)?))

@@ -13,6 +13,7 @@ pub(crate) mod options;
 mod stream;
 #[cfg(feature = "tls")]
 pub mod tls;
+pub(crate) mod tried;
 mod udp;
 
 pub use addr::ToSocketAddrs;

@@ -12,6 +12,7 @@ use super::addr::{self, ToSocketAddrs};
 #[cfg(feature = "tls")]
 use super::bytes;
 use super::options::{Timeout, conversions, stream, stream_io};
+use super::tried::tried;
 use crate::clock::Moment;
 #[cfg(feature = "tls")]
 use crate::reactor::Asked;
@@ -50,7 +51,9 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// That of the last address: `ConnectionRefused`, and so on; or that of looking up the name.
+    /// That of the last address, which is named: `ConnectionRefused`, and so on; or that of looking up the
+    /// name. The system's own error, with the `raw_os_error`, is its
+    /// [`source`](std::error::Error::source).
     ///
     /// # Panics
     ///
@@ -58,7 +61,9 @@ impl TcpStream {
     #[track_caller]
     pub fn connect<A: ToSocketAddrs>(addr: A) -> io::Result<TcpStream> {
         let wait = Wait::new(Reason::Connect);
-        addr::each(addr, |addr| TcpStream::connect_until(&addr, wait, None))
+        addr::each(addr, |addr| {
+            TcpStream::connect_until(&addr, wait, None).map_err(|error| cannot_connect(addr, error))
+        })
     }
 
     /// Connects to `addr`, in the time given.
@@ -80,7 +85,7 @@ impl TcpStream {
                     io::ErrorKind::TimedOut,
                     format!("no connection to {addr} within {timeout:?}"),
                 ),
-                _ => error,
+                _ => cannot_connect(*addr, error),
             },
         )
     }
@@ -187,6 +192,10 @@ impl TcpStream {
     pub fn linger(&self) -> io::Result<Option<Duration>> {
         self.socket.with(|socket| SockRef::from(socket).linger())
     }
+}
+
+fn cannot_connect(addr: SocketAddr, error: io::Error) -> io::Error {
+    tried(format!("connect to {addr}"), error, "")
 }
 
 /// What TLS is made of.

@@ -9,6 +9,7 @@ use socket2::SockRef;
 
 use super::addr::{self, ToSocketAddrs};
 use super::options::{Timeout, common, conversions, directions, timeouts};
+use super::tried::tried;
 use crate::reactor::{Attempt, Evented};
 
 /// A UDP socket, as `std::net::UdpSocket`.
@@ -58,10 +59,8 @@ impl UdpSocket {
     #[track_caller]
     pub fn bind<A: ToSocketAddrs>(addr: A) -> io::Result<UdpSocket> {
         let bind = |addr| {
-            sys::UdpSocket::bind(addr).map_err(|error| {
-                let text = format!("cannot bind a UDP socket to {addr}: {error}");
-                io::Error::new(error.kind(), text)
-            })
+            sys::UdpSocket::bind(addr)
+                .map_err(|error| tried(format!("bind a UDP socket to {addr}"), error, ""))
         };
         Ok(UdpSocket::from_mio(addr::each(addr, bind)?))
     }
@@ -79,14 +78,17 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// What the system says, or that of looking up the name.
+    /// What the system says, with the address, or that of looking up the name.
     ///
     /// # Panics
     ///
     /// As [`bind`](UdpSocket::bind).
     #[track_caller]
     pub fn connect<A: ToSocketAddrs>(&self, addr: A) -> io::Result<()> {
-        addr::each(addr, |addr| self.socket.with(|socket| socket.connect(addr)))
+        addr::each(addr, |addr| {
+            let connected = self.socket.with(|socket| socket.connect(addr));
+            connected.map_err(|error| tried(format!("connect to {addr}"), error, ""))
+        })
     }
 
     /// Waits for a datagram, and says from where it comes. What does not fit the buffer is lost.

@@ -1,9 +1,18 @@
-//! System calls for which std has no stable method.
+//! System calls for which std has no stable method, and addresses.
 
 #![allow(unsafe_code)]
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::path::Path;
+
+use super::SocketAddr;
+use crate::net::tried::tried;
+
+/// The address of a path, for one who is about to do `what` with it.
+pub(super) fn address(path: &Path, what: &str) -> io::Result<SocketAddr> {
+    SocketAddr::from_pathname(path).map_err(|error| tried(format!("{what} {path:?}"), error, ""))
+}
 
 pub(super) fn peek(socket: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<usize> {
     // SAFETY: an open descriptor, and a buffer of that length to write to.

@@ -8,8 +8,9 @@ use std::os::unix::net as sys;
 use std::path::Path;
 
 use super::SocketAddr;
-use super::calls::{is_shut, peek};
+use super::calls::{address, is_shut, peek};
 use crate::net::options::{Timeout, common, conversions, directions, timeouts};
+use crate::net::tried::tried;
 use crate::reactor::{Attempt, Evented, run_now_and_then};
 use crate::task::Reason;
 use crate::wait::Wait;
@@ -41,9 +42,9 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// What the system says: `AddrInUse` if there is something at the path, and so on.
+    /// What the system says, with the path: `AddrInUse` if there is something there, and so on.
     pub fn bind<P: AsRef<Path>>(path: P) -> io::Result<UnixDatagram> {
-        UnixDatagram::try_from(sys::UnixDatagram::bind(path)?)
+        UnixDatagram::bind_addr(&address(path.as_ref(), "bind a datagram socket to")?)
     }
 
     /// A socket at an address.
@@ -52,7 +53,11 @@ impl UnixDatagram {
     ///
     /// As [`bind`](UnixDatagram::bind).
     pub fn bind_addr(addr: &SocketAddr) -> io::Result<UnixDatagram> {
-        UnixDatagram::try_from(sys::UnixDatagram::bind_addr(addr)?)
+        let bound = sys::UnixDatagram::bind_addr(addr);
+        UnixDatagram::try_from(
+            bound
+                .map_err(|error| tried(format!("bind a datagram socket to {addr:?}"), error, ""))?,
+        )
     }
 
     /// A socket without an address.
@@ -89,7 +94,7 @@ impl UnixDatagram {
     ///
     /// What the system says.
     pub fn connect<P: AsRef<Path>>(&self, path: P) -> io::Result<()> {
-        self.socket.with(|socket| socket.connect(path))
+        self.connect_addr(&address(path.as_ref(), "connect to")?)
     }
 
     /// As [`connect`](UnixDatagram::connect), with an address.
@@ -98,7 +103,8 @@ impl UnixDatagram {
     ///
     /// What the system says.
     pub fn connect_addr(&self, addr: &SocketAddr) -> io::Result<()> {
-        self.socket.with(|socket| socket.connect_addr(addr))
+        let connected = self.socket.with(|socket| socket.connect_addr(addr));
+        connected.map_err(|error| tried(format!("connect to {addr:?}"), error, ""))
     }
 
     /// Another handle to the same socket, with timeouts of its own from here on.

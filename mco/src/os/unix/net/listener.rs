@@ -8,9 +8,11 @@ use std::path::Path;
 use mio::net as sys;
 use socket2::SockRef;
 
+use super::calls::address;
 use super::{SocketAddr, UnixStream};
 use crate::net::accept::{self, Accepting};
 use crate::net::options::{common, conversions};
+use crate::net::tried::tried;
 use crate::reactor::Evented;
 use crate::task::Reason;
 use crate::wait::Wait;
@@ -48,7 +50,7 @@ impl UnixListener {
     /// What the system says, with the path: `AddrInUse` if there is something, and so on.
     pub fn bind<P: AsRef<Path>>(path: P) -> io::Result<UnixListener> {
         let path = path.as_ref();
-        UnixListener::bind_addr(&SocketAddr::from_pathname(path)?)
+        UnixListener::bind_addr(&address(path, "listen on")?)
     }
 
     /// Listens on an address.
@@ -64,7 +66,7 @@ impl UnixListener {
                 }
                 _ => "",
             };
-            io::Error::new(error.kind(), format!("cannot listen on {addr:?}: {error}{remedy}"))
+            tried(format!("listen on {addr:?}"), error, remedy)
         })
     }
 

@@ -8,8 +8,9 @@ use std::path::Path;
 use mio::net as sys;
 
 use super::SocketAddr;
-use super::calls::peek;
+use super::calls::{address, peek};
 use crate::net::options::{Timeout, conversions, stream, stream_io};
+use crate::net::tried::tried;
 use crate::reactor::{Asked, Attempt, Evented, run_now_and_then};
 use crate::task::Reason;
 use crate::wait::Wait;
@@ -44,14 +45,14 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// What the system says: `NotFound`, `ConnectionRefused` if nobody listens any more, and so on.
+    /// What the system says, with the path: `NotFound`, `ConnectionRefused` if nobody listens any more, and so on.
     ///
     /// # Panics
     ///
     /// Unwinds if the calling coroutine is cancelled.
     #[track_caller]
     pub fn connect<P: AsRef<Path>>(path: P) -> io::Result<UnixStream> {
-        UnixStream::connect_addr(&SocketAddr::from_pathname(path)?)
+        UnixStream::connect_addr(&address(path.as_ref(), "connect to")?)
     }
 
     /// Connects to an address. Waits while the listener's queue is full.
@@ -67,7 +68,9 @@ impl UnixStream {
     pub fn connect_addr(addr: &SocketAddr) -> io::Result<UnixStream> {
         // Nothing reports that there is room in the queue.
         let connect = || sys::UnixStream::connect_addr(addr);
-        run_now_and_then(Wait::new(Reason::Connect), connect).map(UnixStream::from_mio)
+        run_now_and_then(Wait::new(Reason::Connect), connect)
+            .map(UnixStream::from_mio)
+            .map_err(|error| tried(format!("connect to {addr:?}"), error, ""))
     }
 
     /// Two connected streams.
