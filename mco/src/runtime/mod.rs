@@ -83,7 +83,13 @@ pub(crate) fn spawn_current(
 /// Dropping it cancels every coroutine that it runs, waits until they have unwound on their own
 /// workers, and joins the workers. Coroutines that have not started never will; their handles
 /// report [`Cancelled`](crate::coroutine::Cancelled). If it is dropped by one of its own
-/// coroutines, all this happens, but the drop does not wait for it.
+/// coroutines, all this happens, but the drop does not wait for it; nor does it if two runtimes are
+/// dropped by coroutines of each other, where one would wait for the other for ever. A coroutine that does
+/// not end has the drop wait; after a second a line on standard error says which, and where it waits.
+///
+/// Nothing of a runtime works in the child of a `fork`, in which it has no threads: to spawn or to hand over a
+/// blocking job panics there, a coroutine that waits ends the child with a message, a new runtime is an error,
+/// and to drop one does nothing.
 ///
 /// # Examples
 ///
@@ -157,7 +163,7 @@ impl Runtime {
 
 impl Drop for Runtime {
     fn drop(&mut self) {
-        self.handle.scheduler.stop();
+        self.handle.scheduler.stop(dump::left);
     }
 }
 
@@ -307,8 +313,9 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if the number of workers or the stack size is 0, or more than 4,096 workers
-    /// are asked for. Otherwise what the system says when it is out of threads or descriptors.
+    /// `InvalidInput` if the number of workers or the stack size is 0, more than 4,096 workers are asked
+    /// for, or the name contains a NUL. `Unsupported` in the child of a `fork`, if its parent had a runtime.
+    /// Otherwise what the system says when it is out of threads or descriptors.
     pub fn build(self) -> io::Result<Runtime> {
         const MAX_WORKERS: usize = 4096;
         // While there may be only one thread.
@@ -329,6 +336,11 @@ impl Builder {
                  out for the default"
             ));
         }
+        if let Some(name) = self.name.as_ref().filter(|name| name.contains('\0')) {
+            return invalid(format!(
+                "a runtime with the name {name:?}: a name of threads cannot contain a NUL; leave it out"
+            ));
+        }
         let settings = Settings {
             name: self.name.unwrap_or_else(|| "mco".to_owned()),
             workers,
@@ -339,6 +351,9 @@ impl Builder {
             world: self.world.unwrap_or_else(scheduler::current_world),
         };
         let scheduler = Scheduler::start(settings).map_err(|error| {
+            if error.kind() == io::ErrorKind::Unsupported {
+                return error;
+            }
             let text = format!(
                 "a runtime of {workers} workers could not start: {error}; ask for fewer, or raise \
                  the limit of threads (`ulimit -u`) or descriptors (`ulimit -n`)"

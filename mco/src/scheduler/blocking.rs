@@ -36,6 +36,7 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
+use super::forked;
 use super::preemption::undo_inherited;
 use crate::clock::Moment;
 use crate::config::config;
@@ -375,6 +376,7 @@ where
 
 impl Pool {
     fn submit(&'static self, job: Arc<dyn Work>) -> Place {
+        forked::check("a job for the blocking pool");
         let mut state = self.state.lock();
         state.submitted += 1;
         state.queue.push_back(Queued { job: job.clone(), since: Moment::real() });

@@ -24,7 +24,9 @@
 pub(crate) mod alarms;
 pub(crate) mod blocking;
 mod delay;
+mod ends;
 mod errands;
+pub(crate) mod forked;
 mod fresh;
 mod idle;
 mod injected;
@@ -47,6 +49,7 @@ use std::panic::Location;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, Thread};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -128,6 +131,10 @@ impl Scheduler {
     ///
     /// The system's, if it is out of threads or descriptors.
     pub(crate) fn start(settings: Settings) -> io::Result<Arc<Scheduler>> {
+        if forked::is_child() {
+            return Err(io::Error::new(io::ErrorKind::Unsupported, forked::why()));
+        }
+        forked::expect();
         task::install_handlers();
         let regular = settings.workers;
         let places = regular + spares(regular);
@@ -153,7 +160,7 @@ impl Scheduler {
             .try_for_each(|index| scheduler.start_worker(index))
             .and_then(|()| monitor::start(&scheduler));
         if let Err(error) = started {
-            scheduler.stop();
+            scheduler.stop(|_| String::new());
             return Err(error);
         }
         standstill::enter(&scheduler);
@@ -209,13 +216,26 @@ impl Scheduler {
         }
     }
 
-    /// Waits until all threads have come to their end, and nothing of the runtime runs any more.
-    fn wait_for_threads(&self) {
-        let wait = Wait::new(Reason::Runtime);
+    /// Waits until all threads have come to their end, and nothing of the runtime runs any more. If that
+    /// takes long, `describe` says once what is left.
+    fn wait_for_threads(&self, describe: fn(&Scheduler) -> String) {
+        /// Long enough for what unwinds and tidies up.
+        const LONG: Duration = Duration::from_secs(1);
+        let report = Moment::after(LONG);
+        let mut wait = Wait::new(Reason::Runtime).until(Some(report));
         let _hold = Hold::new();
         self.stopping.lock().add(Waiter::current());
+        // Acquire pairs with the Release of each end.
         while self.alive.load(Ordering::Acquire) > 0 {
             wait.park_through();
+            if wait.has_timed_out() && self.alive.load(Ordering::Acquire) > 0 {
+                wait = wait.until(None);
+                report::say(format_args!(
+                    "the end of the runtime `{}` has waited for {LONG:?}, and goes on waiting: {}",
+                    self.settings.name,
+                    describe(self)
+                ));
+            }
         }
     }
 
@@ -244,6 +264,7 @@ impl Scheduler {
     }
 
     fn inject(&self, task: TaskRef) {
+        forked::check("a coroutine is spawned");
         self.injector.push(task);
         // Begins with a sequentially consistent fence, so either the look below sees that the runtime has
         // been shut down, or `stop`, which looks into the queue after it has said so, finds the coroutine.
@@ -318,8 +339,12 @@ impl Scheduler {
 
     /// Ends everything: nothing starts any more, what has started is cancelled, and the workers
     /// end when their coroutines have unwound. Waits for that, unless it is one of the workers
-    /// that calls.
-    pub(crate) fn stop(&self) {
+    /// that calls, or one of a runtime whose end waits for this one.
+    pub(crate) fn stop(&self, describe: fn(&Scheduler) -> String) {
+        if forked::is_child() {
+            // There is nobody to stop, and nothing to wait for.
+            return;
+        }
         // Sequentially consistent: see `inject`.
         self.shutdown.store(true, Ordering::SeqCst);
         for worker in &self.workers {
@@ -331,9 +356,18 @@ impl Scheduler {
             // The workers do all the rest.
             return;
         }
+        let caller = Local::with(|local| local.scheduler().clone());
+        let caller = caller.filter(|_| task::current::running().is_some());
+        let waits = match caller.map(|caller| ends::Waits::begin(&caller, self)) {
+            // The workers do all the rest, without the caller.
+            Some(None) => return,
+            waits => waits.flatten(),
+        };
+        // Inside another library's generator a coroutine cannot wait; then it joins the threads.
         if task::current::is_on_own_stack() {
-            self.wait_for_threads();
+            self.wait_for_threads(describe);
         }
+        drop(waits);
         // They are about to end, if they have not. The monitor may have started another meanwhile.
         while let Some(thread) = { self.threads.lock().pop() } {
             drop(thread.join());
@@ -357,6 +391,7 @@ impl Scheduler {
 
     /// The worker of this number, modulo their number, or the next one that is not held up if there is any.
     fn worker_near(&self, number: usize) -> Arc<Worker> {
+        forked::check("a timer or a socket needs a worker");
         let workers = self.regular();
         let first = number % workers.len();
         let mut order = workers[first..].iter().chain(&workers[..first]);

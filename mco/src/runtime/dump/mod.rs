@@ -190,6 +190,36 @@ pub(crate) fn of(scheduler: &Scheduler) -> String {
     Dump::take(&[scheduler], None, Source::Workers).to_string()
 }
 
+/// What a runtime that is to end still has, in a sentence or some lines. By anyone, without the workers' help.
+pub(crate) fn left(scheduler: &Scheduler) -> String {
+    /// So many are named.
+    const NAMED: usize = 8;
+    let mut seen = look::look(&[scheduler], None);
+    let mut all: Vec<_> = seen.drain(..).flat_map(|s| s.coroutines).map(|seen| seen.info).collect();
+    all.sort_by_key(|info| info.id);
+    if all.is_empty() {
+        return "what runs there is no coroutine that has been suspended".to_owned();
+    }
+    let verb = if all.len() == 1 { "has" } else { "have" };
+    let mut text =
+        format!("{} {verb} not ended", crate::report::count(all.len() as u64, "coroutine"));
+    for info in all.iter().take(NAMED) {
+        let doing = match (info.state, info.wait_reason, info.wait_site) {
+            (State::Blocked, Some(reason), Some(site)) => {
+                format!("waits for {} at {site}", show::what(reason))
+            }
+            (State::Running, ..) => "runs, or blocks its thread".to_owned(),
+            _ => "could go on".to_owned(),
+        };
+        let name = show::name(info);
+        text.push_str(&format!("\n  {name} (spawned at {}) {doing}", info.spawned_at));
+    }
+    if all.len() > NAMED {
+        text.push_str(&format!("\n  and {} more", all.len() - NAMED));
+    }
+    text
+}
+
 /// The dump of one runtime, the deadlocks first, without any other worker's help. To be called on a
 /// plain thread, or on a worker's outside any coroutine; then there are backtraces of those coroutines
 /// that it hosts.

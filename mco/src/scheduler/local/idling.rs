@@ -3,6 +3,7 @@
 use std::sync::atomic::{Ordering, fence};
 use std::time::Duration;
 
+use super::super::forked;
 use super::super::standstill::Standstill;
 use super::super::worker::Worker;
 use super::{Local, retry};
@@ -133,6 +134,7 @@ impl Local {
 
     /// The monitor had taken this worker for held up, and it goes on.
     pub(super) fn unblock(&self) {
+        forked::end_worker();
         if self.worker.blocked.swap(false, Ordering::Relaxed) {
             self.scheduler.blocked.fetch_sub(1, Ordering::Relaxed);
         }

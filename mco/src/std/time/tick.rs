@@ -37,7 +37,7 @@ impl Ticker {
     ///
     /// # Panics
     ///
-    /// If the period is zero.
+    /// If the period is zero; in a thread that is no worker's, if the global runtime cannot start.
     #[must_use = "a ticker that is dropped does not tick"]
     #[track_caller]
     pub fn new(period: Duration) -> Ticker {
@@ -73,7 +73,7 @@ impl Ticker {
     ///
     /// # Panics
     ///
-    /// If the period is zero.
+    /// If the period is zero; in a thread that is no worker's, if the global runtime cannot start.
     #[track_caller]
     pub fn reset(&self, period: Duration) -> bool {
         assert_not_zero(period);

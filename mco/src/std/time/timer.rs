@@ -23,6 +23,10 @@ use crate::task::{Apart, TaskRef};
 /// With no time to pass it is there at once. Once it has been received the channel is closed. Dropping it earlier leaves nothing behind, so it costs little as an arm
 /// of a `select!` in a loop. If the runtime on which it was made ends, it is closed without a time.
 ///
+/// # Panics
+///
+/// In a thread that is no worker's, if the global runtime cannot start.
+///
 /// # Examples
 ///
 /// ```
@@ -79,6 +83,10 @@ impl Timer {
     /// One that receives the time when `duration` has passed. [Never waits](crate#what-waits).
     ///
     /// Dropping it stops it.
+    ///
+    /// # Panics
+    ///
+    /// In a thread that is no worker's, if the global runtime cannot start.
     #[must_use = "a timer that is dropped is stopped"]
     pub fn new(duration: Duration) -> Timer {
         let (chime, receiver) = Chime::new(chime::What::Once);
@@ -91,6 +99,10 @@ impl Timer {
     ///
     /// Dropping it does not stop it, as dropping a `JoinHandle` does not stop a coroutine. If it is
     /// set again, `f` runs again, after an earlier run has ended.
+    ///
+    /// # Panics
+    ///
+    /// In a thread that is no worker's, if the global runtime cannot start.
     ///
     /// # Examples
     ///
@@ -146,6 +158,10 @@ impl Timer {
 
     /// Has it go off when `duration` has passed from now, and not when it would have otherwise.
     /// Returns what [`stop`](Timer::stop) would have. [Never waits](crate#what-waits).
+    ///
+    /// # Panics
+    ///
+    /// In a thread that is no worker's, if the global runtime cannot start.
     pub fn reset(&self, duration: Duration) -> bool {
         let stopped = self.stop();
         match &self.what {

@@ -1,0 +1,211 @@
+//! How runtimes end: what is said when one does not, those that end each other, and the child of a fork, in
+//! which they have no threads.
+
+#![allow(unsafe_code)]
+
+use std::io::ErrorKind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use mco::coroutine::{Builder, sleep, yield_now};
+use mco::runtime::Runtime;
+use mco::std::blocking::spawn_blocking;
+use mco_tests::{HUNG, child, runtime, within};
+
+#[test]
+fn two_runtimes_may_drop_each_other() {
+    for workers in [1, 2, 8] {
+        within(HUNG, move || {
+            for _ in 0..20 {
+                let (a, b) = (runtime(workers), runtime(workers));
+                let (at_a, at_b) = (a.handle(), b.handle());
+                let x = at_a.spawn(move || (yield_now(), drop(b)));
+                let y = at_b.spawn(move || (yield_now(), drop(a)));
+                // Each has either begun, and then it ends, or was cancelled by the other.
+                let _ = (x.join(), y.join());
+            }
+        });
+    }
+}
+
+#[test]
+fn and_so_may_three() {
+    within(HUNG, || {
+        for _ in 0..20 {
+            let all = [runtime(1), runtime(1), runtime(2)];
+            let handles: Vec<_> = all.iter().map(Runtime::handle).collect();
+            let drops = all.into_iter().zip(handles.iter().cycle().skip(1));
+            let drops: Vec<_> =
+                drops.map(|(one, at)| at.spawn(move || (yield_now(), drop(one)))).collect();
+            drops.into_iter().for_each(|one| drop(one.join()));
+        }
+    });
+}
+
+/// What it waits for in its destructor is not cut off by a cancel.
+struct Stubborn(mco::std::sync::Receiver<()>);
+
+impl Drop for Stubborn {
+    fn drop(&mut self) {
+        let _ = self.0.recv();
+    }
+}
+
+/// Drops a runtime with a coroutine that takes 2.5 seconds to end, in a coroutine of another one, or here.
+fn drop_late(in_coroutine: bool) {
+    let other = runtime(1);
+    let late = Runtime::builder().workers(1).name("late").build().unwrap();
+    let (release, wait) = mco::chan!();
+    let stubborn = Stubborn(wait);
+    let sleeps = late.run(|| {
+        Builder::new().name("stubborn".to_owned()).spawn(move || {
+            let _stubborn = stubborn;
+            sleep(Duration::from_secs(3600));
+        })
+    });
+    late.run(yield_now);
+    let (tell, told) = mpsc::channel();
+    thread::spawn(move || {
+        // By then it has been said; nothing tells when.
+        thread::sleep(Duration::from_millis(2500));
+        tell.send(()).unwrap();
+        release.send(()).unwrap();
+    });
+    let dropper = move || drop(late);
+    if in_coroutine {
+        other.spawn(dropper).join().unwrap()
+    } else {
+        dropper()
+    }
+    told.try_recv().expect("the drop waits");
+    assert!(sleeps.join().is_err());
+}
+
+fn assert_named_once(end: &child::End) {
+    end.assert_success();
+    let lines = end.stderr.lines().filter(|line| line.contains("the end of the runtime `late`"));
+    assert_eq!(lines.count(), 1, "{end}");
+    end.assert_says("1 coroutine has not ended");
+    end.assert_says("`stubborn`");
+    end.assert_says("waits for a value to receive from a channel at tests/ends.rs");
+}
+
+#[test]
+fn who_does_not_end_is_named_once() {
+    assert_named_once(&child::run(|| drop_late(false)));
+}
+
+#[test]
+fn who_does_not_end_is_named_to_a_coroutine_too() {
+    assert_named_once(&child::run(|| drop_late(true)));
+}
+
+#[test]
+fn one_that_ends_soon_is_not_talked_of() {
+    let end = child::run(|| {
+        let runtime = runtime(2);
+        let nap = runtime.spawn(|| sleep(Duration::from_secs(3600)));
+        runtime.run(yield_now);
+        drop(runtime);
+        assert!(nap.join().is_err());
+    });
+    end.assert_success();
+    end.assert_does_not_say("goes on waiting");
+}
+
+#[test]
+fn a_name_with_a_nul_is_an_error() {
+    let error = Runtime::builder().name("a\0b").build().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(error.to_string().contains("NUL"), "{error}");
+}
+
+/// Forks; in the child, calls `f` and leaves with its result. Returns how that has ended.
+fn fork(f: impl FnOnce() -> i32) -> i32 {
+    // SAFETY: the child only calls what is to be tried there.
+    match unsafe { libc::fork() } {
+        0 => {
+            let code = f();
+            // SAFETY: it ends the child at once.
+            unsafe { libc::_exit(code) }
+        }
+        child => {
+            assert!(child > 0, "it cannot fork");
+            let start = Instant::now();
+            let mut status = 0;
+            // SAFETY: the status is written to a place of ours.
+            while unsafe { libc::waitpid(child, &raw mut status, libc::WNOHANG) } == 0 {
+                if start.elapsed() > Duration::from_secs(20) {
+                    // SAFETY: the child is ours and has not been waited for.
+                    unsafe { libc::kill(child, libc::SIGKILL) };
+                    panic!("the child of the fork hangs");
+                }
+                thread::sleep(Duration::from_millis(1));
+            }
+            status
+        }
+    }
+}
+
+fn panics<T>(f: impl FnOnce() -> T) -> bool {
+    catch_unwind(AssertUnwindSafe(|| drop(f()))).is_err()
+}
+
+#[test]
+fn in_the_child_of_a_fork_a_thread_is_told_that_there_is_no_runtime() {
+    let end = child::run(|| {
+        let runtime = runtime(2);
+        runtime.run(|| assert_eq!(mco::blocking(|| 5), 5));
+        assert_eq!(mco::coroutine::spawn(|| 6).join().unwrap(), 6);
+        let status = fork(|| {
+            let told = [
+                panics(|| runtime.spawn(|| ())),
+                panics(|| mco::coroutine::spawn(|| ())),
+                panics(|| spawn_blocking(|| ())),
+                panics(|| mco::std::time::after(Duration::from_millis(1))),
+                Runtime::builder().build().is_err_and(|e| e.kind() == ErrorKind::Unsupported),
+            ];
+            // What needs no runtime goes on; and nobody waits for one that is not there.
+            sleep(Duration::from_millis(1));
+            drop(runtime);
+            let expected = told == [true; 5];
+            if !expected {
+                eprintln!("{told:?}");
+            }
+            i32::from(!expected)
+        });
+        assert_eq!(status, 0);
+        // The parent's goes on.
+        assert_eq!(mco::coroutine::spawn(|| 7).join().unwrap(), 7);
+    });
+    end.assert_success();
+    end.assert_says("call `exec` there");
+}
+
+#[test]
+fn in_the_child_of_a_fork_a_coroutine_that_waits_ends_it() {
+    let end = child::run(|| {
+        let runtime = runtime(1);
+        for waits in [yield_now as fn(), || sleep(Duration::from_secs(3600))] {
+            let neighbour = runtime.spawn(|| sleep(Duration::from_millis(20)));
+            let status = runtime.run(|| {
+                fork(|| {
+                    // Two of them, since one that is alone is not suspended by a yield.
+                    drop(mco::coroutine::spawn(|| ()));
+                    waits();
+                    0
+                })
+            });
+            let aborted = libc::WIFSIGNALED(status) && libc::WTERMSIG(status) == libc::SIGABRT;
+            assert!(aborted, "{status}");
+            neighbour.join().unwrap();
+        }
+        // What does not wait goes on, also in one that asks for the pool in vain.
+        let status = runtime.run(|| fork(|| i32::from(!panics(|| mco::blocking(|| ())))));
+        assert_eq!(status, 0);
+    });
+    end.assert_success();
+    end.assert_says("a coroutine waits, or has ended");
+}
