@@ -26,16 +26,20 @@ pub(crate) fn pop_front<T>(queue: &mut VecDeque<T>) -> Option<T> {
     Some(first)
 }
 
-/// After something has been taken out.
+/// After one has been taken out.
 #[inline(always)]
 pub(crate) fn trim_queue<T>(queue: &mut VecDeque<T>) {
+    /// It is looked at every so many times, as it drains; not where most queues stand, with hardly anything in them.
+    const STEP: usize = 16;
     #[cold]
     #[inline(never)]
-    fn cut<T>(queue: &mut VecDeque<T>) {
-        queue.shrink_to(queue.capacity() / 2);
+    fn look<T>(queue: &mut VecDeque<T>) {
+        if is_too_large::<T>(queue.len(), queue.capacity()) {
+            queue.shrink_to(queue.capacity() / 2);
+        }
     }
-    if is_too_large::<T>(queue.len(), queue.capacity()) {
-        cut(queue);
+    if queue.len() % STEP == STEP / 2 {
+        look(queue);
     }
 }
 

@@ -114,16 +114,26 @@ pub(crate) fn exits() -> bool {
     EXITS.get()
 }
 
-/// Whether the coroutine that runs, or the thread if none does, must not wait: it is about to, in a call from
-/// `site`, and has a value of its own at `depth` in its frame.
+/// Whether a wait of the coroutine that runs was found harmless before, just there: for who is about to wait, in
+/// a call from `site`, and has a value of its own at `depth` in its frame.
 #[inline(always)]
+pub(crate) fn is_harmless(
+    running: Running,
+    site: &'static Location<'static>,
+    depth: usize,
+) -> bool {
+    running.with_owned(|owned| owned.harmless) == key(site, depth)
+}
+
+/// Whether the coroutine that runs, or the thread if none does, must not wait there.
+#[inline]
 pub(crate) fn look(
     running: Option<Running>,
     site: &'static Location<'static>,
     depth: usize,
 ) -> Option<Refusal> {
     match running {
-        Some(running) if running.with_owned(|owned| owned.harmless) == key(site, depth) => None,
+        Some(running) if is_harmless(running, site, depth) => None,
         Some(running) => look_up(running, site, depth),
         None => EXITS.get().then_some(Refusal::Exit),
     }

@@ -26,15 +26,16 @@
 //! cancels a child of the same worker and waits for it would wait for ever.
 
 use std::any::Any;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::panic;
-use std::sync::atomic::Ordering;
+use std::panic::{self, Location};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, ThreadId};
 
+use super::beneath::Refusal;
 use super::current::{self, Running};
 use super::deadline::{self, Deadline};
-use super::{TaskRef, unwinding};
+use super::{Reason, TaskRef, unwinding};
 
 /// The payload with which a cancelled coroutine unwinds, and that [`JoinHandle::join`] returns.
 ///
@@ -80,7 +81,7 @@ pub(crate) fn before_start() -> Box<dyn Any + Send> {
 /// Part of each payload that mco unwinds somebody with: of a cancel, or of a deadline.
 pub(super) struct Injection {
     owner: Owner,
-    /// Of those of its owner.
+    /// Unique in the process.
     number: u64,
 }
 
@@ -94,11 +95,9 @@ enum Owner {
 impl Injection {
     /// One that is about to unwind the caller.
     fn new() -> Injection {
-        let number = with_unwinding(|unwinding| {
-            unwinding.injections += 1;
-            unwinding.injected = unwinding.injections;
-            unwinding.injected
-        });
+        static NUMBERS: AtomicU64 = AtomicU64::new(1);
+        let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
+        with_unwinding(|unwinding| unwinding.injected = number);
         Injection { owner: Owner::current(), number }
     }
 
@@ -135,10 +134,8 @@ impl Owner {
 /// What a coroutine knows of its own unwinding, or a plain thread of its own; for that thread.
 #[derive(Default)]
 pub(super) struct Unwinding {
-    /// How many times it was unwound by this module.
-    injections: u64,
-    /// The last of them, if its payload is on its way up this stack, or was caught and is being kept; else 0.
-    /// Tells a cancel from a panic, for who is unwound; decides nothing else.
+    /// The number of the [`Injection`] that came last, if its payload is on its way up this stack, or was
+    /// caught and is being kept; else 0. Tells a cancel from a panic, for who is unwound; decides nothing else.
     injected: u64,
     /// The panic hook runs: nothing may unwind out of it.
     in_hook: bool,
@@ -149,6 +146,8 @@ pub(super) struct Unwinding {
 }
 
 thread_local! {
+    /// What was refused last on this thread, and where: apart, so that a [`Due`] stays small.
+    static REFUSED: Cell<Option<(Reason, &'static Location<'static>)>> = const { Cell::new(None) };
     /// Of the thread itself, while it runs no coroutine.
     static OF_THREAD: RefCell<Unwinding> = RefCell::default();
 }
@@ -257,12 +256,18 @@ pub(crate) enum Due {
     Cancel,
     /// The nearest deadline has passed.
     Deadline,
+    /// It must not wait where it is, as [`note_refusal`] has said of it.
+    Refused(Refusal),
 }
 
 impl Due {
     /// Unwinds the coroutine or thread that runs now.
     #[cold]
     pub(crate) fn unwind(self) -> ! {
+        if let Due::Refused(refusal) = self {
+            let (reason, site) = REFUSED.get().expect("what is refused was noted");
+            refusal.panic(reason, site);
+        }
         require_unwinding();
         let payload = match self {
             Due::Deadline => deadline::payload(Injection::new()),
@@ -270,6 +275,11 @@ impl Due {
         };
         panic::resume_unwind(payload)
     }
+}
+
+/// Notes which wait of the caller's is refused.
+pub(crate) fn note_refusal(reason: Reason, site: &'static Location<'static>) {
+    REFUSED.set(Some((reason, site)));
 }
 
 /// Unwinds the coroutine that runs now, if that is due.

@@ -195,8 +195,9 @@ impl Running {
     }
 
     /// Whether to look out for what it waits for is better than to switch away.
+    #[inline(never)]
     pub(crate) fn should_look_out(self) -> bool {
-        expects_answer() && self.header().home.get().is_some_and(|h| h.should_look_out())
+        self.header().home.get().is_some_and(|h| h.should_look_out())
     }
 
     /// Looks whether it `has_happened`, as long as that is better than to switch away.

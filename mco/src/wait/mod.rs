@@ -164,7 +164,7 @@ impl Wait {
             && let due @ Some(_) = cancel::is_due_here()
         {
             // It has passed since the caller has looked.
-            return Parked { wake: Wake::Notified, stop: due.map(Stop::Due) };
+            return Parked { wake: Wake::Notified, due };
         }
         // One that has passed is put off until after the operation.
         self.park_until(nearest)
@@ -182,7 +182,6 @@ impl Wait {
     }
 
     /// Why the caller must not wait here.
-    #[inline(always)]
     fn refusal(&self, running: Option<Running>) -> Option<Refusal> {
         let refusal = beneath::look(running, self.site, ptr::from_ref(self).addr());
         // With a time limit it waits as a plain thread.
@@ -197,8 +196,14 @@ impl Wait {
     #[inline(always)]
     pub(crate) fn check_stack(&self) {
         if !current::is_on_own_stack() {
-            Refusal::OtherStack.panic(self.reason, self.site);
+            self.refuse_stack();
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn refuse_stack(&self) -> ! {
+        Refusal::OtherStack.panic(self.reason, self.site)
     }
 
     /// For a wait that can fail with an error of the system's.
@@ -234,18 +239,20 @@ impl Wait {
             None => (ThreadParker::current().park(until), cancel::is_due_here()),
         };
         if woken || self.awaiting.until != until {
-            return Parked { wake: Wake::Notified, stop: due.map(Stop::Due) };
+            return Parked { wake: Wake::Notified, due };
         }
         // The own deadline comes first.
         let due = due.filter(|due| *due == Due::Cancel);
-        Parked { wake: Wake::TimedOut, stop: due.map(Stop::Due) }
+        Parked { wake: Wake::TimedOut, due }
     }
 
     /// Returns whether it has been woken, and not the deadline has passed.
     #[inline(always)]
     fn park_coroutine(&self, running: Running, until: Option<Moment>) -> bool {
-        // Who has asked `before` knows.
-        self.check_stack();
+        if !running.is_on_own_stack() {
+            // Nobody has asked `before`.
+            self.refuse_stack();
+        }
         match until {
             None => {
                 running.park(self.reason, self.site, &self.awaiting);
@@ -266,8 +273,11 @@ impl Wait {
     }
 
     /// Whether it is likely to be over before the caller could be parked and woken.
+    #[inline(always)]
     fn should_look_out(&self) -> bool {
-        !self.patient && current::running().is_some_and(Running::should_look_out)
+        !self.patient
+            && current::expects_answer()
+            && current::running().is_some_and(Running::should_look_out)
     }
 
     /// Looks whether it `has_happened`, as long as that is better than to park.
@@ -278,18 +288,29 @@ impl Wait {
     }
 
     /// Whether the caller is to unwind instead of waiting.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn before(&self) -> Parked {
-        let running = current::running();
-        let stop = match self.refusal(running) {
-            None => match running {
-                Some(running) => cancel::is_due(running),
-                None => cancel::is_due_here(),
+        let depth = ptr::from_ref(self).addr();
+        let due = match current::running() {
+            Some(running) if beneath::is_harmless(running, self.site, depth) => {
+                cancel::is_due(running)
             }
-            .map(Stop::Due),
-            Some(refusal) => Some(Stop::Refused(refusal, self.reason, self.site)),
+            running => self.look_beneath(running),
         };
-        Parked { wake: Wake::Notified, stop }
+        Parked { wake: Wake::Notified, due }
+    }
+
+    /// The same, where that was not asked before.
+    #[inline(never)]
+    fn look_beneath(&self, running: Option<Running>) -> Option<Due> {
+        if let Some(refusal) = self.refusal(running) {
+            cancel::note_refusal(self.reason, self.site);
+            return Some(Due::Refused(refusal));
+        }
+        match running {
+            Some(running) => cancel::is_due(running),
+            None => cancel::is_due_here(),
+        }
     }
 
     /// Waits until `ready` says so: `true`, or until the deadline: `false`. Costs budget even if it
@@ -317,37 +338,28 @@ impl Wait {
 }
 
 /// What a wait has come to.
+#[derive(Clone, Copy)]
 pub(crate) struct Parked {
     pub(crate) wake: Wake,
-    stop: Option<Stop>,
-}
-
-/// Why the caller is to unwind.
-#[derive(Clone, Copy)]
-enum Stop {
-    Due(Due),
-    /// It must not wait where it is.
-    Refused(Refusal, Reason, &'static Location<'static>),
+    due: Option<Due>,
 }
 
 impl Parked {
     /// Whether the caller is to unwind: it has been cancelled, or a deadline of its own has passed, or it
     /// must not wait.
     pub(crate) fn is_cancelled(&self) -> bool {
-        self.stop.is_some()
+        self.due.is_some()
     }
 
     /// The same, if it is because it must not wait.
     pub(crate) fn refused(self) -> Option<Parked> {
-        matches!(self.stop, Some(Stop::Refused(..))).then_some(self)
+        matches!(self.due, Some(Due::Refused(_))).then_some(self)
     }
 
     /// Unwinds the caller if that is due.
     pub(crate) fn unwind_if_cancelled(&self) {
-        match self.stop {
-            None => {}
-            Some(Stop::Due(due)) => due.unwind(),
-            Some(Stop::Refused(refusal, reason, site)) => refusal.panic(reason, site),
+        if let Some(due) = self.due {
+            due.unwind();
         }
     }
 }

@@ -93,7 +93,7 @@ impl<T> State<T> {
     }
 
     /// Sends without waiting, if there is room or a receiver.
-    #[inline]
+    #[inline(always)]
     fn put(&mut self, value: T) -> Result<Wakeup, TrySendError<T>> {
         if self.no_receivers {
             return Err(TrySendError::Disconnected(value));
@@ -112,7 +112,7 @@ impl<T> State<T> {
     }
 
     /// Receives without waiting, if there is a value or a sender.
-    #[inline]
+    #[inline(always)]
     fn take(&mut self) -> Result<(T, Wakeup), TryRecvError> {
         let waiting = self.senders.serve(Outcome::Served, Option::take);
         match (spare::pop_front(&mut self.buffer), waiting) {
@@ -191,17 +191,20 @@ impl<T> Channel<T> {
         site: Site,
         timeout: Option<Duration>,
     ) -> Result<(), SendTimeoutError<T>> {
-        if self.is_bounded {
-            spend_budget();
+        if !self.is_bounded {
+            // It never waits.
+            return self.try_send(value).map_err(|unsent| match unsent {
+                TrySendError::Disconnected(value) => SendTimeoutError::Disconnected(value),
+                TrySendError::Full(_) => unreachable!("there is always room"),
+            });
         }
+        spend_budget();
         let mut state = self.state.lock();
         match state.put(value) {
             Ok(wakeup) => {
                 drop(state);
                 wakeup.wake();
-                if self.is_bounded {
-                    let_others_go_on();
-                }
+                let_others_go_on();
                 Ok(())
             }
             Err(TrySendError::Disconnected(value)) => Err(SendTimeoutError::Disconnected(value)),
