@@ -40,6 +40,31 @@ pub(crate) fn line(text: &str) {
     print(&format!("\n{text}\n"), PATIENCE);
 }
 
+/// As `line`, in a test: it belongs to the output of the test, which its harness keeps, and may be lost. Where there
+/// is no harness it is what others print there, too.
+#[cold]
+pub(crate) fn line_of_test(text: &str) {
+    // It would panic.
+    if is_open() {
+        eprintln!("\n{text}");
+    }
+}
+
+/// Whether somebody may read what is written.
+#[cfg(unix)]
+fn is_open() -> bool {
+    let mut fd = libc::pollfd { fd: libc::STDERR_FILENO, events: libc::POLLOUT, revents: 0 };
+    // SAFETY: one valid entry.
+    let ready = unsafe { libc::poll(&raw mut fd, 1, 0) };
+    ready >= 0 && fd.revents & (libc::POLLERR | libc::POLLNVAL) == 0
+}
+
+/// It is not told.
+#[cfg(not(unix))]
+fn is_open() -> bool {
+    true
+}
+
 /// Prints a text of many lines, for one who has time: as the last thing in the life of the process, or in a
 /// thread of its own.
 #[cold]

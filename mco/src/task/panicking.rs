@@ -42,8 +42,7 @@ fn say_who() {
     let header = running.header();
     let text = format!("{header} panics:");
     if header.home.get().is_some_and(|home| home.world() != 0) {
-        // The output of a test, which is shown if the test fails.
-        eprintln!("\n{text}");
+        report::line_of_test(&text);
     } else {
         report::line(&text);
     }
