@@ -64,6 +64,38 @@ fn the_earlier_comes_first() {
 }
 
 #[test]
+fn of_functions_that_are_late_the_earlier_starts_first() {
+    const COUNT: usize = 200;
+    const APART: Duration = Duration::from_micros(100);
+    with_runtimes(|runtime| {
+        runtime.run(|| {
+            let started = Arc::new(std::sync::Mutex::new(Vec::new()));
+            // As many others as there are, too, which start the newest first.
+            let others = || coroutine::spawn(|| coroutine::yield_now());
+            let start = Instant::now();
+            for n in 0..COUNT {
+                let started = started.clone();
+                let f = move || started.lock().unwrap().push((thread::current().id(), n));
+                after_func(APART * u32::try_from(n).unwrap(), f);
+            }
+            let others: Vec<_> = (0..COUNT).map(|_| others()).collect();
+            // All of them are late.
+            while start.elapsed() < APART * u32::try_from(COUNT).unwrap() {
+                std::hint::spin_loop();
+            }
+            eventually("all have run", || started.lock().unwrap().len() == COUNT);
+            others.into_iter().for_each(|other| other.join().unwrap());
+            let started = started.lock().unwrap();
+            for (worker, _) in &*started {
+                let here = started.iter().filter(|(other, _)| other == worker).map(|(_, n)| *n);
+                let here: Vec<usize> = here.collect();
+                assert!(here.is_sorted(), "one worker has started {here:?}");
+            }
+        });
+    });
+}
+
+#[test]
 fn what_is_received_is_the_time() {
     everywhere(|| {
         let before = Time::now();

@@ -66,16 +66,32 @@ pub(crate) fn spawn_current(
     site: &'static Location<'static>,
     create: impl FnOnce(Attributes) -> TaskRef,
 ) -> Coroutine {
-    let attributes = |scheduler: &Arc<Scheduler>| {
-        let stack_size = stack_size.or(scheduler.settings().stack_size);
-        let stack_size = stack_size.unwrap_or_else(|| config().get_stack_size());
-        scheduler::attributes(None, stack_size, site)
-    };
-    let mut attributes = with_current(attributes);
+    let mut attributes = with_current(attributes_at(stack_size, site));
     attributes.name = name.map(String::into_boxed_str);
     let task = create(attributes);
     with_current(|scheduler| scheduler.spawn(task.clone()));
     Coroutine::new(task)
+}
+
+/// The same for a timer, by the worker that fires it: behind those of earlier ones.
+pub(crate) fn spawn_due(
+    site: &'static Location<'static>,
+    create: impl FnOnce(Attributes) -> TaskRef,
+) -> Coroutine {
+    let task = create(with_current(attributes_at(None, site)));
+    with_current(|scheduler| scheduler.spawn_due(task.clone()));
+    Coroutine::new(task)
+}
+
+fn attributes_at(
+    stack_size: Option<usize>,
+    site: &'static Location<'static>,
+) -> impl Fn(&Arc<Scheduler>) -> Attributes {
+    move |scheduler| {
+        let stack_size = stack_size.or(scheduler.settings().stack_size);
+        let stack_size = stack_size.unwrap_or_else(|| config().get_stack_size());
+        scheduler::attributes(None, stack_size, site)
+    }
 }
 
 /// Workers and their coroutines. See the [module](self).

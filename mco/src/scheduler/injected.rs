@@ -1,7 +1,10 @@
-//! Fresh coroutines from outside, for any worker: first come, first served.
+//! Fresh coroutines for any worker, first come, first served: from outside, and those of timers.
 //!
-//! Whoever wants to see them all cannot look into such a queue, only take them out. For their order to
-//! stay there are two, and those that have been looked at move on, one after the other:
+//! Those of timers are a line of their own, which goes first, and of which a worker takes one when it is about to start it:
+//! so of two that one worker starts the earlier starts first, whatever else there is to start.
+//!
+//! Whoever wants to see them all cannot look into such a line, only take them out. For their order to
+//! stay each is two queues, and those that have been looked at move on, one after the other:
 //!
 //! ```text
 //!   spawn ──> new ── visit ──> seen ──> worker
@@ -21,41 +24,100 @@ use crate::task::TaskRef;
 
 /// See the module.
 pub(super) struct Injected {
-    seen: Injector<TaskRef>,
-    new: Injector<TaskRef>,
+    due: Line,
+    spawned: Line,
     /// Held by who moves them.
     visiting: Mutex<()>,
 }
 
-impl Injected {
-    pub(super) fn new() -> Injected {
-        Injected { seen: Injector::new(), new: Injector::new(), visiting: Mutex::new(()) }
+struct Line {
+    seen: Injector<TaskRef>,
+    new: Injector<TaskRef>,
+}
+
+impl Line {
+    fn new() -> Line {
+        Line { seen: Injector::new(), new: Injector::new() }
     }
 
-    pub(super) fn push(&self, task: TaskRef) {
-        self.new.push(task);
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.new.is_empty() && self.seen.is_empty()
     }
 
-    pub(super) fn len(&self) -> usize {
+    fn len(&self) -> usize {
         self.seen.len() + self.new.len()
     }
 
-    /// Takes the oldest one.
-    pub(super) fn steal(&self) -> Steal<TaskRef> {
+    fn steal(&self) -> Steal<TaskRef> {
         match self.seen.steal() {
             Steal::Empty => self.new.steal(),
             other => other,
         }
     }
 
-    /// Takes some into a worker's queue, and the oldest one out.
+    /// See [`Injected::visit`]; returns how many have been looked at.
+    fn visit(&self, most: usize, f: &mut impl FnMut(&TaskRef)) -> usize {
+        let mut seen = Vec::new();
+        while let Some(task) = retry(|| self.seen.steal()) {
+            seen.push(task);
+        }
+        // Others come meanwhile, maybe without end.
+        let new = self.new.len().min(most.saturating_sub(seen.len()));
+        let mut count = seen.len();
+        for task in seen {
+            f(&task);
+            self.seen.push(task);
+        }
+        for _ in 0..new {
+            let Some(task) = retry(|| self.new.steal()) else { break };
+            f(&task);
+            self.seen.push(task);
+            count += 1;
+        }
+        count
+    }
+}
+
+impl Injected {
+    pub(super) fn new() -> Injected {
+        Injected { due: Line::new(), spawned: Line::new(), visiting: Mutex::new(()) }
+    }
+
+    pub(super) fn push(&self, task: TaskRef) {
+        self.spawned.new.push(task);
+    }
+
+    /// Queues one of a timer.
+    pub(super) fn push_due(&self, task: TaskRef) {
+        self.due.new.push(task);
+    }
+
+    /// Whether there are any of timers.
+    #[inline(always)]
+    pub(super) fn has_due(&self) -> bool {
+        !self.due.is_empty()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.spawned.is_empty() && self.due.is_empty()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.due.len() + self.spawned.len()
+    }
+
+    /// Takes the oldest one, of timers if there is any.
+    pub(super) fn steal(&self) -> Steal<TaskRef> {
+        match self.due.steal() {
+            Steal::Empty => self.spawned.steal(),
+            other => other,
+        }
+    }
+
+    /// Takes some that are not of timers into a worker's queue, and the oldest one out.
     pub(super) fn steal_batch_and_pop(&self, fresh: &Deque<TaskRef>) -> Steal<TaskRef> {
-        match self.seen.steal_batch_and_pop(fresh) {
-            Steal::Empty => self.new.steal_batch_and_pop(fresh),
+        match self.spawned.seen.steal_batch_and_pop(fresh) {
+            Steal::Empty => self.spawned.new.steal_batch_and_pop(fresh),
             other => other,
         }
     }
@@ -70,21 +132,8 @@ impl Injected {
     /// for no more than about `most`. See the module for what the caller has to do.
     pub(super) fn visit(&self, most: usize, mut f: impl FnMut(&TaskRef)) {
         let _alone = self.visiting.lock();
-        let mut seen = Vec::new();
-        while let Some(task) = retry(|| self.seen.steal()) {
-            seen.push(task);
-        }
-        // Others come meanwhile, maybe without end.
-        let new = self.new.len().min(most.saturating_sub(seen.len()));
-        for task in seen {
-            f(&task);
-            self.seen.push(task);
-        }
-        for _ in 0..new {
-            let Some(task) = retry(|| self.new.steal()) else { return };
-            f(&task);
-            self.seen.push(task);
-        }
+        let due = self.due.visit(most, &mut f);
+        self.spawned.visit(most.saturating_sub(due), &mut f);
     }
 }
 
@@ -168,5 +217,19 @@ mod tests {
             assert_eq!(ids.len(), COUNT);
         });
         assert!(queue.take().is_none());
+    }
+
+    #[test]
+    fn those_of_timers_go_first() {
+        let (queue, fresh) = (Injected::new(), Deque::new_lifo());
+        let ids: Vec<u64> = (0..10).map(|_| task()).map(|t| (t.id(), queue.push(t)).0).collect();
+        let due: Vec<u64> =
+            (0..10).map(|_| task()).map(|t| (t.id(), queue.push_due(t)).0).collect();
+        assert_eq!(visited(&queue, 1000), [&due[..], &ids[..]].concat());
+        let first = retry(|| queue.steal_batch_and_pop(&fresh)).map(|task| task.id());
+        assert_eq!(first, Some(ids[0]), "into the queue of a worker they do not go");
+        assert!(queue.has_due());
+        assert_eq!(std::iter::from_fn(|| steal(&queue)).take(10).collect::<Vec<_>>(), due);
+        assert!(!queue.has_due());
     }
 }

@@ -195,12 +195,17 @@ impl Local {
 
     /// Queues a fresh coroutine that was spawned on this worker.
     pub(super) fn spawn(&self, task: TaskRef) {
-        let spawned = &self.worker.counts.spawned;
-        spawned.store(spawned.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        self.count_spawned();
         if let Some(older) = self.worker.newest.swap(Some(task)) {
             self.fresh.push(older);
             self.scheduler.wake_one();
         }
+    }
+
+    #[inline(always)]
+    pub(super) fn count_spawned(&self) {
+        let spawned = &self.worker.counts.spawned;
+        spawned.store(spawned.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     }
 
     /// Lets the pool of stacks shrink.
@@ -263,7 +268,9 @@ impl Local {
         }
         // An attempt to pop costs a fence even if there is nothing.
         let older = || if self.fresh.is_empty() { None } else { self.fresh.pop() };
-        let fresh = || self.worker.newest.take().or_else(older);
+        let injector = &self.scheduler.injector;
+        let due = || if injector.has_due() { retry(|| injector.steal()) } else { None };
+        let fresh = || due().or_else(|| self.worker.newest.take()).or_else(older);
         if self.yielded.take() {
             // It lets the others run first, and those that have not started are others too.
             fresh().or_else(|| self.next_ready())

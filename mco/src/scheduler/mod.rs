@@ -263,6 +263,22 @@ impl Scheduler {
         }
     }
 
+    /// Queues the fresh coroutine of a timer, behind those of earlier ones. By the worker that fires it, which is about
+    /// to look for something to run: it need not be seen that the runtime is shut down meanwhile.
+    pub(crate) fn spawn_due(&self, task: TaskRef) {
+        if self.is_shut_down() {
+            discard(task);
+            return;
+        }
+        trace::spawn(task.id(), task.name(), || false);
+        Local::with(Local::count_spawned);
+        let is_behind_others = self.injector.has_due();
+        self.injector.push_due(task);
+        if is_behind_others {
+            self.wake_one();
+        }
+    }
+
     fn inject(&self, task: TaskRef) {
         forked::check("a coroutine is spawned");
         self.injector.push(task);

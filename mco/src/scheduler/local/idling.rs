@@ -172,6 +172,10 @@ impl Local {
         if self.is_unneeded() {
             return Search::Nothing;
         }
+        if self.scheduler.injector.has_due() {
+            // One that is taken is started at once: by `next`.
+            return Search::Found;
+        }
         if let Some(task) = retry(|| self.scheduler.injector.steal_batch_and_pop(&self.fresh)) {
             self.fresh.push(task);
             return Search::Found;

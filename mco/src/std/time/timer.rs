@@ -98,7 +98,8 @@ impl Timer {
     /// [Never waits](crate#what-waits).
     ///
     /// Dropping it does not stop it, as dropping a `JoinHandle` does not stop a coroutine. If it is
-    /// set again, `f` runs again, after an earlier run has ended.
+    /// set again, `f` runs again, after an earlier run has ended. Of two that were set on one worker and that one worker
+    /// starts, the earlier one starts first, however late both are; two that are due together may start in any order.
     ///
     /// # Panics
     ///
@@ -224,7 +225,7 @@ impl Alarm for Call {
             state.place = None;
         }
         let site = self.site;
-        let coroutine = runtime::spawn_current(None, None, site, |attributes| {
+        let coroutine = runtime::spawn_due(site, |attributes| {
             // The coroutine takes it along, so that the closure is not dropped here.
             let run = move || {
                 let mut f = self.f.lock().unwrap_or_else(PoisonError::into_inner);
