@@ -1078,3 +1078,197 @@ fn offers_that_do_not_wait_meet_or_are_given_back() {
         receives.join().unwrap();
     });
 }
+
+// By what leads to a channel, and of what stays in one thread.
+
+/// Leads to what it holds, and has no methods of its own.
+struct Leads<T>(T);
+
+impl<T> std::ops::Deref for Leads<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+/// Evaluates to whether the operations of one `select!` have met each other, or something has got through.
+macro_rules! meet {
+    ($sender:expr, $receiver:expr) => {{
+        let (sender, receiver) = ($sender, $receiver);
+        (0..100).any(|_| {
+            select! {
+                _ = sender.send(5) => true,
+                _ = receiver.recv() => true,
+                _ = sleep(Duration::from_micros(10)) => false,
+            }
+        })
+    }};
+}
+
+#[test]
+fn through_whatever_leads_to_a_channel_it_is_waited_for_itself() {
+    with_runtimes(|runtime| {
+        runtime.run(|| {
+            let (tx, rx) = bounded::<u8>(0);
+            assert!(!meet!(&tx, &rx));
+            assert!(!meet!(&&tx, &&rx));
+            assert!(!meet!(Leads(tx.clone()), Leads(rx.clone())));
+            assert!(!meet!(&Leads(tx.clone()), &mut Leads(rx.clone())));
+            assert!(!meet!(Leads(Leads(tx.clone())), Arc::new(Leads(rx.clone()))));
+            assert!(!meet!(Arc::new(tx.clone()), Arc::new(rx.clone())));
+            assert!(!meet!(Box::new(tx.clone()), Box::new(rx.clone())));
+            assert!(!meet!(std::rc::Rc::new(tx.clone()), std::rc::Rc::new(rx.clone())));
+            let (sender, receiver) =
+                (mco::std::sync::Mutex::new(&tx), std::sync::Mutex::new(rx.clone()));
+            let guard = sender.lock().unwrap();
+            assert!(!meet!(*guard, receiver.lock().unwrap()));
+            drop(guard);
+            let cell = std::cell::RefCell::new(Leads(tx.clone()));
+            let mutable = std::cell::RefCell::new(rx.clone());
+            assert!(!meet!(cell.borrow(), mutable.borrow_mut()));
+            let dynamic: Box<dyn std::ops::Deref<Target = Receiver<u8>>> =
+                Box::new(Leads(rx.clone()));
+            assert!(!meet!(Leads(tx.clone()), dynamic));
+            generic(&Leads(tx), &Leads(rx));
+
+            let semaphore = Leads(Semaphore::new(1));
+            select! { _ = semaphore.wait() => {}, default => panic!("nothing was waited for") }
+            let listener = Leads(TcpListener::bind("127.0.0.1:0").unwrap());
+            select! { _ = listener.accept() => panic!("nobody has connected"), default => {} }
+        });
+    });
+}
+
+fn generic<S, R>(sender: &S, receiver: &R)
+where
+    S: std::ops::Deref<Target = Sender<u8>>,
+    R: std::ops::Deref<Target = Receiver<u8>>,
+{
+    assert!(!meet!(sender, receiver));
+}
+
+#[test]
+fn a_method_of_its_own_comes_first() {
+    /// Leads to a receiver, and to whoever calls `recv` it gives something else.
+    struct Counts(Receiver<u8>, AtomicUsize);
+
+    impl std::ops::Deref for Counts {
+        type Target = Receiver<u8>;
+
+        fn deref(&self) -> &Receiver<u8> {
+            &self.0
+        }
+    }
+
+    impl Counts {
+        fn recv(&self) -> Result<u8, RecvError> {
+            self.1.fetch_add(1, Ordering::Relaxed);
+            self.0.recv()
+        }
+    }
+
+    /// The same by a trait, of what is no type of its own.
+    trait Recv {
+        fn recv(&self) -> Result<u8, RecvError>;
+    }
+
+    impl Recv for Arc<Receiver<u8>> {
+        fn recv(&self) -> Result<u8, RecvError> {
+            Ok(77)
+        }
+    }
+
+    /// One that must be mutable for it, and one that is used up by it.
+    struct Mutable(Leads<Receiver<u8>>, usize);
+    struct Once(Receiver<u8>);
+
+    impl std::ops::Deref for Mutable {
+        type Target = Receiver<u8>;
+
+        fn deref(&self) -> &Receiver<u8> {
+            &self.0
+        }
+    }
+
+    impl std::ops::Deref for Once {
+        type Target = Receiver<u8>;
+
+        fn deref(&self) -> &Receiver<u8> {
+            &self.0
+        }
+    }
+
+    impl Mutable {
+        fn recv(&mut self) -> Result<u8, RecvError> {
+            self.1 += 1;
+            self.0.recv()
+        }
+    }
+
+    impl Once {
+        fn recv(self) -> Result<u8, RecvError> {
+            self.0.recv()
+        }
+    }
+
+    with_runtimes(|runtime| {
+        runtime.run(|| {
+            let (sender, receiver) = unbounded();
+            (0..5).for_each(|n| sender.send(n).unwrap());
+            let counts = Counts(receiver.clone(), AtomicUsize::new(0));
+            let by_reference = &counts;
+            select! { value = counts.recv() => assert_eq!(value, Ok(0)) }
+            select! { value = by_reference.recv() => assert_eq!(value, Ok(1)) }
+            assert_eq!(counts.1.load(Ordering::Relaxed), 2);
+            select! { value = (*counts).recv() => assert_eq!(value, Ok(2)) }
+            assert_eq!(counts.1.load(Ordering::Relaxed), 2);
+            let shared = Arc::new(receiver.clone());
+            select! { value = shared.recv() => assert_eq!(value, Ok(77)) }
+            let mut mutable = Mutable(Leads(receiver.clone()), 0);
+            select! { value = mutable.recv() => assert_eq!(value, Ok(3)) }
+            assert_eq!(mutable.1, 1);
+            let once = Once(receiver);
+            select! { value = once.recv() => assert_eq!(value, Ok(4)) }
+        });
+    });
+}
+
+#[test]
+fn a_closure_around_it_borrows_what_it_selects_from() {
+    within(HUNG, || {
+        let (sender, receiver) = unbounded();
+        let next = || select! { value = receiver.recv() => value.unwrap() };
+        let put = |value| select! { sent = sender.send(value) => sent.unwrap() };
+        put(1);
+        put(2);
+        assert_eq!((next(), next()), (1, 2));
+        drop((sender, receiver));
+    });
+}
+
+#[test]
+fn what_is_not_send_is_sent_and_received_where_it_is() {
+    use std::rc::Rc;
+    with_runtimes(|runtime| {
+        runtime.run(|| {
+            let (sender, receiver) = bounded(1);
+            let value = Rc::new(5);
+            select! {
+                sent = sender.send(value.clone()) => sent.unwrap(),
+                _ = receiver.recv() => panic!("there is nothing"),
+            }
+            let other = Rc::new(6);
+            let got = select! {
+                _ = sender.send(other) => panic!("there is no room"),
+                got = receiver.recv() => (got.unwrap(), other),
+                // In a child, which has nothing to do with it.
+                _ = { coroutine::park() } => panic!("nobody unparks it"),
+            };
+            assert!(Rc::ptr_eq(&got.0, &value));
+            assert_eq!(*got.1, 6);
+            drop(sender);
+            select! { got = receiver.recv() => assert!(got.is_err()) }
+        });
+    });
+}

@@ -294,6 +294,12 @@ pub fn defer(input: TokenStream) -> TokenStream {
 /// | `x.wait()` | a `Semaphore`, a `SyncFlag`, a `WaitGroup` |
 /// | `sleep(duration)` | `mco::coroutine::sleep` |
 ///
+/// The type of `x` is what leads to one of these by references or `Deref`, as for any call of a method: `Arc<Receiver<T>>`, a
+/// guard, a type of yours around a `Sender`. But if the method that is called is not mco's, since that type has one of the
+/// same name, then that one is called, in a child coroutine. (So it is where something other than a reference leads to a
+/// *reference* to a channel, as in `Arc<&Receiver<T>>`: write `(**x).recv()`.) As nothing of these
+/// goes to another thread, the values of a channel need not be `Send`.
+///
 /// **Anything else runs in a child coroutine**, which may borrow, and which is cancelled when its arm is not chosen:
 /// what it had done by then is done. A `read_line` that loses has taken the beginning of its line from the stream.
 /// Which operations are cancel-safe, and what to do about others, says [a table](../mco/index.html#what-can-be-cut-off). So does what is written in braces, whatever it is, and so does a method of one of

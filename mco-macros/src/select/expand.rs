@@ -7,7 +7,7 @@ use crate::krate::Krate;
 use crate::work::{at, located};
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
-use syn::Token;
+use syn::{Expr, Token};
 
 /// Quotes what is out of sight of the user's code.
 macro_rules! ours {
@@ -94,7 +94,10 @@ impl Select {
         let krate = &self.krate;
         let native = names.iter().map(|name| ident(&format!("Native{name}")));
         let foreign = names.iter().map(|name| ident(&format!("Foreign{name}")));
-        ours!(use #krate::private::select::{#(#native as _, #foreign as _),*};)
+        ours! {
+            #[allow(unused_imports)]
+            use #krate::private::select::{#(#native as _, #foreign as _),*};
+        }
     }
 }
 
@@ -206,62 +209,82 @@ impl Operation {
         let select = ours!(#krate::private::select);
         match self {
             Self::Plain { method, on, call } => {
-                let probe = probe(&select, on);
-                let is_native = ident(&format!("{method}_is_native"));
                 let arm = ident(&format!("{method}_arm"));
-                either(
-                    &select,
-                    &ours!((&#probe).#is_native()),
-                    &ours!(#probe.#arm()),
-                    &closure(None, call),
-                )
+                let arm = ours!(probe.#arm(&#on));
+                self.probed(&select, method, on, call, &arm)
             }
             Self::Send { on, value, call, .. } => {
-                let probe = probe(&select, on);
-                either(
-                    &select,
-                    &ours!((&#probe).send_is_native()),
-                    &quote_spanned!(at(value)=> #probe.send_arm(#value)),
-                    &closure(None, call),
-                )
+                let arm = quote_spanned!(at(value)=> .send_arm(&#on, #value));
+                self.probed(&select, &ident("send"), on, call, &ours!(probe #arm))
             }
             Self::Join { on } => {
                 let arm = ours!(#select::join_arm(&#on));
                 // Here the compiler says that a type cannot be waited for.
                 located(ours!(#select::Operation::native(#arm)), at(on))
             }
-            Self::Sleep { function, duration, call } => either(
-                &select,
-                &ours!(#select::is_sleep(&#function)),
-                &ours!(#select::sleep_arm(#duration)),
-                &closure(Some(Token![move](at(call))), call),
-            ),
+            Self::Sleep { function, duration, call } => {
+                let child = closure(Some(Token![move](at(call))), call);
+                // The compiler sees that only one is taken: either may move what it needs.
+                ours! {
+                    if #select::is_sleep(&#function) {
+                        #select::Operation::native(#select::sleep_arm(#duration))
+                    } else {
+                        #select::Operation::child(#child)
+                    }
+                }
+            }
             Self::Child(call) => {
                 let child = closure(None, call);
                 ours!(#select::Operation::<#select::NoArm<_>, _>::child(#child))
             }
         }
     }
-}
 
-fn probe(select: &TokenStream, on: &impl ToTokens) -> TokenStream {
-    ours!(#select::Probe(&#on))
-}
-
-/// Two ways to the same operation. The compiler sees that only one is taken: either may move what it needs.
-fn either(
-    select: &TokenStream,
-    is_native: &TokenStream,
-    arm: &TokenStream,
-    child: &TokenStream,
-) -> TokenStream {
-    ours! {
-        if #is_native {
-            #select::Operation::native(#arm)
-        } else {
-            #select::Operation::child(#child)
-        }
+    /// The arm if the method that is called has one, and else a child. How that is found out is written beside `Probe`.
+    fn probed(
+        &self,
+        select: &TokenStream,
+        method: &Ident,
+        on: &Expr,
+        call: &Expr,
+        arm: &TokenStream,
+    ) -> TokenStream {
+        let Some(own) = self.traits().map(|name| ident(&format!("Own{name}"))) else {
+            unreachable!("it has traits")
+        };
+        let is_native = ident(&format!("{method}_is_native"));
+        let child_of = ident(&format!("{method}_child"));
+        let lookup = looked_up(on, call);
+        let child = closure(None, call);
+        // The compiler sees that only one is taken: either may move what it needs.
+        ours! {{
+            let kind = {
+                use #select::#own as _;
+                #[allow(unreachable_code, unused_imports)]
+                if true {
+                    #select::kind()
+                } else {
+                    #select::never();
+                    #select::kind_of(#lookup)
+                }
+            };
+            let probe = #select::probe(&#on, kind);
+            if (&probe).#is_native() {
+                #select::Operation::native(#arm)
+            } else {
+                probe.#child_of(#child)
+            }
+        }}
     }
+}
+
+/// The call, of the same place, which a closure around the `select!` need not take by value for it.
+fn looked_up(on: &Expr, call: &Expr) -> TokenStream {
+    let mut call = call.clone();
+    if let Expr::MethodCall(call) = &mut call {
+        *call.receiver = Expr::Verbatim(quote_spanned!(at(on)=> (*&#on)));
+    }
+    call.into_token_stream()
 }
 
 fn closure(capture: Option<Token![move]>, body: &impl ToTokens) -> TokenStream {

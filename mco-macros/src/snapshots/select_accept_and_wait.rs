@@ -10,20 +10,28 @@ fn here() {
             B1(A1),
         }
         let chosen = {
+            #[allow(unused_imports)]
             use ::mco::private::select::{
                 NativeAccept as _, ForeignAccept as _, NativeWait as _, ForeignWait as _,
             };
             let mut operation0 = ::core::pin::pin!(
-                if (& ::mco::private::select::Probe(& listener)).accept_is_native() {
-                ::mco::private::select::Operation::native(::mco::private::select::Probe(&
-                listener).accept_arm()) } else {
-                ::mco::private::select::Operation::child(|| listener.accept()) }
+                { let kind = { use ::mco::private::select::OwnAccept as _;
+                #[allow(unreachable_code, unused_imports)] if true {
+                ::mco::private::select::kind() } else { ::mco::private::select::never();
+                ::mco::private::select::kind_of((* & listener).accept()) } }; let probe =
+                ::mco::private::select::probe(& listener, kind); if (& probe)
+                .accept_is_native() { ::mco::private::select::Operation::native(probe
+                .accept_arm(& listener)) } else { probe.accept_child(|| listener
+                .accept()) } }
             );
             let mut operation1 = ::core::pin::pin!(
-                if (& ::mco::private::select::Probe(& flag)).wait_is_native() {
-                ::mco::private::select::Operation::native(::mco::private::select::Probe(&
-                flag).wait_arm()) } else { ::mco::private::select::Operation::child(||
-                flag.wait()) }
+                { let kind = { use ::mco::private::select::OwnWait as _;
+                #[allow(unreachable_code, unused_imports)] if true {
+                ::mco::private::select::kind() } else { ::mco::private::select::never();
+                ::mco::private::select::kind_of((* & flag).wait()) } }; let probe =
+                ::mco::private::select::probe(& flag, kind); if (& probe)
+                .wait_is_native() { ::mco::private::select::Operation::native(probe
+                .wait_arm(& flag)) } else { probe.wait_child(|| flag.wait()) } }
             );
             let mut enabled = [true, true];
             let chosen = loop {

@@ -9,12 +9,16 @@ fn here() {
             B0(A0),
         }
         let chosen = {
+            #[allow(unused_imports)]
             use rt::private::select::{NativeRecv as _, ForeignRecv as _};
             let mut operation0 = ::core::pin::pin!(
-                if (& rt::private::select::Probe(& receiver)).recv_is_native() {
-                rt::private::select::Operation::native(rt::private::select::Probe(&
-                receiver).recv_arm()) } else { rt::private::select::Operation::child(||
-                receiver.recv()) }
+                { let kind = { use rt::private::select::OwnRecv as _;
+                #[allow(unreachable_code, unused_imports)] if true {
+                rt::private::select::kind() } else { rt::private::select::never();
+                rt::private::select::kind_of((* & receiver).recv()) } }; let probe =
+                rt::private::select::probe(& receiver, kind); if (& probe)
+                .recv_is_native() { rt::private::select::Operation::native(probe
+                .recv_arm(& receiver)) } else { probe.recv_child(|| receiver.recv()) } }
             );
             let mut enabled = [true];
             let chosen = loop {

@@ -13,21 +13,30 @@ fn here() {
         }
         let chosen = match (text,) {
             mut operands => {
+                #[allow(unused_imports)]
                 use ::mco::private::select::{
                     NativeRecv as _, ForeignRecv as _, NativeSend as _, ForeignSend as _,
                 };
                 let mut operation0 = ::core::pin::pin!(
-                    if (& ::mco::private::select::Probe(& sender)).send_is_native() {
-                    ::mco::private::select::Operation::native(::mco::private::select::Probe(&
-                    sender).send_arm(operands.0)) } else {
-                    ::mco::private::select::Operation::child(|| sender.send(operands.0))
-                    }
+                    { let kind = { use ::mco::private::select::OwnSend as _;
+                    #[allow(unreachable_code, unused_imports)] if true {
+                    ::mco::private::select::kind() } else {
+                    ::mco::private::select::never(); ::mco::private::select::kind_of((* &
+                    sender).send(operands.0)) } }; let probe =
+                    ::mco::private::select::probe(& sender, kind); if (& probe)
+                    .send_is_native() { ::mco::private::select::Operation::native(probe
+                    .send_arm(& sender, operands.0)) } else { probe.send_child(|| sender
+                    .send(operands.0)) } }
                 );
                 let mut operation1 = ::core::pin::pin!(
-                    if (& ::mco::private::select::Probe(& receiver)).recv_is_native() {
-                    ::mco::private::select::Operation::native(::mco::private::select::Probe(&
-                    receiver).recv_arm()) } else {
-                    ::mco::private::select::Operation::child(|| receiver.recv()) }
+                    { let kind = { use ::mco::private::select::OwnRecv as _;
+                    #[allow(unreachable_code, unused_imports)] if true {
+                    ::mco::private::select::kind() } else {
+                    ::mco::private::select::never(); ::mco::private::select::kind_of((* &
+                    receiver).recv()) } }; let probe = ::mco::private::select::probe(&
+                    receiver, kind); if (& probe).recv_is_native() {
+                    ::mco::private::select::Operation::native(probe.recv_arm(& receiver))
+                    } else { probe.recv_child(|| receiver.recv()) } }
                 );
                 let mut enabled = [true, true];
                 let chosen = loop {

@@ -11,20 +11,29 @@ fn here() {
         }
         let chosen = match (after(timeout)?, next()) {
             mut operands => {
+                #[allow(unused_imports)]
                 use ::mco::private::select::{NativeRecv as _, ForeignRecv as _};
                 let mut operation0 = ::core::pin::pin!(
-                    if (& ::mco::private::select::Probe(& operands.0)).recv_is_native() {
-                    ::mco::private::select::Operation::native(::mco::private::select::Probe(&
-                    operands.0).recv_arm()) } else {
-                    ::mco::private::select::Operation::child(|| operands.0.recv()) }
+                    { let kind = { use ::mco::private::select::OwnRecv as _;
+                    #[allow(unreachable_code, unused_imports)] if true {
+                    ::mco::private::select::kind() } else {
+                    ::mco::private::select::never(); ::mco::private::select::kind_of((* &
+                    operands.0).recv()) } }; let probe = ::mco::private::select::probe(&
+                    operands.0, kind); if (& probe).recv_is_native() {
+                    ::mco::private::select::Operation::native(probe.recv_arm(& operands
+                    .0)) } else { probe.recv_child(|| operands.0.recv()) } }
                 );
                 let mut operation1 = ::core::pin::pin!(
-                    if (& ::mco::private::select::Probe(& self.receivers[operands.1]))
-                    .recv_is_native() {
-                    ::mco::private::select::Operation::native(::mco::private::select::Probe(&
-                    self.receivers[operands.1]).recv_arm()) } else {
-                    ::mco::private::select::Operation::child(|| self.receivers[operands
-                    .1].recv()) }
+                    { let kind = { use ::mco::private::select::OwnRecv as _;
+                    #[allow(unreachable_code, unused_imports)] if true {
+                    ::mco::private::select::kind() } else {
+                    ::mco::private::select::never(); ::mco::private::select::kind_of((* &
+                    self.receivers[operands.1]).recv()) } }; let probe =
+                    ::mco::private::select::probe(& self.receivers[operands.1], kind); if
+                    (& probe).recv_is_native() {
+                    ::mco::private::select::Operation::native(probe.recv_arm(& self
+                    .receivers[operands.1])) } else { probe.recv_child(|| self
+                    .receivers[operands.1].recv()) } }
                 );
                 let mut enabled = [true, true];
                 let chosen = loop {

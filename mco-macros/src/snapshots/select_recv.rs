@@ -8,12 +8,16 @@ fn here() {
             B0(A0),
         }
         let chosen = {
+            #[allow(unused_imports)]
             use ::mco::private::select::{NativeRecv as _, ForeignRecv as _};
             let mut operation0 = ::core::pin::pin!(
-                if (& ::mco::private::select::Probe(& receiver)).recv_is_native() {
-                ::mco::private::select::Operation::native(::mco::private::select::Probe(&
-                receiver).recv_arm()) } else {
-                ::mco::private::select::Operation::child(|| receiver.recv()) }
+                { let kind = { use ::mco::private::select::OwnRecv as _;
+                #[allow(unreachable_code, unused_imports)] if true {
+                ::mco::private::select::kind() } else { ::mco::private::select::never();
+                ::mco::private::select::kind_of((* & receiver).recv()) } }; let probe =
+                ::mco::private::select::probe(& receiver, kind); if (& probe)
+                .recv_is_native() { ::mco::private::select::Operation::native(probe
+                .recv_arm(& receiver)) } else { probe.recv_child(|| receiver.recv()) } }
             );
             let mut enabled = [true];
             let chosen = loop {

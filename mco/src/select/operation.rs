@@ -114,9 +114,9 @@ pin_project! {
 
 /// An expression for a child coroutine.
 pub struct Child<'a, O> {
-    /// Until it is started. Boxed, so that the code for an operation is the same wherever its types
-    /// are: a program with many `select!`s would otherwise be slow to compile.
-    closure: Option<Box<dyn FnOnce() -> O + Send + 'a>>,
+    /// Until it is started: leaves what the expression comes to in `result`. Boxed, so that the code for an operation is
+    /// the same wherever its types are: a program with many `select!`s would otherwise be slow to compile.
+    closure: Option<Box<dyn FnOnce() + Send + 'a>>,
     coroutine: Option<Coroutine>,
     /// Where the coroutine leaves its result.
     result: Arc<Mutex<Option<thread::Result<O>>>>,
@@ -125,15 +125,23 @@ pub struct Child<'a, O> {
 impl<'a, N, O> Operation<'a, N, O>
 where
     N: Native<Output = O>,
-    O: Send,
 {
     pub fn native(arm: N) -> Self {
         Operation::Native { arm }
     }
 
-    pub fn child(closure: impl FnOnce() -> O + Send + 'a) -> Self {
-        let (closure, result) = (Some(Box::new(closure) as _), Arc::new(Mutex::new(None)));
-        Operation::Child { child: Child { closure, coroutine: None, result } }
+    pub fn child(closure: impl FnOnce() -> O + Send + 'a) -> Self
+    where
+        O: Send + 'a,
+    {
+        let result = Arc::new(Mutex::new(None));
+        let place = result.clone();
+        let closure = Box::new(move || {
+            // Caught here, so that the panic of one that loses is no panic of the scope's.
+            let output = panic::catch_unwind(AssertUnwindSafe(closure));
+            *place.lock() = Some(output);
+        });
+        Operation::Child { child: Child { closure: Some(closure), coroutine: None, result } }
     }
 
     /// What the operation has come to; to be called after it has been chosen. A panic of a child
@@ -164,7 +172,6 @@ where
 impl<N, O> Arm for Operation<'_, N, O>
 where
     N: Native<Output = O>,
-    O: Send,
 {
     fn poll(self: Pin<&mut Self>) -> bool {
         match self.project() {
@@ -226,11 +233,9 @@ where
     {
         let Projected::Child { child } = self.project() else { return };
         let Some(closure) = child.closure.take() else { return };
-        let (result, selecting) = (child.result.clone(), Waiter::current());
+        let selecting = Waiter::current();
         let handle = scope.spawn(move || {
-            // Caught here, so that the panic of one that loses is no panic of the scope's.
-            let output = panic::catch_unwind(AssertUnwindSafe(closure));
-            *result.lock() = Some(output);
+            closure();
             selecting.wake();
         });
         child.coroutine = Some(handle.coroutine().clone());

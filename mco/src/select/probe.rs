@@ -1,30 +1,124 @@
 //! Telling by its type whether an operation has an arm of its own.
 //!
-//! The macro sees `x.recv()` and not what `x` is. It calls `Probe(&x).recv_arm()`, with two traits in
-//! scope: one for `Probe<X>` where `X` has the arm, one for `&Probe<X>` for every `X`. Method lookup
-//! takes the first that applies.
+//! The macro sees `x.recv()` and not what `x` is, nor whose method that is: a type of the user's that derefs to a
+//! receiver may have a `recv` of its own. So it has the compiler look the method up:
+//!
+//! ```text
+//!   let kind = { use OwnRecv as _; if true { kind() } else { never(); kind_of((*&x).recv()) } };
+//!   let probe = probe(&x, kind);
+//!   if (&probe).recv_is_native() { native(probe.recv_arm(&x)) } else { probe.recv_child(|| x.recv()) }
+//! ```
+//!
+//! - `OwnRecv::recv` takes a receiver by value, and `Receiver::recv` by reference. At each step of a chain of `Deref`
+//!   the compiler tries methods that take by value first: so the call is of `OwnRecv`'s, whose type is [`Own`], just
+//!   where it would be of the receiver's, and of anything else where that comes first. It stands behind a `never()`,
+//!   where nothing runs and nothing is moved: only the type comes of it. `*&x` is the place `x`, but a closure around
+//!   the `select!` does not take `x` by value for that.
+//! - A `&Receiver` is found with its own method all the same, since that takes just this. So what is behind references
+//!   alone is recognised by its type, if the type of the call is that of its operation.
+//! - The methods of `probe` are of two traits: one for a probe of what has the arm, one for a reference to any probe.
+//!   Method lookup takes the first that applies. Only the one for others asks that the closure be `Send`, since nothing of
+//!   an arm goes to another thread.
 
 use std::fmt;
-use std::rc::Rc;
-use std::sync::Arc;
+use std::marker::PhantomData;
+use std::ops::Deref;
 
 use super::arms::{RecvArm, SendArm};
-use super::operation::{Native, NoArm};
+use super::operation::{Native, NoArm, Operation};
+use crate::std::sync::channel::SendError;
 use crate::std::sync::{Receiver, Sender};
 use crate::std::time::{Ticker, Time, Timer};
 
-/// See the module.
-pub struct Probe<'a, X: ?Sized>(pub &'a X);
+/// What a call of `R`'s own method has for its type, in place of its result.
+pub struct Own<R>(PhantomData<fn() -> R>);
 
-impl<X: ?Sized> fmt::Debug for Probe<'_, X> {
+impl<R> fmt::Debug for Own<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Own").finish_non_exhaustive()
+    }
+}
+
+/// What a method returns, as a type alone.
+pub type Kind<K> = PhantomData<fn() -> K>;
+
+/// One that is known from elsewhere.
+#[must_use]
+pub fn kind<K>() -> Kind<K> {
+    PhantomData
+}
+
+/// That of an expression that is never evaluated.
+pub fn kind_of<K>(_: K) -> Kind<K> {
+    PhantomData
+}
+
+/// Stands before what is there for its type only.
+pub fn never() -> ! {
+    unreachable!("this is here for its type only")
+}
+
+/// See the module. `X` is what the method is called on, `K` what the call is.
+pub struct Probe<X: ?Sized, K>(PhantomData<fn(&X) -> K>);
+
+impl<X: ?Sized, K> Clone for Probe<X, K> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<X: ?Sized, K> Copy for Probe<X, K> {}
+
+impl<X: ?Sized, K> fmt::Debug for Probe<X, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Probe").finish_non_exhaustive()
     }
 }
 
+pub fn probe<X: ?Sized, K>(_: &X, _: Kind<K>) -> Probe<X, K> {
+    Probe(PhantomData)
+}
+
+/// Is an `R`, or leads to one by `Deref`: in `N` steps, which the compiler counts.
+pub trait Reach<R, N> {
+    fn reach(&self) -> &R;
+}
+
+/// No step.
+#[derive(Debug)]
+pub struct Here;
+
+/// One step more.
+#[derive(Debug)]
+pub struct Behind<N>(PhantomData<N>);
+
+impl<R> Reach<R, Here> for R {
+    fn reach(&self) -> &R {
+        self
+    }
+}
+
+impl<X: Deref<Target: Reach<R, N>> + ?Sized, R, N> Reach<R, Behind<N>> for X {
+    fn reach(&self) -> &R {
+        (**self).reach()
+    }
+}
+
+/// How an arm is known: by the method that is called, or by the type of what it is called on.
+#[derive(Debug)]
+pub struct ByMethod<N>(PhantomData<N>);
+
+/// See [`ByMethod`].
+#[derive(Debug)]
+pub struct ByType;
+
 /// Defines a kind of operation without arguments: what has it, and the traits of the probe.
 macro_rules! kind {
-    ($(#[$doc:meta])* $select:ident, $native:ident, $foreign:ident, $is_native:ident, $arm:ident) => {
+    (
+        $(#[$doc:meta])*
+        $select:ident, $own:ident, $native:ident, $foreign:ident,
+        $method:ident, $is_native:ident, $arm:ident, $child:ident
+    ) => {
         $(#[$doc])*
         pub trait $select {
             type Arm<'a>: Native
@@ -36,26 +130,54 @@ macro_rules! kind {
 
         kind!(@through $select, $arm, &X);
         kind!(@through $select, $arm, &mut X);
-        kind!(@through $select, $arm, Box<X>);
-        kind!(@through $select, $arm, Rc<X>);
-        kind!(@through $select, $arm, Arc<X>);
+
+        /// In scope where the method is looked up.
+        pub trait $own: $select + Sized {
+            fn $method(self) -> Own<Self> {
+                never()
+            }
+        }
+
+        impl<R: $select> $own for R {}
 
         /// For what has the arm.
-        pub trait $native {
-            type Arm;
+        pub trait $native<'a, N>: Sized {
+            type On: ?Sized + 'a;
+            type Arm: Native;
 
             fn $is_native(&self) -> bool {
                 true
             }
 
-            fn $arm(self) -> Self::Arm;
+            fn $arm(self, on: &'a Self::On) -> Self::Arm;
+
+            fn $child<'c, O>(self, _: impl FnOnce() -> O) -> Operation<'c, Self::Arm, O> {
+                unreachable!("what has an arm of its own needs no child")
+            }
         }
 
-        impl<'a, X: $select + ?Sized> $native for Probe<'a, X> {
+        impl<'a, X, R, N> $native<'a, ByMethod<N>> for Probe<X, Own<R>>
+        where
+            X: Reach<R, N> + ?Sized + 'a,
+            R: $select + 'a,
+        {
+            type On = X;
+            type Arm = R::Arm<'a>;
+
+            fn $arm(self, on: &'a X) -> R::Arm<'a> {
+                on.reach().$arm()
+            }
+        }
+
+        impl<'a, X, K> $native<'a, ByType> for Probe<X, K>
+        where
+            X: $select<Arm<'a>: Native<Output = K>> + ?Sized + 'a,
+        {
+            type On = X;
             type Arm = X::Arm<'a>;
 
-            fn $arm(self) -> X::Arm<'a> {
-                self.0.$arm()
+            fn $arm(self, on: &'a X) -> X::Arm<'a> {
+                on.$arm()
             }
         }
 
@@ -65,12 +187,19 @@ macro_rules! kind {
                 false
             }
 
-            fn $arm<O>(self) -> NoArm<O> {
+            fn $arm<X: ?Sized, O>(self, _: &X) -> NoArm<O> {
                 unreachable!("there is no arm for this type")
+            }
+
+            fn $child<'c, O: Send + 'c>(
+                self,
+                child: impl FnOnce() -> O + Send + 'c,
+            ) -> Operation<'c, NoArm<O>, O> {
+                Operation::child(child)
             }
         }
 
-        impl<X: ?Sized> $foreign for &Probe<'_, X> {}
+        impl<X: ?Sized, K> $foreign for &Probe<X, K> {}
     };
     (@through $select:ident, $arm:ident, $pointer:ty) => {
         impl<X: $select + ?Sized> $select for $pointer {
@@ -88,15 +217,16 @@ macro_rules! kind {
 
 kind!(
     /// What `x.recv()` can wait for.
-    SelectRecv, NativeRecv, ForeignRecv, recv_is_native, recv_arm
+    SelectRecv, OwnRecv, NativeRecv, ForeignRecv, recv, recv_is_native, recv_arm, recv_child
 );
 kind!(
     /// What `x.accept()` can wait for.
-    SelectAccept, NativeAccept, ForeignAccept, accept_is_native, accept_arm
+    SelectAccept, OwnAccept, NativeAccept, ForeignAccept,
+    accept, accept_is_native, accept_arm, accept_child
 );
 kind!(
     /// What `x.wait()` can wait for.
-    SelectWait, NativeWait, ForeignWait, wait_is_native, wait_arm
+    SelectWait, OwnWait, NativeWait, ForeignWait, wait, wait_is_native, wait_arm, wait_child
 );
 
 impl<T> SelectRecv for Receiver<T> {
@@ -153,24 +283,59 @@ macro_rules! send_through {
     )*};
 }
 
-send_through!(&X, &mut X, Box<X>, Rc<X>, Arc<X>);
+send_through!(&X, &mut X);
+
+/// In scope where the method is looked up.
+pub trait OwnSend: SelectSend + Sized {
+    /// Of any value: whether it is the right one is said where it is sent.
+    fn send<V>(self, _: V) -> Own<Self> {
+        never()
+    }
+}
+
+impl<R: SelectSend> OwnSend for R {}
 
 /// For senders.
-pub trait NativeSend<'a> {
-    type Value;
+pub trait NativeSend<'a, N>: Sized {
+    type On: ?Sized + 'a;
+    type Value: 'a;
 
     fn send_is_native(&self) -> bool {
         true
     }
 
-    fn send_arm(self, value: Self::Value) -> SendArm<'a, Self::Value>;
+    fn send_arm(self, on: &'a Self::On, value: Self::Value) -> SendArm<'a, Self::Value>;
+
+    fn send_child<'c, O>(
+        self,
+        _: impl FnOnce() -> O,
+    ) -> Operation<'c, SendArm<'a, Self::Value>, O> {
+        unreachable!("what has an arm of its own needs no child")
+    }
 }
 
-impl<'a, X: SelectSend + ?Sized> NativeSend<'a> for Probe<'a, X> {
+impl<'a, X, R, N> NativeSend<'a, ByMethod<N>> for Probe<X, Own<R>>
+where
+    X: Reach<R, N> + ?Sized + 'a,
+    R: SelectSend<Value: 'a> + 'a,
+{
+    type On = X;
+    type Value = R::Value;
+
+    fn send_arm(self, on: &'a X, value: R::Value) -> SendArm<'a, R::Value> {
+        SendArm::new(on.reach().sender().channel(), value)
+    }
+}
+
+impl<'a, X> NativeSend<'a, ByType> for Probe<X, Result<(), SendError<X::Value>>>
+where
+    X: SelectSend<Value: 'a> + ?Sized + 'a,
+{
+    type On = X;
     type Value = X::Value;
 
-    fn send_arm(self, value: X::Value) -> SendArm<'a, X::Value> {
-        SendArm::new(self.0.sender().channel(), value)
+    fn send_arm(self, on: &'a X, value: X::Value) -> SendArm<'a, X::Value> {
+        SendArm::new(on.sender().channel(), value)
     }
 }
 
@@ -180,9 +345,16 @@ pub trait ForeignSend: Sized {
         false
     }
 
-    fn send_arm<V, O>(self, _: V) -> NoArm<O> {
+    fn send_arm<X: ?Sized, V, O>(self, _: &X, _: V) -> NoArm<O> {
         unreachable!("there is no arm for this type")
+    }
+
+    fn send_child<'c, O: Send + 'c>(
+        self,
+        child: impl FnOnce() -> O + Send + 'c,
+    ) -> Operation<'c, NoArm<O>, O> {
+        Operation::child(child)
     }
 }
 
-impl<X: ?Sized> ForeignSend for &Probe<'_, X> {}
+impl<X: ?Sized, K> ForeignSend for &Probe<X, K> {}

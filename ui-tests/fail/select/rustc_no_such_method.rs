@@ -1,7 +1,7 @@
 use mco::select;
 
 fn main() {
-    let number = 5;
+    let number = 5_u32;
     select! {
         value = number.recv() => drop(value),
     }
