@@ -497,7 +497,7 @@ fn dining_philosophers_are_a_circle_of_all() {
         let text = debug::dump().to_string();
         let circle = deadlocks_in(&text);
         assert!(circle.contains("deadlock: 5 coroutines wait for each other"), "{text}");
-        assert!(circle.contains("1 more wait for these"), "{text}");
+        assert!(circle.contains("1 more waits for these"), "{text}");
         for (seat, handle) in handles.iter().enumerate() {
             let holder =
                 format!("held by coroutine {} `philosopher {seat}`", handle.coroutine().id());

@@ -34,7 +34,7 @@ use crate::config::config;
 use crate::coroutine::{self, Coroutine, JoinHandle};
 use crate::fiber::MIN_STACK_SIZE;
 use crate::scheduler::{self, Scheduler, Settings};
-use crate::task::{Attributes, TaskRef, cancel};
+use crate::task::{Attributes, TaskRef, beneath, cancel};
 
 /// The runtime of the plain threads, and of `#[mco::main]`. Never dropped.
 static GLOBAL: OnceCell<Runtime> = OnceCell::new();
@@ -376,6 +376,7 @@ impl Builder {
             );
             io::Error::new(error.kind(), text)
         })?;
+        beneath::prepare();
         Ok(Runtime { handle: Handle { scheduler } })
     }
 }

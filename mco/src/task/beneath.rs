@@ -24,9 +24,10 @@
 //! wait for what only this thread would do, and the process would not end; so it is refused.
 //!
 //! *Initialisers* have no address that could be known: they are generic, so each type has its own. The table
-//! of symbols in the program's file names them. It is read when the first wait is looked at, which takes some
-//! 10 ms and more; so this is done in builds with debug assertions, and in tests. Where initialisers are
-//! inlined into others, or symbols were stripped, they are not found; nor on systems without ELF.
+//! of symbols in the program's file names them. To read it takes some 10 ms and more; so this is done in builds
+//! with debug assertions, and in tests. It is read when a runtime starts, since a wait that took so long before it
+//! began would end that much late: its deadline has been fixed by then. Where initialisers are inlined into
+//! others, or symbols were stripped, they are not found; nor on systems without ELF.
 
 #![allow(unsafe_code)]
 
@@ -59,6 +60,17 @@ static THOROUGH: AtomicBool = AtomicBool::new(false);
 /// Has initialisers looked for, whatever the build.
 pub(crate) fn be_thorough() {
     THOROUGH.store(true, Ordering::Relaxed);
+}
+
+fn is_thorough() -> bool {
+    cfg!(debug_assertions) || THOROUGH.load(Ordering::Relaxed)
+}
+
+/// Does what takes long, once for the process, before somebody waits.
+pub(crate) fn prepare() {
+    if is_thorough() {
+        symbols::read();
+    }
 }
 
 /// Why a wait is refused.
@@ -176,8 +188,7 @@ fn walk(bounds: Bounds) -> Option<Refusal> {
     if exit::lies_on(bounds) {
         return Some(Refusal::Exit);
     }
-    let thorough = cfg!(debug_assertions) || THOROUGH.load(Ordering::Relaxed);
-    (thorough && symbols::has_initialiser(bounds)).then_some(Refusal::Initialiser)
+    (is_thorough() && symbols::has_initialiser(bounds)).then_some(Refusal::Initialiser)
 }
 
 /// How much of a stack is in use by the caller's callers: from where to where. `None`: it is on another one.

@@ -1,4 +1,4 @@
-//! mco's [channels](super::channel) under the names that they have in `std::sync::mpsc`.
+//! mco's [channels](mod@super::channel) under the names that they have in `std::sync::mpsc`.
 //!
 //! They can do more: a [`Receiver`] can be cloned, and any number of threads and coroutines may receive.
 //!

@@ -8,6 +8,11 @@ const ROOM: usize = 9 * 1024;
 /// Frames further out than this are not looked at.
 const MAX_FRAMES: usize = 512;
 
+/// Reads the table, unless that has been done.
+pub(super) fn read() {
+    elf::initialisers();
+}
+
 /// Whether one of std's functions that call such an initialiser is on this stack.
 pub(super) fn has_initialiser(bounds: Bounds) -> bool {
     let has_room = used(bounds).is_some_and(|used| used.start - bounds.bottom >= ROOM);
