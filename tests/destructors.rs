@@ -1,8 +1,9 @@
 //! Code of the user's never runs on a worker outside a coroutine: destructors of what never starts, of what
 //! nobody asks for, and of what timers hold, and wakers. So they may block.
 
+use std::cell::RefCell;
 use std::future::Future;
-use std::panic::panic_any;
+use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, mpsc};
@@ -14,8 +15,9 @@ use mco::coroutine::{self, Builder, JoinHandle, sleep, spawn, yield_now};
 use mco::runtime::Runtime;
 use mco::std::blocking::spawn_blocking;
 use mco::std::time::Timer;
+use mco::{join, select};
 use mco_tests::started::{OnDrop, assert_cancelled};
-use mco_tests::{HUNG, eventually, runtime, with_runtimes, within};
+use mco_tests::{HUNG, eventually, quiet, runtime, with_runtimes, within};
 
 /// What such code finds out about where it runs.
 #[derive(Clone, Default)]
@@ -369,5 +371,161 @@ fn payloads_are_values_of_the_users_too() {
         let one = findings.one();
         drop(runtime.spawn(move || panic_any(one)));
         findings.assert_eventually(1);
+    });
+}
+
+// Two destructors that panic, one while nothing does: neither ends the process, nor what comes after them.
+
+/// A value whose destructor panics, and counts.
+#[derive(Debug)]
+struct Bomb(Arc<AtomicUsize>);
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        panic!("on purpose: the destructor of a value");
+    }
+}
+
+/// Gives `test` what makes bombs, in a coroutine of each runtime, and says how many must have gone off then.
+fn with_bombs(expected: usize, test: impl Fn(&dyn Fn() -> Bomb) + Clone + Send + 'static) {
+    quiet::panics_on_purpose();
+    with_runtimes(move |runtime| {
+        let dropped = Arc::new(AtomicUsize::new(0));
+        let (count, test) = (dropped.clone(), test.clone());
+        runtime.run(move || test(&|| Bomb(count.clone())));
+        eventually("all destructors have run", || dropped.load(Ordering::SeqCst) >= expected);
+        assert_eq!(dropped.load(Ordering::SeqCst), expected);
+        // Nothing of the runtime is amiss.
+        assert_eq!(runtime.run(|| spawn(|| 7).join().unwrap()), 7);
+        eventually("nothing is left", || runtime.metrics().live() == 0);
+    });
+}
+
+#[test]
+fn results_that_nobody_takes_may_panic_in_their_destructors() {
+    with_bombs(3, |bomb| {
+        let handles: Vec<JoinHandle<Bomb>> =
+            (0..3).map(|_| bomb()).map(|one| spawn(move || one)).collect();
+        handles.iter().for_each(|handle| eventually("it has ended", || handle.is_done()));
+        drop(handles);
+    });
+    with_bombs(2, |bomb| {
+        let (one, other) = (bomb(), bomb());
+        let jobs = [spawn_blocking(move || one), spawn_blocking(move || other)];
+        jobs.iter().for_each(|job| eventually("it has ended", || job.is_done()));
+        drop(jobs);
+    });
+}
+
+#[test]
+fn closures_that_never_start_may_panic_in_their_destructors() {
+    with_bombs(3, |bomb| {
+        for one in (0..3).map(|_| bomb()) {
+            let fresh = spawn(move || drop(one));
+            fresh.cancel();
+            fresh.join().unwrap_err();
+        }
+    });
+}
+
+#[test]
+fn a_scope_whose_children_and_result_are_dropped_says_that_a_child_panicked() {
+    with_bombs(3, |bomb| {
+        let payload = catch_unwind(AssertUnwindSafe(|| {
+            coroutine::scope(|scope| {
+                for one in [bomb(), bomb()] {
+                    drop(scope.spawn(move || one));
+                }
+                bomb()
+            })
+        }));
+        let payload = payload.map(std::mem::forget).unwrap_err();
+        assert_eq!(payload.downcast_ref(), Some(&"a scoped coroutine panicked"));
+    });
+}
+
+#[test]
+fn what_members_of_a_join_leave_does_not_hide_the_panic_of_the_first() {
+    with_bombs(3, |bomb| {
+        let (one, two, three) = (bomb(), bomb(), bomb());
+        let payload = catch_unwind(AssertUnwindSafe(|| {
+            join!({ one }, { two }, { panic!("the first") }, { three })
+        }));
+        let payload = payload.map(std::mem::forget).unwrap_err();
+        assert_eq!(payload.downcast_ref(), Some(&"the first"));
+    });
+}
+
+#[test]
+fn what_the_losers_of_a_select_hold_or_have_come_to_is_dropped() {
+    use std::mem::forget;
+    // Whichever is chosen: of the others some have ended, and some have never started.
+    with_bombs(3, |bomb| {
+        let (one, two, three, four) = (bomb(), bomb(), bomb(), bomb());
+        select! {
+            value = { std::convert::identity(one) } => forget(value),
+            value = { std::convert::identity(two) } => forget(value),
+            value = { std::convert::identity(three) } => forget(value),
+            value = { std::convert::identity(four) } => forget(value),
+        }
+    });
+}
+
+#[test]
+fn locals_of_a_coroutine_may_panic_in_their_destructors() {
+    mco::coroutine_local! {
+        static ONE: RefCell<Option<Bomb>> = RefCell::new(None);
+        static OTHER: RefCell<Option<Bomb>> = RefCell::new(None);
+    }
+    with_bombs(2, |bomb| {
+        let (one, other) = (bomb(), bomb());
+        let keeps = spawn(move || {
+            ONE.with(|place| place.replace(Some(one)));
+            OTHER.with(|place| place.replace(Some(other)));
+        });
+        keeps.join().unwrap();
+    });
+}
+
+#[test]
+fn functions_of_timers_may_panic_in_their_destructors() {
+    with_bombs(2, |bomb| {
+        for one in [bomb(), bomb()] {
+            Timer::after_func(Duration::from_millis(1), move || {
+                let _ = &one;
+            });
+        }
+    });
+}
+
+#[test]
+fn a_place_whose_old_value_panics_holds_the_new_one() {
+    with_bombs(2, |bomb| {
+        let place = mco::std::sync::AtomicOption::some(bomb());
+        catch_unwind(AssertUnwindSafe(|| place.store(bomb()))).unwrap_err();
+        assert!(place.is_some());
+        catch_unwind(AssertUnwindSafe(|| drop(place))).unwrap_err();
+    });
+}
+
+#[test]
+fn a_lock_or_cell_whose_value_panics_is_gone() {
+    use mco::std::lazy::sync::OnceCell;
+    use mco::std::sync::{Mutex, RwLock};
+    with_bombs(3, |bomb| {
+        let (mutex, lock, cell) = (Mutex::new(bomb()), RwLock::new(bomb()), OnceCell::new());
+        assert!(cell.set(bomb()).is_ok());
+        catch_unwind(AssertUnwindSafe(|| drop(mutex))).unwrap_err();
+        catch_unwind(AssertUnwindSafe(|| drop(lock))).unwrap_err();
+        catch_unwind(AssertUnwindSafe(|| drop(cell))).unwrap_err();
+    });
+    // What is put in the place of such a value is there, and the lock is poisoned.
+    with_bombs(2, |bomb| {
+        let mutex = Mutex::new(bomb());
+        catch_unwind(AssertUnwindSafe(|| *mutex.lock().unwrap() = bomb())).unwrap_err();
+        assert!(mutex.is_poisoned());
+        let held = mutex.into_inner().unwrap_err().into_inner();
+        catch_unwind(AssertUnwindSafe(|| drop(held))).unwrap_err();
     });
 }

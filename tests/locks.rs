@@ -676,8 +676,9 @@ fn locks_hold_what_has_no_size() {
 /// What std's guards and handles may stand in for, mco's may. That it compiles is the test.
 #[test]
 fn guards_and_handles_are_as_covariant_as_those_of_std() {
-    use mco::coroutine::JoinHandle;
-    use mco::std::sync::RwLockReadGuard;
+    use mco::coroutine::{JoinHandle, ScopedJoinHandle};
+    use mco::std::sync::channel::{Iter, TryIter};
+    use mco::std::sync::{MutexGuard, RwLockReadGuard, RwLockWriteGuard};
 
     fn read<'a: 'b, 'b>(guard: RwLockReadGuard<'a, &'static str>) -> RwLockReadGuard<'b, &'b str> {
         guard
@@ -685,8 +686,30 @@ fn guards_and_handles_are_as_covariant_as_those_of_std() {
     fn handle<'b>(handle: JoinHandle<&'static str>) -> JoinHandle<&'b str> {
         handle
     }
-    let lock = RwLock::new("text");
+    // In how long they borrow, but not in what they let change: there the value is what it is.
+    fn lock<'a: 'b, 'b, T>(guard: MutexGuard<'a, T>) -> MutexGuard<'b, T> {
+        guard
+    }
+    fn write<'a: 'b, 'b, T>(guard: RwLockWriteGuard<'a, T>) -> RwLockWriteGuard<'b, T> {
+        guard
+    }
+    fn scoped<'a: 'b, 'b, T>(handle: ScopedJoinHandle<'a, T>) -> ScopedJoinHandle<'b, T> {
+        handle
+    }
+    fn iter<'a: 'b, 'b, T>(iter: Iter<'a, T>) -> Iter<'b, T> {
+        iter
+    }
+    fn try_iter<'a: 'b, 'b, T>(iter: TryIter<'a, T>) -> TryIter<'b, T> {
+        iter
+    }
+    let rwlock = RwLock::new("text");
     let text = String::from("text");
-    assert_eq!(**read(lock.read().unwrap()), *text);
+    assert_eq!(**read(rwlock.read().unwrap()), *text);
     assert_eq!(handle(coroutine::spawn(|| "text")).join().unwrap(), text);
+    assert_eq!(*lock(Mutex::new(5).lock().unwrap()), 5);
+    assert_eq!(*write(rwlock.write().unwrap()), text);
+    coroutine::scope(|scope| assert_eq!(scoped(scope.spawn(|| 5)).join().unwrap(), 5));
+    let (_sender, receiver) = mco::std::sync::channel::unbounded::<u8>();
+    assert_eq!(try_iter(receiver.try_iter()).next(), None);
+    assert_eq!(iter(receiver.iter()).size_hint().0, 0);
 }

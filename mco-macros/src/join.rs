@@ -6,7 +6,7 @@
 //!     let handle1 = joint.spawn(|| b());
 //!     match (handle0.join(), handle1.join()) {
 //!         (Ok(value0), Ok(value1)) => (value0, value1),
-//!         (value0, value1) => joint.pass_on([value0.err(), value1.err()]),
+//!         (value0, value1) => joint.pass_on([joint.failure(value0), joint.failure(value1)]),
 //!     }
 //! })
 //! ```
@@ -85,7 +85,7 @@ impl ToTokens for Join {
                 #(let #handles = #spawns;)*
                 match (#(#handles.join(),)*) {
                     (#(::core::result::Result::Ok(#values),)*) => (#(#values,)*),
-                    (#(#values,)*) => joint.pass_on([#(#values.err()),*]),
+                    (#(#values,)*) => joint.pass_on([#(joint.failure(#values)),*]),
                 }
             })
         });

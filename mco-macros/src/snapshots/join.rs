@@ -12,7 +12,12 @@ fn here() {
                 ::core::result::Result::Ok(value2),
             ) => (value0, value1, value2),
             (value0, value1, value2) => {
-                joint.pass_on([value0.err(), value1.err(), value2.err()])
+                joint
+                    .pass_on([
+                        joint.failure(value0),
+                        joint.failure(value1),
+                        joint.failure(value2),
+                    ])
             }
         }
     })

@@ -5,7 +5,7 @@ fn here() {
         let handle0 = joint.spawn(|| one());
         match (handle0.join(),) {
             (::core::result::Result::Ok(value0),) => (value0,),
-            (value0,) => joint.pass_on([value0.err()]),
+            (value0,) => joint.pass_on([joint.failure(value0)]),
         }
     })
 }

@@ -101,7 +101,9 @@ where
     let cancelled = scope.data.wait_for_all(wait);
     match result {
         Err(payload) => task::cancel::resume_unwind(payload),
-        Ok(_) if scope.data.panicked.load(Ordering::Relaxed) => {
+        Ok(value) if scope.data.panicked.load(Ordering::Relaxed) => {
+            // Before, for if its destructor panics while this does the process is aborted.
+            task::here(|| drop(value));
             panic!("a scoped coroutine panicked")
         }
         Ok(value) => (value, cancelled),

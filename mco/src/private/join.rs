@@ -55,6 +55,12 @@ impl<'scope> Joint<'scope, '_> {
         handle
     }
 
+    /// Why a member has failed, if it has. If not its value is dropped, which nobody gets: whatever its destructor does,
+    /// the panic of the first to fail is passed on.
+    pub fn failure<T>(&self, result: std::thread::Result<T>) -> Option<Box<dyn Any + Send>> {
+        result.map(|value| task::here(|| drop(value))).err()
+    }
+
     /// Panics with what the first member to fail panicked with.
     ///
     /// # Panics
@@ -63,6 +69,8 @@ impl<'scope> Joint<'scope, '_> {
     pub fn pass_on<const N: usize>(&self, mut payloads: [Option<Box<dyn Any + Send>>; N]) -> ! {
         let first = self.group.lock().first_to_fail;
         let payload = first.and_then(|number| payloads.get_mut(number)?.take());
+        // One by one, and before: see `failure`.
+        payloads.into_iter().flatten().for_each(|other| task::here(|| drop(other)));
         task::cancel::resume_unwind(payload.expect("one that has failed says so"))
     }
 }

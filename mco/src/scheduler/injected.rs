@@ -16,6 +16,8 @@
 //! counts as awake ([`quiet`](super::quiet)), wakes a worker afterwards, and is waited for by whoever
 //! looks for the last one.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use crossbeam_deque::{Injector, Steal, Worker as Deque};
 use parking_lot::Mutex;
 
@@ -25,6 +27,9 @@ use crate::task::TaskRef;
 /// See the module.
 pub(super) struct Injected {
     due: Line,
+    /// No fewer than in `due`, for those who look before each turn. Counted up before one is queued, so whoever sees that
+    /// it is sees this too, and down by who has taken it.
+    due_count: AtomicUsize,
     spawned: Line,
     /// Held by who moves them.
     visiting: Mutex<()>,
@@ -80,7 +85,12 @@ impl Line {
 
 impl Injected {
     pub(super) fn new() -> Injected {
-        Injected { due: Line::new(), spawned: Line::new(), visiting: Mutex::new(()) }
+        Injected {
+            due: Line::new(),
+            due_count: AtomicUsize::new(0),
+            spawned: Line::new(),
+            visiting: Mutex::new(()),
+        }
     }
 
     pub(super) fn push(&self, task: TaskRef) {
@@ -89,13 +99,14 @@ impl Injected {
 
     /// Queues one of a timer.
     pub(super) fn push_due(&self, task: TaskRef) {
+        self.due_count.fetch_add(1, Ordering::Relaxed);
         self.due.new.push(task);
     }
 
-    /// Whether there are any of timers.
+    /// Whether there are any of timers, though one may be in the hands of a visitor.
     #[inline(always)]
     pub(super) fn has_due(&self) -> bool {
-        !self.due.is_empty()
+        self.due_count.load(Ordering::Relaxed) > 0
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -110,7 +121,11 @@ impl Injected {
     pub(super) fn steal(&self) -> Steal<TaskRef> {
         match self.due.steal() {
             Steal::Empty => self.spawned.steal(),
-            other => other,
+            Steal::Success(task) => {
+                self.due_count.fetch_sub(1, Ordering::Relaxed);
+                Steal::Success(task)
+            }
+            Steal::Retry => Steal::Retry,
         }
     }
 

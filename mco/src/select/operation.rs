@@ -13,8 +13,8 @@ use pin_project_lite::pin_project;
 
 use super::{Arm, Awaits, Deadline, Entry};
 use crate::coroutine::{Coroutine, Scope};
-use crate::task::Reason;
 use crate::task::awaited::ArmWait;
+use crate::task::{self, Reason};
 use crate::wait::Waiter;
 
 /// An operation that can be waited for among others, and is lost by none.
@@ -119,7 +119,31 @@ pub struct Child<'a, O> {
     closure: Option<Box<dyn FnOnce() + Send + 'a>>,
     coroutine: Option<Coroutine>,
     /// Where the coroutine leaves its result.
-    result: Arc<Mutex<Option<thread::Result<O>>>>,
+    result: Left<O>,
+}
+
+/// What a child is to run, until it does.
+struct Unstarted<F>(Option<F>);
+
+impl<F> Drop for Unstarted<F> {
+    fn drop(&mut self) {
+        if let Some(closure) = self.0.take() {
+            // As with what a child has come to: its panic is no panic of the scope's, nor of the `select!`'s.
+            task::here(|| drop(closure));
+        }
+    }
+}
+
+/// A result that is taken, or dropped, by the one who selects.
+struct Left<O>(Arc<Mutex<Option<thread::Result<O>>>>);
+
+impl<O> Drop for Left<O> {
+    fn drop(&mut self) {
+        // Of an arm that was not chosen. Nobody has asked for it, so nobody is told of the panic of its destructor.
+        if let Some(result) = self.0.lock().take() {
+            task::here(|| drop(result));
+        }
+    }
 }
 
 impl<'a, N, O> Operation<'a, N, O>
@@ -134,9 +158,11 @@ where
     where
         O: Send + 'a,
     {
-        let result = Arc::new(Mutex::new(None));
-        let place = result.clone();
+        let place = Arc::new(Mutex::new(None));
+        let result = Left(place.clone());
+        let mut closure = Unstarted(Some(closure));
         let closure = Box::new(move || {
+            let closure = closure.0.take().expect("it is called once");
             // Caught here, so that the panic of one that loses is no panic of the scope's.
             let output = panic::catch_unwind(AssertUnwindSafe(closure));
             *place.lock() = Some(output);
@@ -150,7 +176,7 @@ where
         match self.project() {
             Projected::Native { arm } => arm.output(),
             Projected::Child { child } => {
-                let result = child.result.lock().take();
+                let result = child.result.0.lock().take();
                 let result = result.expect("the child that was chosen has ended");
                 result.unwrap_or_else(|payload| panic::resume_unwind(payload))
             }
@@ -176,7 +202,7 @@ where
     fn poll(self: Pin<&mut Self>) -> bool {
         match self.project() {
             Projected::Native { arm } => arm.poll(),
-            Projected::Child { child } => child.result.lock().is_some(),
+            Projected::Child { child } => child.result.0.lock().is_some(),
         }
     }
 
@@ -186,7 +212,7 @@ where
             // SAFETY: the caller's promise.
             Projected::Native { arm } => unsafe { arm.enter(entry) },
             // The child wakes the caller.
-            Projected::Child { child } => child.result.lock().is_none(),
+            Projected::Child { child } => child.result.0.lock().is_none(),
         }
     }
 
@@ -219,7 +245,7 @@ where
     fn is_due(&self) -> bool {
         match self {
             Operation::Native { arm } => arm.is_due(),
-            Operation::Child { child } => child.result.lock().is_some(),
+            Operation::Child { child } => child.result.0.lock().is_some(),
         }
     }
 

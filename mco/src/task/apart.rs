@@ -24,7 +24,7 @@ pub(crate) fn apart(f: impl FnOnce() + Send + 'static) {
 }
 
 /// As `apart`, for one that knows that the caller is no worker between two turns.
-pub(super) fn here(f: impl FnOnce()) {
+pub(crate) fn here(f: impl FnOnce()) {
     match current::running() {
         // A cancel of the caller is not for that code, whose payload would be lost.
         Some(_) => cancel::shield(|| bare::quietly(f)),

@@ -58,7 +58,7 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Once};
 
-pub(crate) use apart::Apart;
+pub(crate) use apart::{Apart, here};
 pub(crate) use current::{has_budget, let_others_go_on, spend_budget};
 use header::{AWAITED, DETACHED, Ended, FINISHED, Header};
 pub(crate) use header::{Attributes, Output, Pause, TaskRef};

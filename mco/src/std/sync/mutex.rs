@@ -228,6 +228,16 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for Mutex<T> {
 /// let guard = MUTEX.lock().unwrap();
 /// mco::coroutine::spawn(move || drop(guard));
 /// ```
+///
+/// What it holds can be exchanged, so it cannot stand in for what lives shorter:
+///
+/// ```compile_fail
+/// use mco::std::sync::MutexGuard;
+///
+/// fn shorter<'a, 'b>(guard: MutexGuard<'a, &'static str>) -> MutexGuard<'a, &'b str> {
+///     guard
+/// }
+/// ```
 #[must_use = "the lock is given back when the guard is dropped, which is at once if it has no name"]
 pub struct MutexGuard<'a, T: ?Sized> {
     mutex: &'a Mutex<T>,
