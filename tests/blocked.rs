@@ -2,6 +2,8 @@
 //!
 //! In processes of their own: what is told on standard error is part of it.
 
+#![allow(unsafe_code)]
+
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -239,6 +241,75 @@ fn a_busy_but_fair_coroutine_is_not_blamed() {
         };
         let busy: Vec<_> = (0..4).map(spin).collect();
         busy.into_iter().for_each(|handle| handle.join().unwrap());
+    });
+    end.assert_does_not_say("has held a worker up");
+}
+
+/// Has the calling thread run on `processor` alone, and there as a guest of all others if it is `idle`.
+#[cfg(target_os = "linux")]
+fn pin(processor: usize, idle: bool) {
+    // SAFETY: no processor, for which all zeros stand; then one of those that the set has room for.
+    let set = unsafe {
+        let mut set = std::mem::zeroed::<libc::cpu_set_t>();
+        libc::CPU_SET(processor, &mut set);
+        set
+    };
+    // SAFETY: 0 is the calling thread, and the set is there.
+    let pinned = unsafe { libc::sched_setaffinity(0, size_of_val(&set), &raw const set) };
+    assert_eq!(pinned, 0, "{}", std::io::Error::last_os_error());
+    if idle {
+        let priority = libc::sched_param { sched_priority: 0 };
+        // SAFETY: as above.
+        let set = unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const priority) };
+        assert_eq!(set, 0, "{}", std::io::Error::last_os_error());
+    }
+}
+
+/// One of the processors that the calling thread may use, and how much time it has had on any.
+#[cfg(target_os = "linux")]
+fn processor_and_time() -> (usize, Duration) {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: there is a place for the answer.
+    let told = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    assert_eq!(told, 0);
+    // SAFETY: it only tells a number.
+    let processor = usize::try_from(unsafe { libc::sched_getcpu() }).unwrap();
+    (processor, Duration::new(time.tv_sec.cast_unsigned(), u32::try_from(time.tv_nsec).unwrap()))
+}
+
+/// That wait is in no account of the system's before it is over.
+#[cfg(target_os = "linux")]
+#[test]
+fn who_waits_for_a_processor_is_not_blamed() {
+    let end = child::pass(|| {
+        let runtime = runtime(1);
+        let (processor, _) = processor_and_time();
+        let (begin, begun) = mpsc::channel();
+        let over = Arc::new(AtomicBool::new(false));
+        let (ends, is_over) = (over.clone(), over);
+        // Has the processor for so long.
+        let hog = thread::spawn(move || {
+            pin(processor, false);
+            begun.recv().unwrap();
+            let start = Instant::now();
+            while start.elapsed() < Duration::from_secs(2) {
+                std::hint::spin_loop();
+            }
+            ends.store(true, Ordering::SeqCst);
+        });
+        let computes = runtime.spawn(move || {
+            pin(processor, true);
+            begin.send(()).unwrap();
+            let (_, start) = processor_and_time();
+            // Far less than what anybody is blamed for.
+            while !is_over.load(Ordering::SeqCst)
+                && processor_and_time().1 - start < Duration::from_millis(100)
+            {
+                std::hint::spin_loop();
+            }
+        });
+        computes.join().unwrap();
+        hog.join().unwrap();
     });
     end.assert_does_not_say("has held a worker up");
 }

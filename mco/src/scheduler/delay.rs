@@ -1,42 +1,110 @@
 //! How long a thread was ready to run and got no processor, so that a busy machine is not taken for a
 //! coroutine that does not let go.
+//!
+//! The kernel adds a delay to the thread's account when it is over: a thread that gets a processor at last has waited
+//! for so long. Until then nothing tells a thread that waits from one that computes but that the time it has had on
+//! a processor does not grow. So an account tells of the time up to the moment when the thread was seen to run, or
+//! not to be ready ([`Account::known_until`]); of what came after nobody knows as yet.
 
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Reads the delays of one thread, from any thread.
+/// Reads the account of one thread, from any thread.
 pub(super) struct DelayMeter {
-    /// The kernel's account of the thread. Elsewhere than on Linux there is none.
-    account: Option<PathBuf>,
+    /// Its folder in `/proc`. Elsewhere than on Linux there is none.
+    thread: Option<PathBuf>,
+}
+
+/// What is known of a thread's time.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Account {
+    /// How long it has waited for a processor, without the wait that may go on; zero if nobody knows.
+    pub(super) delay: Duration,
+    /// How long it has had one.
+    ran: Duration,
+    /// It runs, or would if it had a processor.
+    is_ready: bool,
 }
 
 impl DelayMeter {
     pub(super) fn of_this_thread() -> DelayMeter {
         let thread = fs::read_link("/proc/thread-self").ok();
-        DelayMeter {
-            account: thread.map(|path| PathBuf::from("/proc").join(path).join("schedstat")),
-        }
+        DelayMeter { thread: thread.map(|path| PathBuf::from("/proc").join(path)) }
     }
 
-    /// The delays so far; zero if nobody knows.
-    pub(super) fn read(&self) -> Duration {
+    pub(super) fn read(&self) -> Account {
+        // First, so that what it has waited until it was found to wait for something else is in the account.
+        let is_ready = self.is_ready().unwrap_or(false);
         // Time on a processor, time waiting for one, both in nanoseconds, and a number of times.
-        let account = self.account.as_ref().and_then(|path| fs::read_to_string(path).ok());
-        let delay = account.and_then(|text| text.split_whitespace().nth(1)?.parse().ok());
-        Duration::from_nanos(delay.unwrap_or(0))
+        let account = self.file("schedstat").unwrap_or_default();
+        let mut times = account.split_whitespace().map(|time| time.parse().unwrap_or(0));
+        let mut time = || Duration::from_nanos(times.next().unwrap_or(0));
+        let (ran, delay) = (time(), time());
+        Account { delay, ran, is_ready }
+    }
+
+    fn is_ready(&self) -> Option<bool> {
+        // The state comes after the name, which is in brackets and may contain any itself.
+        let stat = self.file("stat")?;
+        Some(stat.rsplit_once(')')?.1.trim_start().starts_with('R'))
+    }
+
+    fn file(&self, name: &str) -> Option<String> {
+        let bytes = fs::read(self.thread.as_ref()?.join(name)).ok()?;
+        // The name of a thread need not be UTF-8.
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    }
+}
+
+impl Account {
+    /// Up to when the delay is known, of the times at which this one and the one `before` were read.
+    pub(super) fn known_until<T>(self, now: T, before: (Account, T)) -> Option<T> {
+        match (self.is_ready, self.ran != before.0.ran) {
+            (false, _) => Some(now),
+            // If it waits again, then since a later moment.
+            (true, true) => Some(before.1),
+            (true, false) => None,
+        }
     }
 }
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
+    use std::hint;
+
     use super::*;
 
     #[test]
     fn the_account_of_this_thread_can_be_read() {
         let meter = DelayMeter::of_this_thread();
-        let path = meter.account.as_ref().expect("Linux has accounts");
+        let path = meter.thread.as_ref().expect("Linux has accounts");
         assert!(path.to_string_lossy().contains("/task/"), "{path:?}");
-        assert!(meter.read() <= meter.read());
+        let (first, second) = (meter.read(), meter.read());
+        assert!(first.is_ready && second.is_ready);
+        assert!(first.delay <= second.delay);
+    }
+
+    #[test]
+    fn who_runs_has_an_account_that_grows() {
+        let meter = DelayMeter::of_this_thread();
+        let first = meter.read();
+        while meter.read().ran == first.ran {
+            hint::spin_loop();
+        }
+    }
+
+    #[test]
+    fn what_comes_after_a_thread_was_seen_to_run_is_not_known() {
+        let account = |ran, is_ready| Account {
+            delay: Duration::ZERO,
+            ran: Duration::from_millis(ran),
+            is_ready,
+        };
+        let known_until = |now: Account| now.known_until(2, (account(5, true), 1));
+        assert_eq!(known_until(account(5, true)), None);
+        assert_eq!(known_until(account(6, true)), Some(1));
+        assert_eq!(known_until(account(5, false)), Some(2));
+        assert_eq!(known_until(account(6, false)), Some(2));
     }
 }

@@ -25,6 +25,7 @@ use std::thread::{self, Thread};
 use std::time::Duration;
 
 use super::Scheduler;
+use super::delay::Account;
 use super::errands::Errand;
 use super::preemption::{self, Counts, Manners};
 use super::worker::Worker;
@@ -105,14 +106,27 @@ struct Turn {
     number: u64,
     since: Moment,
     looks: u32,
-    /// How long the worker had waited for a processor by the first look.
-    delay: Duration,
+    /// How the worker's thread had fared by the first look.
+    first: Account,
+    /// The same by the last one, and when that was.
+    last: (Account, Moment),
+    /// Up to when it is known what the thread has done.
+    known: Moment,
     blamed: bool,
 }
 
 impl Turn {
     fn new(number: u64, since: Moment) -> Turn {
-        Turn { number, since, looks: 0, delay: Duration::ZERO, blamed: false }
+        let none = Account::default();
+        Turn {
+            number,
+            since,
+            looks: 0,
+            first: none,
+            last: (none, since),
+            known: since,
+            blamed: false,
+        }
     }
 }
 
@@ -181,7 +195,8 @@ impl Watch {
             }
             turn.looks += 1;
             if turn.looks == 1 {
-                turn.delay = worker.delay();
+                turn.first = worker.account();
+                turn.last = (turn.first, now);
             }
             if turn.looks >= 2 && !seeded {
                 // What it carries over is seen by nobody meanwhile.
@@ -194,9 +209,14 @@ impl Watch {
             if turn.looks < BLOCKED_LOOKS {
                 continue;
             }
+            let account = worker.account();
+            if let Some(known) = account.known_until(now, turn.last) {
+                turn.known = known;
+            }
+            turn.last = (account, now);
             // What it would have done with a processor of its own.
-            let delay = worker.delay().saturating_sub(turn.delay);
-            let held = now.since(turn.since).saturating_sub(delay);
+            let delay = account.delay.saturating_sub(turn.first.delay);
+            let held = turn.known.since(turn.since).saturating_sub(delay);
             if held >= BLOCKED_AFTER && !seeded && worker.set_blocked() {
                 scheduler.blocked.fetch_add(1, Ordering::Relaxed);
             }

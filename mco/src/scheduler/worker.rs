@@ -4,7 +4,6 @@ use std::io;
 use std::panic::Location;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use crossbeam_deque::{Stealer, Worker as Deque};
 use crossbeam_utils::CachePadded;
@@ -12,7 +11,7 @@ use parking_lot::Mutex;
 
 use super::Settings;
 use super::alarms::Alarms;
-use super::delay::DelayMeter;
+use super::delay::{Account, DelayMeter};
 use super::errands::Errands;
 use super::idle::Sleep;
 use super::local::Local;
@@ -217,9 +216,9 @@ impl Worker {
         self.blocked.load(Ordering::Relaxed)
     }
 
-    /// How long its thread has been ready to run without a processor so far.
-    pub(super) fn delay(&self) -> Duration {
-        self.delay.get().map_or(Duration::ZERO, DelayMeter::read)
+    /// How its thread has fared so far.
+    pub(super) fn account(&self) -> Account {
+        self.delay.get().map_or_else(Account::default, DelayMeter::read)
     }
 
     /// By the worker, before it falls asleep.
