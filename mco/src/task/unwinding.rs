@@ -192,15 +192,34 @@ mod table {
                 if landing_pad == 0 || action == 0 {
                     return Some(Entry::Passes);
                 }
-                // The first action is what it does first; those behind it matter to languages with types.
-                let index = Reader(actions.add(action - 1)).sleb128();
-                return Some(match index {
-                    0 => Entry::Passes,
-                    1.. => Entry::Catches,
-                    _ => Entry::Aborts,
-                });
+                return Some(outcome_of(actions.add(action - 1)));
             }
             Some(Entry::NeverUnwinds)
+        }
+    }
+
+    /// What a chain of actions comes to, whose first record lies there.
+    ///
+    /// A frame into which others were inlined has one for each of them, the innermost first. If one of them has a
+    /// filter, that one is a destructor that an unwinding runs, though another one inside it may catch.
+    ///
+    /// # Safety
+    ///
+    /// There must be one.
+    unsafe fn outcome_of(first: *const u8) -> Entry {
+        let mut outcome = Entry::Passes;
+        let mut record = Reader(first);
+        loop {
+            // SAFETY: the caller's promise.
+            let (index, here, next) = unsafe { (record.sleb128(), record.0, record.sleb128()) };
+            match index {
+                0 => {}
+                1.. => outcome = Entry::Catches,
+                _ => return Entry::Aborts,
+            }
+            let Ok(distance @ (1.. | ..=-1)) = isize::try_from(next) else { return outcome };
+            // SAFETY: the next record lies so far from where the distance is written.
+            record = Reader(unsafe { here.offset(distance) });
         }
     }
 
@@ -279,13 +298,16 @@ mod table {
             unsafe { entry_of(table.as_ptr(), 1000, 1000 + call) }
         }
 
-        /// Calls at 16 to 19 pass, at 32 clean up, at 33 catch, at 34 abort; all else does not unwind.
-        const CALLS: [u8; 16] = [16, 4, 0, 0, 32, 1, 90, 0, 33, 1, 91, 1, 34, 1, 92, 3];
-        /// A record that catches, and one with a filter: an index, and the distance to the next record.
-        const ACTIONS: [u8; 4] = [1, 0, 0x7f, 0];
+        /// Calls at 16 to 19 pass, at 32 clean up, at 33 catch, at 34 abort, at 35 catch inside of what would
+        /// abort, at 36 clean up inside of what catches; all else does not unwind.
+        const CALLS: [u8; 24] =
+            [16, 4, 0, 0, 32, 1, 90, 0, 33, 1, 91, 1, 34, 1, 92, 3, 35, 1, 93, 5, 36, 1, 94, 7];
+        /// Records: an index, and the distance from there to the next record. One that catches, one with a
+        /// filter, one that catches with the second behind it, one that cleans up with the first behind it.
+        const ACTIONS: [u8; 8] = [1, 0, 0x7f, 0, 1, 0x7d, 0, 0x79];
 
         fn table(head: &[u8]) -> Vec<u8> {
-            [head, &[form::ULEB128, 16], &CALLS, &ACTIONS].concat()
+            [head, &[form::ULEB128, CALLS.len() as u8], &CALLS, &ACTIONS].concat()
         }
 
         #[test]
@@ -299,7 +321,9 @@ mod table {
                 (32, Entry::Passes),
                 (33, Entry::Catches),
                 (34, Entry::Aborts),
-                (35, Entry::NeverUnwinds),
+                (35, Entry::Aborts),
+                (36, Entry::Catches),
+                (37, Entry::NeverUnwinds),
             ];
             for (call, expected) in expected {
                 assert_eq!(entry(&table, call), Some(expected), "at {call}");
