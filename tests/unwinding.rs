@@ -467,26 +467,53 @@ fn what_need_not_wait_goes_on_inside_a_generator() {
     });
 }
 
-#[test]
-fn a_cancel_under_a_callback_of_c_waits_until_that_is_over() {
-    extern "C" fn callback() {
-        coroutine::sleep(Duration::from_millis(20));
+/// Counts to more than a budget of operations that may wait, in a generator, when it is dropped.
+struct InGenerator(fn());
+
+impl Drop for InGenerator {
+    fn drop(&mut self) {
+        let work = self.0;
+        let mut generator = Gn::<()>::new_scoped_opt(0x4000, move |_| work());
+        while !generator.is_done() {
+            generator.resume();
+        }
     }
+}
+
+#[test]
+fn nothing_unwinds_inside_a_generator_that_an_unwinding_runs() {
     child::pass(|| {
+        quiet::panics_on_purpose();
         let runtime = runtime(1);
         let handle = start(&runtime, || {
-            let callback: extern "C" fn() = std::hint::black_box(callback);
-            callback();
-            coroutine::park();
+            let _generator = InGenerator(|| {
+                let (sender, receiver) = bounded(1);
+                for number in 0..1000 {
+                    sender.send(number).unwrap();
+                    assert_eq!(receiver.recv(), Ok(number));
+                }
+            });
+            drop(catch_unwind(coroutine::park));
+            panic!("on purpose");
         });
-        let neighbour = start(&runtime, || {
-            let _slow = OnDrop(|| coroutine::sleep(Duration::from_millis(50)));
-            coroutine::park();
-        });
-        neighbour.cancel();
-        settle(&runtime);
         handle.cancel();
-        assert_cancelled(handle);
-        assert_cancelled(neighbour);
+        assert_eq!(text_of(&*handle.join().unwrap_err()), "on purpose");
+    });
+}
+
+#[test]
+fn a_loop_that_is_cut_off_again_and_again_lets_its_neighbours_run() {
+    within(HUNG, || {
+        let runtime = runtime(1);
+        let (sender, receiver) = unbounded();
+        let loops = start(&runtime, move || {
+            loop {
+                if let Ok(number) = timeout(Duration::ZERO, || receiver.recv()) {
+                    break number;
+                }
+            }
+        });
+        runtime.run(move || sender.send(7).unwrap());
+        assert_eq!(loops.join().unwrap(), Ok(7));
     });
 }

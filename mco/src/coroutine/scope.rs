@@ -20,6 +20,7 @@ use parking_lot::Mutex;
 
 use super::handle::wait_until_gone;
 use super::{Builder, Cancelled, Coroutine, JoinHandle};
+use crate::scheduler;
 use crate::spare::Slab;
 use crate::task::awaited::{Awaited, Enders};
 use crate::task::{self, Attributes, Output, Reason, TaskRef, current, spend_budget};
@@ -144,6 +145,8 @@ impl<'scope> Scope<'scope, '_> {
         F: FnOnce() -> T + Send + 'scope,
         T: Send + 'scope,
     {
+        // Before the scope would wait for it.
+        scheduler::forked::check("a coroutine is spawned");
         let (child, packet) = Child::new(self.data.clone(), f);
         let key = child.key;
         let mut child = Some(child);

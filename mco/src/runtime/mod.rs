@@ -258,6 +258,10 @@ impl fmt::Debug for Handle {
 }
 
 /// What the runtime of the calling coroutine, or the global one, has done so far.
+///
+/// # Panics
+///
+/// If the global runtime is needed and cannot start.
 #[must_use]
 pub fn metrics() -> Metrics {
     Handle::current().metrics()

@@ -56,7 +56,7 @@ pub(crate) fn why() -> &'static str {
 ///
 /// In such a child.
 #[inline]
-pub(super) fn check(what: &str) {
+pub(crate) fn check(what: &str) {
     #[cold]
     fn refuse(what: &str) -> ! {
         panic!("mco: {what}: {WHY}")

@@ -124,8 +124,9 @@ pub(crate) fn yield_now() {
             std::thread::yield_now();
         }
         Some(running) => {
-            cancel::check(running);
-            if Local::with(Local::may_skip_yield) != Some(true) {
+            if Local::with(Local::may_skip_yield) == Some(true) {
+                cancel::check(running);
+            } else {
                 running.yield_now(Location::caller());
             }
         }

@@ -20,6 +20,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use super::quiet::Glance;
 use super::{Scheduler, blocking};
 use crate::clock::Moment;
+use crate::task::{self, current};
 use crate::{report, threads};
 
 /// The first time to wait before looking again for a deadlock that may be none, and the last one.
@@ -247,6 +248,8 @@ impl Scheduler {
                     "deadlock: every coroutine is blocked, and nothing is left that could wake one\n\
                      {report}"
                 ));
+                // What the exit destroys is a plain thread's.
+                current::leave_home();
                 std::process::exit(2);
             }
         }
@@ -269,6 +272,9 @@ impl Scheduler {
     /// coroutine, have a job run or start a thread, so nobody does any more. What a thread, or a job, has done
     /// before it ended is found by 4 or 5, since the steps are in this order for whoever ended before 3.
     fn dead_end(&self, watch: &Watch) -> Option<Vec<Glance>> {
+        if task::waits_outside_elsewhere() {
+            return None;
+        }
         let related = self.related();
         let stuck = || -> Option<Vec<Glance>> {
             let others = related.iter().map(|other| other.stuck());

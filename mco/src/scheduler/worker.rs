@@ -17,6 +17,7 @@ use super::idle::Sleep;
 use super::local::Local;
 use super::preemption::ThreadId;
 use super::presence::Presence;
+use crate::bare;
 use crate::clock::Moment;
 use crate::reactor::{Reactor, Registrar};
 use crate::task::{AtomicSite, Home, Inbox, Registry, Slot, TaskRef, current};
@@ -316,8 +317,12 @@ impl Home for Worker {
     }
 
     fn run_apart(&self, f: Box<dyn FnOnce() + Send>) {
-        let queued = Local::with(|local| local.run_apart(f));
-        queued.expect("a home's own thread has the worker's own half");
+        let mut f = Some(f);
+        Local::with(|local| f.take().into_iter().for_each(|f| local.run_apart(f)));
+        if let Some(f) = f {
+            // The process exits by a call from this thread, whose own half of the worker is gone.
+            bare::quietly(f);
+        }
     }
 
     fn coarse_clock(&self) -> &AtomicU64 {

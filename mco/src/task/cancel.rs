@@ -40,8 +40,9 @@ use super::{Reason, TaskRef, unwinding};
 /// The payload with which a cancelled coroutine unwinds, and that [`JoinHandle::join`] returns.
 ///
 /// Who catches it goes on until the next operation that waits, which unwinds again, whether the payload was
-/// dropped or is kept. Destructors that an unwinding runs may wait as ever. Under a callback of C a
-/// cancel takes effect after the callback: nothing can be unwound through it.
+/// dropped or is kept. Destructors that an unwinding runs may wait as ever. An `extern "C"` function lets no
+/// unwinding pass: a coroutine that is cancelled while it waits below one aborts the process, as a panic there
+/// does.
 ///
 /// [`JoinHandle::join`]: crate::coroutine::JoinHandle::join
 ///
@@ -191,10 +192,11 @@ pub(crate) fn resume_unwind(payload: Box<dyn Any + Send>) -> ! {
     panic::resume_unwind(payload)
 }
 
-/// Whether the coroutine that runs now could be unwound from here: it does not unwind already.
+/// Whether the coroutine that runs now could be unwound from here: it does not unwind already. On another stack
+/// than its own, whose frames lie elsewhere, that is not known.
 #[inline]
 fn can_unwind(running: Running) -> bool {
-    !thread::panicking() || unwinding::can_begin(running.base())
+    !thread::panicking() || running.is_on_own_stack() && unwinding::can_begin(running.base())
 }
 
 /// Whether the calling coroutine or thread unwinds because of a panic: what decides whether a lock

@@ -213,11 +213,11 @@ impl Running {
         self.switch(Pause::Yielded);
     }
 
-    /// As `step_aside`. Unwinds, before or after, if the coroutine is cancelled or out of time. Does nothing
-    /// where the coroutine must not switch.
+    /// As `step_aside`. Unwinds after it if the coroutine is cancelled or out of time: not before, or one
+    /// that catches that and tries again would never let the others run. Does nothing where the coroutine must
+    /// not switch.
     #[inline(always)]
     pub(crate) fn yield_now(self, site: &'static Location<'static>) {
-        cancel::check(self);
         let depth = 0u8;
         if beneath::look(Some(self), site, (&raw const depth).addr()).is_some() {
             return;

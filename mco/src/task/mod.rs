@@ -69,7 +69,7 @@ pub(crate) use record::{AtomicSite, reason_text};
 pub(crate) use registry::Registry;
 pub(crate) use waiter::{Blocked, ThreadParker, Waiter, WaiterList, Wakeup};
 pub(crate) use waiting_task::wake_task;
-pub(crate) use waiting_task::{Polling, TaskWaiter, note_own_waker};
+pub(crate) use waiting_task::{Polling, TaskWaiter, note_own_waker, waits_outside_elsewhere};
 
 use crate::fiber::{Body, Fiber, overflow};
 use crate::trace;

@@ -16,6 +16,9 @@
 //! | a landing pad with a filter | a destructor that an unwinding runs; an `extern "C"` function | aborts |
 //! | none | a call that the compiler has found never to unwind | aborts |
 //!
+//! (Not every `extern "C"` function has a filter: one with values to be dropped cleans up first, and aborts then. Who
+//! waits below such a function must not be cancelled.)
+//!
 //! All frames down to the coroutine's first one count, not only those up to the first that catches:
 //! who catches inside a destructor (a scope, a `timeout`) may resume the unwinding after. The exception is a
 //! call of the last kind around one that catches: the compiler has proved that nothing gets out of
@@ -31,7 +34,7 @@
 #![allow(unsafe_code)]
 
 /// Whether an unwinding that begins here passes every frame of this stack up to `base`, an address in
-/// the frame of who has started what runs here. Takes about a microsecond for ten frames.
+/// the frame of who has started what runs here, on the same stack. Takes some microseconds for ten frames.
 ///
 /// Wherever `std::thread::panicking` is false it is spared: then nobody unwinds on this thread.
 #[cold]

@@ -16,12 +16,20 @@
 //! ready: that may hide a deadlock, and never claims one.
 
 use std::ptr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::task::{RawWakerVTable, Waker};
 
 use super::apart::apart;
 use super::current;
+
+/// Entries of those who poll without a `block_on` of mco's: then whom they wake is not known.
+static ELSEWHERE: LazyLock<Arc<AtomicUsize>> = LazyLock::new(Arc::default);
+
+/// Whether a future that nobody is known to wait for waits for something outside: it may wake anybody.
+pub(crate) fn waits_outside_elsewhere() -> bool {
+    ELSEWHERE.load(Ordering::Acquire) > 0
+}
 
 /// A waker that is in a list of those who wait.
 ///
@@ -47,11 +55,10 @@ impl TaskWaiter {
     #[cfg(feature = "_bridge")]
     pub(crate) fn for_outside(waker: &Waker) -> TaskWaiter {
         let running = current::running();
-        let outside = running.and_then(|running| running.with_owned(|owned| owned.polling.clone()));
-        if let Some(count) = &outside {
-            count.fetch_add(1, Ordering::Relaxed);
-        }
-        TaskWaiter(Arc::new(Entry { waker: Some(waker.clone()), outside }))
+        let count = running.and_then(|running| running.with_owned(|owned| owned.polling.clone()));
+        let count = count.unwrap_or_else(|| ELSEWHERE.clone());
+        count.fetch_add(1, Ordering::Relaxed);
+        TaskWaiter(Arc::new(Entry { waker: Some(waker.clone()), outside: Some(count) }))
     }
 
     pub(crate) fn wake(&self) {
