@@ -453,6 +453,8 @@ fn each_job_runs_though_no_thread_can_be_started() {
                     }
                 });
             }
+            // A thread that has only just been started takes more of it, and is no good without.
+            eventually("all threads have begun", process::do_others_sleep);
             let used = process::address_space();
             rlimit::Resource::AS.set(used as u64 + 700 * 1024, rlimit::INFINITY).unwrap();
             let mut threads = Vec::new();

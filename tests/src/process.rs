@@ -56,6 +56,22 @@ pub fn is_asleep(thread: &str) -> bool {
     status.lines().any(|line| line.starts_with("State:\tS"))
 }
 
+/// Whether all threads of this process but the calling one wait for something: then each of them has begun.
+///
+/// # Panics
+///
+/// If the system does not tell.
+#[must_use]
+pub fn do_others_sleep() -> bool {
+    let this = this_thread();
+    let (_, own) = this.rsplit_once('/').expect("a process and a thread");
+    let threads = fs::read_dir("/proc/self/task").expect("/proc/self/task");
+    threads
+        .map(|thread| thread.expect("a thread").file_name().into_string().expect("a number"))
+        .filter(|thread| thread != own)
+        .all(|thread| is_asleep(&format!("self/task/{thread}")))
+}
+
 /// Memory mappings, of which Linux allows `vm.max_map_count`.
 ///
 /// # Panics
