@@ -18,7 +18,7 @@ use mco::runtime::Runtime;
 use mco::std::sync::channel::{bounded, unbounded};
 use mco::std::sync::{Mutex, Semaphore};
 use mco::std::time::timeout;
-use mco_tests::started::{assert_cancelled, settle, start};
+use mco_tests::started::{assert_cancelled, start};
 use mco_tests::{HUNG, child, eventually, quiet, runtime, text_of, with_runtimes, within};
 
 /// Random numbers, the same for the same seed (Vigna's SplitMix64).
