@@ -29,8 +29,8 @@ impl Deref for Inbox {
 }
 
 impl Inbox {
-    fn recv(&self) -> u32 {
-        7
+    fn recv(&self) -> usize {
+        self.0.len()
     }
 }
 
@@ -44,6 +44,6 @@ fn main() {
         default => *value == 6,
     };
     assert!(!sent);
-    let own: fn(&Inbox) -> u32 = Inbox::recv;
+    let own: fn(&Inbox) -> usize = Inbox::recv;
     let _ = own;
 }
