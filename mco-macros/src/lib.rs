@@ -637,6 +637,9 @@ pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
 /// running in a plain thread, a deadlock may be found only when that has ended. Systems other than Linux and Apple's do
 /// not tell which threads there are: there it is the time limit that ends such a test.
 ///
+/// Tests of one process are taken to have nothing to do with each other. Those that share a lock, a channel or a
+/// runtime in a `static` do: where one waits for another, it may be called a deadlock, so give them `deadlock = false`.
+///
 /// # Tables
 ///
 /// Attributes that make several tests of one function, such as `#[rstest]` and `#[test_case]`, may stand above or below

@@ -70,7 +70,8 @@
 //!   true for the other coroutines of that worker too: the locks that they hold then are poisoned if
 //!   they are std's, but not if they are mco's. Nothing may block inside a panic hook.
 //! - **A cancelled coroutine unwinds**, from its next blocking call, with the payload
-//!   [`coroutine::Cancelled`]. Code that must not be cut off there should not be cancelled.
+//!   [`coroutine::Cancelled`]. Code that must not be cut off there should not be cancelled. No unwinding
+//!   passes an `extern "C"` function: to cancel a coroutine that waits below one aborts the process.
 //!
 //! # What waits
 //!
