@@ -84,14 +84,13 @@ impl Local {
         const STEPS: usize = 256;
         /// So many behind the one that is looked at are fetched into the cache.
         const AHEAD: usize = 16;
-        // What was placed here is queued with the others, as before each turn.
-        self.receive();
         let begun = Moment::real();
         let in_time =
             |step: usize, limit| !step.is_multiple_of(STEPS) || Moment::real().since(begun) < limit;
         let mut list = FreshList::default();
         let newest = self.worker().newest.take();
         newest.iter().for_each(|task| list.add(task));
+        self.worker().placed.visit(|task| list.add(task));
         let mut taken = Vec::with_capacity(self.fresh.len());
         list.seen.reserve(self.fresh.len());
         while in_time(taken.len() + 1, TAKES_OUT)

@@ -24,7 +24,7 @@ use crate::task::{Home, Pause, TaskRef, cancel, current};
 use crate::wait::timers;
 use crate::{spare, trace};
 
-/// Every so many turns the oldest fresh coroutine goes first, so that none waits for ever.
+/// Every so many turns a fresh coroutine that has waited longest goes first, so that none waits for ever.
 const FAIR_TURN: u64 = 61;
 
 /// A busy worker looks at its sockets this often.
@@ -67,7 +67,7 @@ pub(super) struct Local {
     /// Since when this worker has left to others what it could have stolen, and how many it hosted
     /// then.
     declined: Cell<Option<(Moment, usize)>>,
-    /// The next fresh coroutine was stolen to be started here, however many are hosted.
+    /// The next fresh coroutine was stolen, or handed over, to be started here, however many are hosted.
     start_here: Cell<bool>,
     /// How long to wait before looking again for a deadlock; zero if there was none to suspect.
     suspicion: Cell<Duration>,
@@ -249,11 +249,7 @@ impl Local {
     pub(super) fn receive(&self) {
         self.worker.inbox.drain(|task| {
             trace::arrived();
-            if task.has_started() {
-                self.ready.borrow_mut().push_back(task);
-            } else {
-                self.fresh.push(task);
-            }
+            self.ready.borrow_mut().push_back(task);
         });
     }
 
@@ -271,7 +267,8 @@ impl Local {
         let older = || if self.fresh.is_empty() { None } else { self.fresh.pop() };
         let injector = &self.scheduler.injector;
         let due = || if injector.has_due() { retry(|| injector.steal()) } else { None };
-        let fresh = || due().or_else(|| self.worker.newest.take()).or_else(older);
+        let placed = || self.next_placed();
+        let fresh = || due().or_else(|| self.worker.newest.take()).or_else(placed).or_else(older);
         if self.yielded.take() {
             // It lets the others run first, and those that have not started are others too.
             fresh().or_else(|| self.next_ready())
@@ -304,13 +301,29 @@ impl Local {
         ready.iter().take(STACKS_AHEAD + 1).for_each(TaskRef::prefetch_stack);
     }
 
-    /// The fresh coroutine that has waited longest: from outside, or from the far end of the queue.
+    /// The fresh coroutine that has waited longest: of those from outside, of those handed over, or of those
+    /// spawned here; each of the three goes first in its turn.
     fn oldest_fresh(&self) -> Option<TaskRef> {
+        const QUEUES: u64 = 3;
         let injector = &self.scheduler.injector;
-        let injected = if injector.is_empty() { None } else { retry(|| injector.steal()) };
-        injected
-            .or_else(|| retry(|| self.worker.stealer.steal()))
-            .or_else(|| self.worker.newest.take())
+        let first = self.turn.get() / FAIR_TURN;
+        let oldest = (first..first + QUEUES).find_map(|queue| match queue % QUEUES {
+            0 if injector.is_empty() => None,
+            0 => retry(|| injector.steal()),
+            1 => self.next_placed(),
+            _ => retry(|| self.worker.stealer.steal()),
+        });
+        oldest.or_else(|| self.worker.newest.take())
+    }
+
+    /// The next one that was handed over.
+    #[inline(always)]
+    fn next_placed(&self) -> Option<TaskRef> {
+        let placed = self.worker.placed.pop();
+        if placed.is_some() {
+            self.start_here.set(true);
+        }
+        placed
     }
 
     #[inline(always)]
@@ -357,6 +370,7 @@ impl Local {
     /// Gives a fresh coroutine a stack and makes this its home. `false`: it went elsewhere, or
     /// ended here.
     fn start(&self, task: &TaskRef) -> bool {
+        let start_here = self.start_here.take();
         let is_condemned = task.is_cancelled() || self.scheduler.is_shut_down();
         if is_condemned && !task.has_destructor() {
             task.clone().discard_fresh(None);
@@ -364,7 +378,7 @@ impl Local {
         }
         if !is_condemned
             && self.hosted.get() >= self.placement_limit.get()
-            && !self.start_here.take()
+            && !start_here
             && let Some(other) = self.emptier_worker()
         {
             other.place(task.clone(), |back| self.fresh.push(back));
@@ -411,12 +425,12 @@ impl Local {
     fn emptier_worker(&self) -> Option<&Worker> {
         let regular = self.scheduler.regular().iter();
         let candidates = regular.filter(|w| !w.blocked.load(Ordering::Relaxed));
-        let emptiest = candidates.min_by_key(|w| w.hosted())?;
-        let least = emptiest.hosted();
+        let emptiest = candidates.min_by_key(|w| w.load())?;
+        let least = emptiest.load();
         let limit = least + least / 8 + PLACEMENT_SLACK;
         self.placement_limit.set(limit);
         let elsewhere = emptiest.index != self.worker.index;
-        (elsewhere && self.hosted.get() >= limit).then_some(emptiest)
+        (elsewhere && self.worker.load() >= limit).then_some(emptiest)
     }
 
     /// By a coroutine that yields: is there nobody to yield to? Now and then the answer is no
@@ -433,6 +447,7 @@ impl Local {
         self.ready.borrow().is_empty()
             && self.worker.newest.is_empty()
             && self.worker.inbox.is_empty()
+            && self.worker.placed.is_empty()
             && self.fresh.is_empty()
     }
 

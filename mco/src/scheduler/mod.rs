@@ -9,7 +9,7 @@
 //!                          │  │                     │            another worker
 //!   wake from elsewhere    v  v                     v
 //!     ──> inbox ──> ready ──> run, in this order, but every 61st turn takes the oldest fresh one
-//!     placed here ──> inbox ──> fresh
+//!     handed over ──> placed ──> run, before older fresh ones
 //! ```
 //!
 //! - **Fresh** coroutines own no stack and may start anywhere. The newest runs first, while what it
@@ -32,6 +32,7 @@ mod idle;
 mod injected;
 mod local;
 mod monitor;
+mod placed;
 mod preemption;
 mod presence;
 mod quiet;

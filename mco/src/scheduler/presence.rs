@@ -1,4 +1,6 @@
-//! Whether a worker is there, and will come to what is put into its inbox.
+//! Whether a worker is there, and will come to what is handed over to it.
+//!
+//! What is handed over is pushed into the worker's queue for that, here its *inbox*.
 //!
 //! At the end of a runtime each worker ends by itself, when it hosts nothing any more. Woken coroutines are no
 //! matter: they are hosted. But a neighbour that hosts too many may hand over a fresh one at that very moment:

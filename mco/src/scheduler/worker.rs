@@ -15,6 +15,7 @@ use super::delay::{Account, DelayMeter};
 use super::errands::Errands;
 use super::idle::Sleep;
 use super::local::Local;
+use super::placed::Placed;
 use super::preemption::ThreadId;
 use super::presence::Presence;
 use crate::bare;
@@ -26,8 +27,10 @@ use crate::trace;
 /// The part of a worker that others see.
 pub(super) struct Worker {
     pub(super) index: usize,
-    /// Coroutines from elsewhere: woken ones of this worker, and fresh ones placed here.
+    /// Coroutines of this worker that were woken from elsewhere.
     pub(super) inbox: CachePadded<Inbox>,
+    /// Fresh ones from elsewhere, which start here.
+    pub(super) placed: Placed,
     pub(super) sleep: Sleep,
     pub(super) alarms: Alarms,
     /// The newest fresh coroutine. Its own worker and the monitor swap it.
@@ -38,7 +41,7 @@ pub(super) struct Worker {
     pub(super) registry: Registry,
     /// The owner's end of the queue of fresh coroutines, until a thread takes it.
     fresh: Mutex<Option<Deque<TaskRef>>>,
-    /// A thread is running, and will come to what is in the inbox. Spare places mostly have none.
+    /// A thread is running, and will come to what is handed over. Spare places mostly have none.
     presence: Presence,
     /// By the monitor: a coroutine holds this worker up. Reset by the worker.
     pub(super) blocked: AtomicBool,
@@ -105,6 +108,7 @@ impl Worker {
         Worker {
             index,
             inbox: CachePadded::new(Inbox::new()),
+            placed: Placed::new(),
             sleep: Sleep::new(),
             alarms: Alarms::new(settings.virtual_clock.as_ref().map(|clock| clock.now())),
             newest: Slot::new(),
@@ -198,13 +202,18 @@ impl Worker {
         self.clock.store(now.as_nanos(), Ordering::Relaxed);
     }
 
+    /// How many it hosts, or will when it comes to them.
+    pub(super) fn load(&self) -> usize {
+        self.hosted() + self.placed.len()
+    }
+
     /// Hands a fresh coroutine over to this worker. If it has ended, gives it to `back`, and maybe others.
     pub(super) fn place(&self, task: TaskRef, back: impl FnMut(TaskRef)) {
-        self.inbox.push(task);
+        self.placed.push(task);
         if self.presence.will_come() {
             self.interrupt();
         } else {
-            self.inbox.drain(back);
+            std::iter::from_fn(|| self.placed.pop()).for_each(back);
         }
     }
 
@@ -244,12 +253,15 @@ impl Worker {
 
     /// Whether anything is queued for it or by it that others can see.
     pub(super) fn has_any(&self) -> bool {
-        !self.inbox.is_empty() || !self.newest.is_empty() || self.has_fresh()
+        !self.inbox.is_empty()
+            || !self.newest.is_empty()
+            || !self.placed.is_empty()
+            || self.has_fresh()
     }
 
     /// By the worker itself, when it has nothing left. `false`: something has come meanwhile.
     pub(super) fn leave(&self) -> bool {
-        self.presence.leave(|| self.inbox.is_empty())
+        self.presence.leave(|| self.inbox.is_empty() && self.placed.is_empty())
     }
 
     pub(super) fn is_running(&self) -> bool {
@@ -262,24 +274,12 @@ impl Worker {
         if let Some(task) = self.newest.swap(None) {
             each(task);
         }
-        let mut put_back = false;
-        self.inbox.drain(|task| {
-            if task.has_started() {
-                self.inbox.push(task);
-                put_back = true;
-            } else {
-                each(task);
-            }
-        });
-        if put_back {
-            // It may have found the inbox empty in between.
-            self.interrupt();
-        }
+        std::iter::from_fn(|| self.placed.pop()).for_each(each);
     }
 
     /// How many fresh coroutines are queued here, as far as others see it.
     pub(super) fn fresh_len(&self) -> usize {
-        self.stealer.len() + usize::from(!self.newest.is_empty())
+        self.stealer.len() + self.placed.len() + usize::from(!self.newest.is_empty())
     }
 
     /// Whether somebody could steal from here.

@@ -100,7 +100,8 @@ impl Local {
         let limit = self.next_timer().map_or(limit, |timer| timer.min(limit));
         loop {
             for _ in 0..LOOKS {
-                if has_happened() || !self.worker.inbox.is_empty() {
+                let arrived = || !self.worker.inbox.is_empty() || !self.worker.placed.is_empty();
+                if has_happened() || arrived() {
                     self.expect(true);
                     return true;
                 }
@@ -165,6 +166,7 @@ impl Local {
             && self.fresh.is_empty()
             && self.worker.newest.is_empty()
             && self.worker.inbox.is_empty()
+            && self.worker.placed.is_empty()
     }
 
     /// Takes fresh coroutines from elsewhere into the own queue.
@@ -316,6 +318,7 @@ impl Local {
         };
         self.ready.borrow().is_empty()
             && self.worker.inbox.is_empty()
+            && self.worker.placed.is_empty()
             && !self.worker.errands.are_waiting()
             && self.worker.newest.is_empty()
             && (self.is_spare() || scheduler.idle.is_announced(self.worker.index))
