@@ -251,6 +251,39 @@ fn a_deadlocked_test_is_unwound() {
     assert!(output.contains("goodbye"), "{output}");
 }
 
+static SHARED: Mutex<()> = Mutex::new(());
+
+#[mco::test]
+#[ignore = "is run in a child, beside the next one"]
+fn one_test_holds_a_lock_of_both() {
+    let _guard = SHARED.lock().unwrap();
+    sleep(Duration::from_millis(500));
+}
+
+#[mco::test]
+#[ignore = "is run in a child, beside the last one"]
+fn another_test_waits_for_it() {
+    drop(SHARED.lock().unwrap());
+}
+
+#[test]
+fn a_test_that_waits_for_another_one_is_not_deadlocked() {
+    let both = ["one_test_holds_a_lock_of_both", "another_test_waits_for_it"];
+    // Whichever begins first.
+    for _ in 0..3 {
+        Child::new().run_tests(&both).assert_success();
+    }
+}
+
+#[test]
+fn a_deadlocked_test_fails_when_those_beside_it_have_ended() {
+    let end = Child::new().run_tests(&["one_test_holds_a_lock_of_both", "crossed_locks"]);
+    end.assert_failed();
+    end.assert_says("deadlock in the test `deadlock::crossed_locks`");
+    let output = format!("{}{}", end.stdout, end.stderr);
+    assert!(output.contains("1 passed; 1 failed"), "{output}");
+}
+
 #[mco::test]
 fn one_test_may_wait_while_others_are_done() {
     let here = coroutine::current();

@@ -3,15 +3,18 @@
 
 #![allow(unsafe_code)]
 
+use std::cell::OnceCell;
 use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use mco::coroutine::{Builder, sleep, yield_now};
+use mco::coroutine::{Builder, park, scope, sleep, spawn, yield_now};
 use mco::runtime::Runtime;
 use mco::std::blocking::spawn_blocking;
+use mco::{cqueue, join, select};
+use mco_tests::started::start;
 use mco_tests::{HUNG, child, runtime, within};
 
 #[test]
@@ -41,6 +44,92 @@ fn and_so_may_three() {
                 drops.map(|(one, at)| at.spawn(move || (yield_now(), drop(one)))).collect();
             drops.into_iter().for_each(|one| drop(one.join()));
         }
+    });
+}
+
+/// Does something when it is dropped, by a coroutine that unwinds.
+struct TidiesUp(fn(), mpsc::Sender<()>);
+
+impl Drop for TidiesUp {
+    fn drop(&mut self) {
+        assert!(thread::panicking());
+        (self.0)();
+        self.1.send(()).unwrap();
+    }
+}
+
+#[test]
+fn a_destructor_tidies_up_with_children_when_its_runtime_ends() {
+    const MOMENT: Duration = Duration::from_millis(1);
+    const WAYS: [fn(); 4] = [
+        || _ = join!(sleep(MOMENT), spawn(|| ()).join().is_err()),
+        || {
+            let mut sum = 0;
+            scope(|s| {
+                s.spawn(|| (sleep(MOMENT), sum += 1));
+                s.spawn(|| scope(|s| drop(s.spawn(yield_now))));
+            });
+            assert_eq!(sum, 1);
+        },
+        || {
+            select! {
+                _ = { sleep(MOMENT) } => {}
+                _ = { park() } => {}
+            }
+        },
+        || {
+            cqueue::scope(|queue| {
+                queue.add(7, |_| sleep(MOMENT));
+                let _ = queue.poll(None);
+            });
+        },
+    ];
+    for workers in [1, 2, 8] {
+        within(HUNG, move || {
+            for way in WAYS {
+                let (tidied, all) = mpsc::channel();
+                let runtime = runtime(workers);
+                for _ in 0..4 * workers {
+                    let at_the_end = TidiesUp(way, tidied.clone());
+                    start(&runtime, move || (&at_the_end, park()).1);
+                }
+                drop(tidied);
+                drop(runtime);
+                assert_eq!(all.iter().count(), 4 * workers);
+            }
+        });
+    }
+}
+
+#[test]
+fn a_coroutine_that_drops_a_runtime_leaves_its_worker_to_others() {
+    /// Waits for a coroutine of the worker whose coroutine drops the runtime.
+    struct Locks(Arc<mco::std::sync::Mutex<u32>>);
+    impl Drop for Locks {
+        fn drop(&mut self) {
+            *self.0.lock().unwrap() += 1;
+        }
+    }
+    thread_local! {
+        static AT_THE_END: OnceCell<Locks> = const { OnceCell::new() };
+    }
+    within(HUNG, || {
+        let lock = Arc::new(mco::std::sync::Mutex::new(0));
+        let (runtime, other) = (runtime(1), runtime(1));
+        let locks = Locks(lock.clone());
+        other.run(move || AT_THE_END.with(|cell| assert!(cell.set(locks).is_ok())));
+        let held = lock.clone();
+        let (let_go, wait) = mco::std::sync::channel::bounded::<()>(0);
+        let holder = start(&runtime, move || {
+            let _guard = held.lock().unwrap();
+            let _ = wait.recv();
+            // So that the destructor comes to wait for the lock.
+            sleep(Duration::from_millis(20));
+        });
+        let dropper = runtime.spawn(move || (drop(let_go), drop(other)));
+        dropper.join().unwrap();
+        holder.join().unwrap();
+        assert_eq!(*lock.lock().unwrap(), 1);
     });
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use mco::coroutine::{self, Builder, Cancelled, ScopedJoinHandle, scope};
 use mco::runtime::Runtime;
+use mco_tests::started::{assert_cancelled, start};
 use mco_tests::{HUNG, eventually, quiet, runtime, text_of, with_runtimes, within};
 
 /// Runs a test in a coroutine and in a plain thread, where a scope means the same.
@@ -39,6 +40,32 @@ fn children_borrow() {
             length.join().unwrap()
         });
         assert_eq!((length, words.len()), (13, 3));
+    });
+}
+
+#[test]
+fn a_scope_in_a_destructor_does_not_cut_its_children_off_for_a_cancel() {
+    struct TidiesUp<'a>(&'a AtomicBool);
+    impl Drop for TidiesUp<'_> {
+        fn drop(&mut self) {
+            scope(|s| {
+                s.spawn(|| {
+                    coroutine::sleep(Duration::from_millis(1));
+                    self.0.store(true, Ordering::SeqCst);
+                });
+            });
+        }
+    }
+    with_runtimes(|runtime| {
+        let tidied = Arc::new(AtomicBool::new(false));
+        let sees = tidied.clone();
+        let cancelled = start(runtime, move || {
+            let _at_the_end = TidiesUp(&sees);
+            coroutine::park();
+        });
+        cancelled.cancel();
+        assert_cancelled(cancelled);
+        assert!(tidied.load(Ordering::SeqCst));
     });
 }
 

@@ -231,6 +231,15 @@ fn a_wait_with_a_time_limit_works_while_the_process_exits() {
 }
 
 #[test]
+fn a_time_limit_around_a_wait_counts_while_the_process_exits() {
+    let end = exit_as(0, || {
+        exit_with(1, || assert!(timeout(MOMENT, coroutine::park).is_err()));
+    });
+    end.assert_says("waited");
+    assert_eq!(end.status.code(), Some(3), "{end}");
+}
+
+#[test]
 fn a_wait_without_one_is_refused_while_the_process_exits() {
     const WAITS: [fn(); 3] = [
         || {
@@ -238,7 +247,7 @@ fn a_wait_without_one_is_refused_while_the_process_exits() {
             let _ = rx.recv();
         },
         || Semaphore::new(0).wait(),
-        || coroutine::scope(|s| drop(s.spawn(|| coroutine::sleep(AGES)))),
+        || mco::blocking(|| ()),
     ];
     for index in 0..WAITS.len() {
         let end = exit_as(index, || exit_with(1, WAITS[which()]));
@@ -247,6 +256,31 @@ fn a_wait_without_one_is_refused_while_the_process_exits() {
         end.assert_does_not_say("waited");
         end.assert_does_not_say("use after free");
         end.assert_killed_by(libc::SIGABRT);
+    }
+}
+
+#[test]
+fn a_scope_is_refused_at_its_beginning_while_the_process_exits() {
+    const SCOPES: [fn(); 3] = [
+        || coroutine::scope(|s| drop(s.spawn(|| coroutine::sleep(AGES)))),
+        || _ = mco::join!(coroutine::sleep(AGES), ()),
+        || {
+            mco::select! {
+                _ = coroutine::sleep(AGES) => {}
+                _ = { coroutine::sleep(AGES) } => {}
+            }
+        },
+    ];
+    for index in 0..SCOPES.len() {
+        let end = exit_as(index, || {
+            exit_with(1, || {
+                let refused = std::panic::catch_unwind(SCOPES[which()]).is_err();
+                assert!(refused, "a scope would wait for what never runs");
+            });
+        });
+        end.assert_says("after `process::exit` was called");
+        end.assert_says("waited");
+        assert_eq!(end.status.code(), Some(3), "{end}");
     }
 }
 

@@ -420,6 +420,7 @@ fn a_wait_inside_a_generator_is_refused() {
             check("park", Box::new(coroutine::park));
             check("park_timeout", Box::new(move || _ = coroutine::park_timeout(soon)));
             check("scope", Box::new(|| coroutine::scope(|s| drop(s.spawn(|| ())))));
+            check("timeout", Box::new(move || _ = timeout(soon, || ())));
             check("blocking", Box::new(|| mco::blocking(|| ())));
             check("block_on", Box::new(|| mco::block_on(std::future::pending())));
             let selects = closed.clone();

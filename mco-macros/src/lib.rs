@@ -633,12 +633,10 @@ pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// When every coroutine is blocked, and no timer, socket, blocking job or other thread is left that could wake one, the
 /// test fails at once, and prints what each of them waits for. Other threads keep this from happening, since any of
-/// them may be about to wake somebody, except those of mco and of the test harness; so next to a test that is still
-/// running in a plain thread, a deadlock may be found only when that has ended. Systems other than Linux and Apple's do
+/// them may be about to wake somebody, except those of mco and of the test harness. So do other tests that are still
+/// running in the same process, since they may share a lock or a channel in a `static`. So beside other tests a deadlock
+/// is found when those have ended, or rest as well. Systems other than Linux and Apple's do
 /// not tell which threads there are: there it is the time limit that ends such a test.
-///
-/// Tests of one process are taken to have nothing to do with each other. Those that share a lock, a channel or a
-/// runtime in a `static` do: where one waits for another, it may be called a deadlock, so give them `deadlock = false`.
 ///
 /// # Tables
 ///

@@ -126,12 +126,23 @@ impl Child {
     /// If there is no such test. If it hangs, with what it has said until then.
     #[track_caller]
     pub fn run_test(self, test: &str) -> End {
+        self.run_tests(&[test])
+    }
+
+    /// Runs some other tests of this binary there, all at once.
+    ///
+    /// # Panics
+    ///
+    /// As [`run_test`](Child::run_test).
+    #[track_caller]
+    pub fn run_tests(self, tests: &[&str]) -> End {
         let mut command = Command::new(env::current_exe().expect("the path of the test binary"));
-        command.args([test, "--exact", "--nocapture", "--include-ignored"]);
+        command.args(tests).args(["--exact", "--nocapture", "--include-ignored"]);
+        command.arg(format!("--test-threads={}", tests.len()));
         command.envs(self.env.iter().map(|(name, value)| (name, value.as_str())));
         let end = watch(&mut command, self.limit);
-        let ran = end.stdout.contains("running 1 test");
-        assert!(ran, "`{test}` is no test of this binary:\n{end}");
+        let ran = end.stdout.contains(&format!("running {} test", tests.len()));
+        assert!(ran, "not all of `{}` are tests of this binary:\n{end}", tests.join("`, `"));
         end
     }
 }

@@ -93,7 +93,7 @@ where
     F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> R,
 {
     // At the end it is too late to refuse.
-    wait.check_stack();
+    wait.check();
     let scope = Scope { data: Arc::new(Data::new()), _scope: PhantomData, _env: PhantomData };
     let result = catch_unwind(AssertUnwindSafe(|| f(&scope)));
     if result.is_err() {
@@ -216,7 +216,7 @@ impl Data {
                 continue;
             }
             let before = wait.before();
-            if super::is_cancelled() || before.is_cancelled() {
+            if before.is_cancelled() {
                 passed_on = true;
                 refused = before.refused();
                 self.cancel_all();

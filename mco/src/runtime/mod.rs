@@ -35,6 +35,7 @@ use crate::coroutine::{self, Coroutine, JoinHandle};
 use crate::fiber::MIN_STACK_SIZE;
 use crate::scheduler::{self, Scheduler, Settings};
 use crate::task::{Attributes, TaskRef, beneath, cancel};
+use crate::wait::Hold;
 
 /// The runtime of the plain threads, and of `#[mco::main]`. Never dropped.
 static GLOBAL: OnceCell<Runtime> = OnceCell::new();
@@ -100,7 +101,8 @@ fn attributes_at(
 /// workers, and joins the workers. Coroutines that have not started never will; their handles
 /// report [`Cancelled`](crate::coroutine::Cancelled). If it is dropped by one of its own
 /// coroutines, all this happens, but the drop does not wait for it; nor does it if two runtimes are
-/// dropped by coroutines of each other, where one would wait for the other for ever. A coroutine that does
+/// dropped by coroutines of each other, where one would wait for the other for ever. That is not seen where one of the
+/// drops is in a job of [`blocking`](crate::blocking()), whose coroutine waits for it. A coroutine that does
 /// not end has the drop wait; after a second a line on standard error says which, and where it waits.
 ///
 /// Nothing of a runtime works in the child of a `fork`, in which it has no threads: to spawn or to hand over a
@@ -136,6 +138,8 @@ impl Runtime {
     /// # Panics
     ///
     /// If `f` panics, with its payload. If the calling coroutine is cancelled, `f` is too.
+    ///
+    /// By a coroutine of another runtime whose clock is virtual: that one stands still until `f` has ended.
     #[track_caller]
     pub fn run<F, T>(&self, f: F) -> T
     where
@@ -143,6 +147,7 @@ impl Runtime {
         T: Send,
     {
         let attributes = self.handle.attributes(Location::caller());
+        let _hold = self.handle.scheduler.holds_clock_of_caller().then(Hold::new);
         let output = coroutine::scope(|s| {
             let root = s.spawn_by(f, |create| {
                 let task = create(attributes);
@@ -293,7 +298,7 @@ impl Builder {
         self
     }
 
-    /// In a world of its own: other tests have nothing to do with it.
+    /// In a world of its own: for one run of a test.
     pub(crate) fn new_world(mut self) -> Builder {
         self.world = Some(scheduler::new_world());
         self

@@ -371,7 +371,7 @@ impl Local {
     /// ended here.
     fn start(&self, task: &TaskRef) -> bool {
         let start_here = self.start_here.take();
-        let is_condemned = task.is_cancelled() || self.scheduler.is_shut_down();
+        let is_condemned = task.is_cancelled() || !self.scheduler.may_start(task);
         if is_condemned && !task.has_destructor() {
             task.clone().discard_fresh(None);
             return false;
@@ -379,6 +379,8 @@ impl Local {
         if !is_condemned
             && self.hosted.get() >= self.placement_limit.get()
             && !start_here
+            // Then the emptiest is one that has ended.
+            && !self.scheduler.is_shut_down()
             && let Some(other) = self.emptier_worker()
         {
             other.place(task.clone(), |back| self.fresh.push(back));

@@ -90,7 +90,7 @@ pub(crate) struct Settings {
     /// What decides the order in which coroutines run, if it is to be the same each time. Then there is
     /// one worker.
     pub(crate) seed: Option<u64>,
-    /// Which runtimes have to do with each other; see [`standstill`]. 0: it may be any.
+    /// Of which run of a test it is; 0: of none.
     pub(crate) world: u64,
 }
 
@@ -109,7 +109,8 @@ pub(crate) struct Scheduler {
     quiet: Quiet,
     /// Who wants to know of a deadlock, and what describes it.
     watch: OnceLock<Watching>,
-    /// Set once; from then on nothing starts, and everything that has started is cancelled.
+    /// Set once; from then on nothing starts but [what somebody waits for](Scheduler::may_start), and
+    /// everything that has started is cancelled.
     shutdown: AtomicBool,
     /// How many workers are held up now, as the monitor sees it.
     blocked: AtomicUsize,
@@ -240,6 +241,16 @@ impl Scheduler {
         }
     }
 
+    /// Whether the caller is a coroutine of another runtime, whose clock is virtual: what it waits for here takes
+    /// no time there.
+    pub(crate) fn holds_clock_of_caller(&self) -> bool {
+        let other = |local: &Local| {
+            local.scheduler().settings.virtual_clock.is_some()
+                && !std::ptr::eq(&raw const **local.scheduler(), self)
+        };
+        Local::with(other) == Some(true) && task::current::running().is_some()
+    }
+
     /// The world that it belongs to; 0: none.
     pub(crate) fn world(&self) -> u64 {
         self.settings.world
@@ -247,7 +258,7 @@ impl Scheduler {
 
     /// Queues a fresh coroutine: here if this is one of the workers, else for any of them.
     pub(crate) fn spawn(&self, task: TaskRef) {
-        if self.is_shut_down() {
+        if !self.may_start(&task) {
             discard(task);
             return;
         }
@@ -287,15 +298,22 @@ impl Scheduler {
         // been shut down, or `stop`, which looks into the queue after it has said so, finds the coroutine.
         self.wake_one();
         if self.is_shut_down() {
-            self.discard_injected();
+            self.discard_injected(discard);
         }
     }
 
-    /// After the shutdown: ends what nobody takes out of the queue any more.
-    fn discard_injected(&self) {
+    /// After the shutdown: ends, by `discard`, what is not to start any more, and nobody may take out of the
+    /// queue any more.
+    fn discard_injected(&self, discard: impl Fn(TaskRef)) {
         fence(Ordering::SeqCst);
+        let mut left = Vec::new();
         while let Some(task) = self.injector.take() {
-            discard(task);
+            if self.may_start(&task) { left.push(task) } else { discard(task) }
+        }
+        if !left.is_empty() {
+            // The worker of who waits for them is still there.
+            left.into_iter().for_each(|task| self.injector.push(task));
+            self.wake_one();
         }
     }
 
@@ -316,9 +334,7 @@ impl Scheduler {
         // As in `inject`.
         self.wake_one();
         if self.is_shut_down() {
-            while let Some(task) = self.injector.take() {
-                self.discard_elsewhere(task, None);
-            }
+            self.discard_injected(|task| self.discard_elsewhere(task, None));
         }
     }
 
@@ -350,6 +366,13 @@ impl Scheduler {
         &self.workers[..self.settings.workers]
     }
 
+    /// Whether an unstarted coroutine may start. After the shutdown only the children of scopes do. Whoever
+    /// owns the scope may be in a destructor, which tidies up with them as ever, and would unwind out of it
+    /// if they came to nothing. It is cancelled itself, and cancels them in its turn where it may unwind.
+    fn may_start(&self, task: &TaskRef) -> bool {
+        !self.is_shut_down() || task.is_scoped()
+    }
+
     pub(crate) fn is_shut_down(&self) -> bool {
         self.shutdown.load(Ordering::Acquire)
     }
@@ -357,7 +380,7 @@ impl Scheduler {
     /// Ends everything: nothing starts any more, what has started is cancelled, and the workers
     /// end when their coroutines have unwound. Waits for that, unless it is one of the workers
     /// that calls, or one of a runtime whose end waits for this one.
-    pub(crate) fn stop(&self, describe: fn(&Scheduler) -> String) {
+    pub(crate) fn stop(self: &Arc<Self>, describe: fn(&Scheduler) -> String) {
         if forked::is_child() {
             // There is nobody to stop, and nothing to wait for.
             return;
@@ -368,7 +391,7 @@ impl Scheduler {
             worker.interrupt_always();
         }
         self.monitor.wake();
-        let on_worker = Local::with(|local| std::ptr::eq(&raw const **local.scheduler(), self));
+        let on_worker = Local::with(|local| Arc::ptr_eq(local.scheduler(), self));
         if on_worker == Some(true) {
             // The workers do all the rest.
             return;
@@ -385,13 +408,28 @@ impl Scheduler {
             self.wait_for_threads(describe);
         }
         drop(waits);
-        // They are about to end, if they have not. The monitor may have started another meanwhile.
+        // They are about to end, if they have not; but destructors of thread-local values may take their time.
+        let scheduler = self.clone();
+        if task::current::is_on_own_stack() && task::current::running().is_some() {
+            self.thread_begins();
+            blocking::run_apart(move || {
+                scheduler.join_threads();
+                scheduler.thread_ended();
+            });
+            self.wait_for_threads(describe);
+        } else {
+            self.join_threads();
+        }
+        // If the workers have never started.
+        self.discard_injected(discard);
+        trace::flush();
+    }
+
+    fn join_threads(&self) {
+        // The monitor may have started another one meanwhile.
         while let Some(thread) = { self.threads.lock().pop() } {
             drop(thread.join());
         }
-        // If the workers have never started.
-        self.discard_injected();
-        trace::flush();
     }
 
     /// The reactor of some worker, for a socket on which a thread waits among other things.

@@ -8,9 +8,9 @@
 //! Whether other threads could wake a coroutine can only be guessed, so as long as there are any nothing
 //! is said, and the worker looks again now and then. What is never claimed wrongly may be found late.
 //!
-//! The runtimes of different tests, in one process at once, are different *worlds*, which are taken to have
-//! nothing to do with each other; a runtime that a coroutine builds belongs to its own world. All others
-//! are of no world, and may wake anybody.
+//! That holds of the runtimes of other tests too: they may share a lock or a channel in a `static`. So while tests
+//! run beside each other a deadlock is found when the others have ended, or rest as well. A runtime that a coroutine
+//! builds belongs to the same test, by a number that is called its *world*.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -260,11 +260,11 @@ impl Scheduler {
     /// all rest.
     ///
     /// ```text
-    ///   1. every related runtime is stuck: a glance at each
+    ///   1. every runtime is stuck: a glance at each
     ///   2.   the blocking pool has nothing to do, after so many jobs
     ///   3.     there is no thread but mco's own
     ///   4.   the pool still has nothing to do, after as many jobs
-    ///   5. every related runtime is stuck, by the same glances
+    ///   5. every runtime is stuck, by the same glances
     /// ```
     ///
     /// Whoever takes something out of a queue has risen before, so what is queued between 1 and 5 is found by 5.
@@ -275,11 +275,8 @@ impl Scheduler {
         if task::waits_outside_elsewhere() {
             return None;
         }
-        let related = self.related();
-        let stuck = || -> Option<Vec<Glance>> {
-            let others = related.iter().map(|other| other.stuck());
-            others.chain([self.stuck()]).collect()
-        };
+        let all = all();
+        let stuck = || -> Option<Vec<Glance>> { all.iter().map(|each| each.stuck()).collect() };
         let jobs = || {
             let pool = blocking::counters();
             (pool.threads == pool.idle && pool.queued == 0).then_some(pool.submitted)
@@ -296,15 +293,6 @@ impl Scheduler {
         let jobs = jobs()?;
         let stuck = stuck()?;
         (before == (stuck.clone(), jobs)).then_some(stuck)
-    }
-
-    /// The other runtimes that may have to do with this one.
-    fn related(&self) -> Vec<Arc<Scheduler>> {
-        let unrelated = |other: &Scheduler| {
-            let (own, its) = (self.settings.world, other.settings.world);
-            std::ptr::eq(self, other) || its != 0 && its != own
-        };
-        all().into_iter().filter(|other| !unrelated(other)).collect()
     }
 }
 

@@ -3,15 +3,20 @@
 //!
 //! Of several only the nearest matters, and it is kept with what a coroutine knows of its unwinding
 //! ([`cancel`]). Each call of [`limited`] replaces it by its own, if that is nearer, and puts it back
-//! at its end; so they form a stack in the frames of these calls. A payload carries the number of the
+//! at its end; so they form a stack in the frames of these calls. On another stack than the coroutine's own
+//! there are none: a generator may be left in the middle of such a call, and its deadline would hold for whoever
+//! goes on outside. A payload carries the number of the
 //! deadline that has passed, by which the call whose it is recognises it.
 
 use std::any::Any;
-use std::panic::{self, AssertUnwindSafe};
+use std::panic::{self, AssertUnwindSafe, Location};
+use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
+use super::beneath::{self, Refusal};
 use super::cancel::{self, Injection};
+use super::current;
 use crate::clock::Moment;
 
 /// A point in time at which the caller is to be unwound.
@@ -32,7 +37,8 @@ struct Passed {
 ///
 /// # Panics
 ///
-/// In a program that is built without unwinding.
+/// In a program that is built without unwinding, and on another stack than the coroutine's own.
+#[track_caller]
 pub(crate) fn limited<R>(at: Moment, f: impl FnOnce() -> R) -> Option<R> {
     /// Puts back what held before.
     struct Restore(Option<Deadline>);
@@ -42,6 +48,7 @@ pub(crate) fn limited<R>(at: Moment, f: impl FnOnce() -> R) -> Option<R> {
         }
     }
     cancel::require_unwinding();
+    look_beneath(Location::caller());
     static NUMBERS: AtomicU64 = AtomicU64::new(1);
     let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
     let restore = cancel::with_unwinding(|unwinding| {
@@ -61,6 +68,19 @@ pub(crate) fn limited<R>(at: Moment, f: impl FnOnce() -> R) -> Option<R> {
         return None;
     }
     cancel::resume_unwind(payload)
+}
+
+/// Refuses a deadline on another stack. That the process exits is found out as well: then the deadline is the
+/// plain thread's, which the caller has become.
+#[inline]
+fn look_beneath(site: &'static Location<'static>) {
+    let depth = ptr::from_ref(&site).addr();
+    if beneath::look(current::running(), site, depth) == Some(Refusal::OtherStack) {
+        panic!(
+            "the time limit at {site} is set on another stack than the coroutine's own, inside a generator or in \
+             a library that switches stacks; set it outside of that, or give what it limits a coroutine of its own"
+        );
+    }
 }
 
 /// Whether the calling coroutine or thread has a deadline.

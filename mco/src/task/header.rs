@@ -151,6 +151,8 @@ struct Vtable {
     free: unsafe fn(NonNull<Header>),
     /// Whether the closure has a destructor.
     has_destructor: bool,
+    /// Whether it is a child of a scope, whose owner waits for it.
+    is_scoped: bool,
     /// Where the closure lies, and its size.
     closure: unsafe fn(NonNull<Header>) -> (*const (), usize),
 }
@@ -188,8 +190,11 @@ impl<F: FnOnce() -> T, T> TaskCell<F, T> {
         has_user_output: Self::has_user_output,
         free: Self::free,
         has_destructor: mem::needs_drop::<F>(),
+        is_scoped: false,
         closure: Self::closure,
     };
+
+    const SCOPED_VTABLE: Vtable = Vtable { is_scoped: true, ..Self::VTABLE };
 
     /// # Safety
     ///
@@ -316,7 +321,15 @@ impl TaskRef {
     ///
     /// `F` and `T` must be `Send`. If they are not `'static`, the coroutine must have finished,
     /// and its result been taken or dropped, before what they borrow goes away.
-    pub(super) unsafe fn allocate<F: FnOnce() -> T, T>(f: F, attributes: Attributes) -> TaskRef {
+    pub(super) unsafe fn allocate<F: FnOnce() -> T, T>(
+        f: F,
+        is_scoped: bool,
+        attributes: Attributes,
+    ) -> TaskRef {
+        let vtable = match is_scoped {
+            true => &TaskCell::<F, T>::SCOPED_VTABLE,
+            false => &TaskCell::<F, T>::VTABLE,
+        };
         let header = Header {
             state: State::new(),
             completion: AtomicU8::new(0),
@@ -326,7 +339,7 @@ impl TaskRef {
             owned: UnsafeCell::new(Owned::default()),
             attributes,
             record: WaitRecord::new(),
-            vtable: &TaskCell::<F, T>::VTABLE,
+            vtable,
             refs: AtomicUsize::new(1),
             link: AtomicPtr::new(ptr::null_mut()),
             home: OnceLock::new(),
@@ -401,6 +414,11 @@ impl TaskRef {
     pub(super) unsafe fn has_user_output(&self) -> bool {
         // SAFETY: the caller's promise.
         unsafe { (self.header().vtable.has_user_output)(self.0) }
+    }
+
+    /// Whether it is a child of a scope.
+    pub(crate) fn is_scoped(&self) -> bool {
+        self.header().vtable.is_scoped
     }
 
     /// Whether to drop its closure runs code of the user's, as far as its type tells.

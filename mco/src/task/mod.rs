@@ -123,7 +123,7 @@ impl TaskRef {
         T: Send + 'static,
     {
         // SAFETY: the bounds are what is asked for.
-        unsafe { TaskRef::allocate(f, attributes) }
+        unsafe { TaskRef::allocate(f, false, attributes) }
     }
 
     /// A coroutine for code of others that is to run in any case, neither cut off by a cancel nor by the end
@@ -144,7 +144,7 @@ impl TaskRef {
         task
     }
 
-    /// A fresh coroutine that borrows. Its result `()` does not.
+    /// A fresh coroutine of a scope, that borrows. Its result `()` does not.
     ///
     /// # Safety
     ///
@@ -154,7 +154,7 @@ impl TaskRef {
         F: FnOnce() + Send,
     {
         // SAFETY: `F` is `Send`, `()` borrows nothing, and the caller sees to the closure.
-        unsafe { TaskRef::allocate(f, attributes) }
+        unsafe { TaskRef::allocate(f, true, attributes) }
     }
 
     pub(crate) fn id(&self) -> u64 {

@@ -185,18 +185,19 @@ impl Wait {
     fn refusal(&self, running: Option<Running>) -> Option<Refusal> {
         let refusal = beneath::look(running, self.site, ptr::from_ref(self).addr());
         // With a time limit it waits as a plain thread.
-        refusal.filter(|refusal| *refusal != Refusal::Exit || self.awaiting.until.is_none())
+        let is_limited = || self.awaiting.until.is_some() || deadline::is_set();
+        refusal.filter(|refusal| *refusal != Refusal::Exit || !is_limited())
     }
 
     /// For who must not find out only when it has to wait.
     ///
     /// # Panics
     ///
-    /// If the calling coroutine is on another stack than its own.
-    #[inline(always)]
-    pub(crate) fn check_stack(&self) {
-        if !current::is_on_own_stack() {
-            self.refuse_stack();
+    /// If the caller must not wait.
+    #[inline]
+    pub(crate) fn check(&self) {
+        if let Some(refusal) = self.refusal(current::running()) {
+            refusal.panic(self.reason, self.site);
         }
     }
 

@@ -141,10 +141,12 @@ impl Local {
         }
     }
 
-    /// At shutdown: cancels what is hosted here, once. Nothing starts any more.
+    /// At shutdown: cancels what is hosted here, once. Nothing starts any more, but the children of scopes. Those are
+    /// cancelled by the owners of their scopes, which are cancelled here, and not before one that is in a destructor
+    /// has tidied up with them.
     pub(super) fn cancel_all(&self) {
         if !self.cancelled_all.replace(true) {
-            for task in self.worker.registry.snapshot() {
+            for task in self.worker.registry.snapshot().into_iter().filter(|t| !t.is_scoped()) {
                 task.cancel();
             }
         }

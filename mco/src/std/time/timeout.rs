@@ -63,7 +63,8 @@ use crate::task::deadline;
 /// # Panics
 ///
 /// With the panic of `f`. Unwinds if the calling coroutine is cancelled meanwhile. If the program is built with
-/// `panic = "abort"`, at once: without unwinding nothing can be cut off.
+/// `panic = "abort"`, at once: without unwinding nothing can be cut off. Inside a generator, or wherever else a
+/// coroutine runs on a stack that is not its own, at once as well.
 ///
 /// # Examples
 ///
@@ -82,6 +83,7 @@ use crate::task::deadline;
 /// sender.send(3).unwrap();
 /// assert_eq!(timeout(Duration::from_secs(60), sum), Ok(5));
 /// ```
+#[track_caller]
 pub fn timeout<T>(duration: Duration, f: impl FnOnce() -> T) -> Result<T, Elapsed> {
     deadline::limited(Moment::after(duration), f).ok_or(Elapsed)
 }
