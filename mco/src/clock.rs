@@ -9,10 +9,9 @@ use std::cell::OnceCell;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use once_cell::sync::Lazy;
-use time::{OffsetDateTime, UtcOffset};
 
 /// Where [`Moment`]s count from.
 static EPOCH: Lazy<Instant> = Lazy::new(Instant::now);
@@ -22,7 +21,9 @@ static EPOCH: Lazy<Instant> = Lazy::new(Instant::now);
 /// The system's answer depends on environment variables, which another thread might be changing. So
 /// `time` does not ask in a process of several threads, and this is for a runtime to call before it
 /// starts the first.
-pub(crate) fn local_offset() -> UtcOffset {
+#[cfg(feature = "calendar")]
+pub(crate) fn local_offset() -> time::UtcOffset {
+    use time::UtcOffset;
     static OFFSET: Lazy<UtcOffset> =
         Lazy::new(|| UtcOffset::current_local_offset().unwrap_or(UtcOffset::UTC));
     *OFFSET
@@ -89,10 +90,10 @@ pub(crate) fn is_virtual() -> bool {
 }
 
 /// The calendar's time. A virtual clock begins with the year 2000, so that each run sees the same.
-pub(crate) fn calendar() -> OffsetDateTime {
-    const YEAR_2000: time::Duration = time::Duration::days(30 * 365 + 7);
-    with_virtual(|clock| OffsetDateTime::UNIX_EPOCH + YEAR_2000 + clock.elapsed())
-        .unwrap_or_else(OffsetDateTime::now_utc)
+pub(crate) fn calendar() -> SystemTime {
+    const YEAR_2000: Duration = Duration::from_secs((30 * 365 + 7) * 24 * 3600);
+    with_virtual(|clock| SystemTime::UNIX_EPOCH + YEAR_2000 + clock.elapsed())
+        .unwrap_or_else(SystemTime::now)
 }
 
 /// A point in time, in nanoseconds since an epoch of this process.

@@ -122,6 +122,7 @@ impl Config {
     /// # #[cfg(unix)]
     /// assert!(mco::config().get_dump_on_sigquit());
     /// ```
+    #[cfg(feature = "dump")]
     pub fn set_dump_on_sigquit(&self, on: bool) -> &Self {
         #[cfg(unix)]
         crate::runtime::dump::sigquit::switch(on);
@@ -131,11 +132,13 @@ impl Config {
     }
 
     /// [`set_dump_on_sigquit`](Config::set_dump_on_sigquit) under a shorter name.
+    #[cfg(feature = "dump")]
     pub fn dump_on_sigquit(&self, on: bool) -> &Self {
         self.set_dump_on_sigquit(on)
     }
 
     /// Whether `SIGQUIT` has the process print a dump.
+    #[cfg(feature = "dump")]
     #[must_use]
     pub fn get_dump_on_sigquit(&self) -> bool {
         #[cfg(unix)]

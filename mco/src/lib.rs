@@ -198,6 +198,13 @@
 //! the file's name stands for the id of the process: without it, a program that starts others of its kind
 //! has them write the same file.
 //!
+//! # Features
+//!
+//! On by default are `dump` (the module `debug`, and reports of deadlocks that say who waits for whom), `backtrace`
+//! (where each coroutine is, in a dump), `calendar` (dates: see [`Time`](mod@std::time::time)) and `trace`
+//! (`MCO_TRACE`). A small program can do without: `default-features = false`. The others add something: `tls`,
+//! `futures-io`, `tokio-io`, `hyper`, `serde`.
+//!
 //! The file is a valid trace from the start of the first runtime on. When a [`Runtime`](runtime::Runtime)
 //! is dropped, what happened in it is added, and all the rest when the process ends by returning from
 //! `main`, also by a panic, or by `std::process::exit`; elsewhere than on Unix, when `#[mco::main]`
@@ -246,6 +253,9 @@
 //! | [`cqueue`] | whichever of several coroutines comes first |
 //! | [`mod@std`] | the rest, in the manner of `std` |
 
+// What only dumps ask for is noted all the same.
+#![cfg_attr(not(feature = "dump"), allow(dead_code, unreachable_pub))]
+
 mod bare;
 mod block_on;
 mod blocking;
@@ -254,6 +264,7 @@ mod clock;
 mod config;
 pub mod coroutine;
 pub mod cqueue;
+#[cfg(feature = "dump")]
 pub mod debug;
 mod fiber;
 #[cfg(unix)]

@@ -29,7 +29,9 @@ pub use metrics::{Metrics, WorkerMetrics};
 pub use crate::bridge::{Executor, Timer};
 
 use crate::bare;
-use crate::clock::{self, VirtualClock};
+#[cfg(feature = "calendar")]
+use crate::clock;
+use crate::clock::VirtualClock;
 use crate::config::config;
 use crate::coroutine::{self, Coroutine, JoinHandle};
 use crate::fiber::MIN_STACK_SIZE;
@@ -344,8 +346,9 @@ impl Builder {
     pub fn build(self) -> io::Result<Runtime> {
         const MAX_WORKERS: usize = 4096;
         // While there may be only one thread.
+        #[cfg(feature = "calendar")]
         clock::local_offset();
-        #[cfg(unix)]
+        #[cfg(all(unix, feature = "dump"))]
         dump::sigquit::install_if_asked();
         let invalid = |text: String| Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         let workers = self.workers.unwrap_or_else(|| config().get_workers());

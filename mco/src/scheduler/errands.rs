@@ -8,17 +8,19 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
+#[cfg(feature = "dump")]
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
+#[cfg(feature = "dump")]
 use super::fresh::FreshList;
 use super::local::Local;
 use crate::clock::Moment;
 use crate::spare;
-use crate::task::TaskRef;
-use crate::task::capture::Frames;
+#[cfg(feature = "dump")]
+use crate::task::{TaskRef, capture::Frames};
 
 /// No more errands are begun after this time. One takes some 10 to 100 microseconds.
 const AT_A_TIME: Duration = Duration::from_millis(2);
@@ -26,14 +28,17 @@ const AT_A_TIME: Duration = Duration::from_millis(2);
 /// What a worker is asked for.
 pub(crate) enum Errand {
     /// A backtrace of a coroutine that it hosts.
+    #[cfg(feature = "dump")]
     Backtrace(TaskRef, Reply<Option<Frames>>),
     /// What is queued there and has not started.
+    #[cfg(feature = "dump")]
     ListFresh(Reply<FreshList>),
     /// That its pool of stacks shrink.
     TrimStacks,
 }
 
 /// Where an answer goes.
+#[cfg(feature = "dump")]
 pub(crate) struct Reply<T> {
     /// What the asker calls the question.
     pub(crate) index: usize,
@@ -42,6 +47,7 @@ pub(crate) struct Reply<T> {
     pub(crate) is_over: Arc<AtomicBool>,
 }
 
+#[cfg(feature = "dump")]
 impl<T> Reply<T> {
     fn send(self, answer: T) {
         // Whoever asked may be gone.
@@ -52,6 +58,7 @@ impl<T> Reply<T> {
 impl Errand {
     fn is_over(&self) -> bool {
         match self {
+            #[cfg(feature = "dump")]
             Errand::Backtrace(_, Reply { is_over, .. })
             | Errand::ListFresh(Reply { is_over, .. }) => is_over.load(Ordering::Relaxed),
             Errand::TrimStacks => false,
@@ -121,7 +128,9 @@ impl Local {
                 continue;
             }
             match errand {
+                #[cfg(feature = "dump")]
                 Errand::Backtrace(task, reply) => reply.send(task.capture()),
+                #[cfg(feature = "dump")]
                 Errand::ListFresh(reply) => reply.send(self.list_fresh()),
                 Errand::TrimStacks => self.trim_stacks(),
             }

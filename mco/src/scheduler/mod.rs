@@ -63,7 +63,10 @@ use crate::report;
 use crate::task::{self, Attributes, Reason, TaskRef};
 use crate::trace;
 use crate::wait::{Hold, Wait, Waiter, WaiterList};
-pub(crate) use errands::{Errand, Reply};
+pub(crate) use errands::Errand;
+#[cfg(feature = "dump")]
+pub(crate) use errands::Reply;
+#[cfg(feature = "dump")]
 pub(crate) use fresh::{Fresh, FreshList};
 use idle::Idle;
 use injected::Injected;
@@ -72,6 +75,7 @@ pub(crate) use local::yield_now;
 use monitor::Monitor;
 use quiet::Quiet;
 use standstill::Watching;
+#[cfg(feature = "dump")]
 pub(crate) use standstill::all;
 pub(crate) use worker::Counters;
 use worker::Worker;

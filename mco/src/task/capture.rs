@@ -18,10 +18,13 @@
 //!
 //! Addresses only are taken there, without a lock and without memory of their own; names are found by
 //! [`resolve`], by whoever wants them, which may take long.
+//!
+//! Without the feature `backtrace` nobody asks, since names cannot be found.
 
 #![allow(unsafe_code)]
 
 use std::cell::Cell;
+#[cfg(feature = "backtrace")]
 use std::ffi::c_void;
 use std::path::{Path, PathBuf};
 use std::ptr;
@@ -29,6 +32,9 @@ use std::sync::OnceLock;
 
 use super::{TaskRef, current};
 use crate::fiber::Bounds;
+
+/// Whether backtraces can be had at all.
+pub(crate) const IS_BUILT_IN: bool = cfg!(feature = "backtrace");
 
 /// More frames than this are cut off.
 const MAX_FRAMES: usize = 96;
@@ -54,7 +60,7 @@ pub(crate) struct Frames {
 /// By a coroutine that has just been resumed.
 #[inline(always)]
 pub(super) fn is_asked_for() -> bool {
-    !FRAMES.get().is_null()
+    IS_BUILT_IN && !FRAMES.get().is_null()
 }
 
 /// By the coroutine that was asked, on its own stack, which lies in `bounds`.
@@ -67,14 +73,21 @@ pub(super) fn answer(bounds: Bounds) {
         frames.no_room = true;
         return;
     }
-    let visit = |frame: &backtrace::Frame| {
+    walk(|address| {
         frames.cut_off = frames.addresses.len() == MAX_FRAMES;
         if !frames.cut_off {
             // Within its capacity.
-            frames.addresses.push(frame.ip().addr());
+            frames.addresses.push(address);
         }
         !frames.cut_off
-    };
+    });
+}
+
+/// Calls `visit` with the address of each frame of this stack, the innermost first, until it says `false`.
+#[cfg(feature = "backtrace")]
+#[inline(always)]
+fn walk(mut visit: impl FnMut(usize) -> bool) {
+    let visit = |frame: &backtrace::Frame| visit(frame.ip().addr());
     #[cfg(not(windows))]
     // SAFETY: synchronisation is needed for the library of Windows only.
     unsafe {
@@ -83,6 +96,9 @@ pub(super) fn answer(bounds: Bounds) {
     #[cfg(windows)]
     backtrace::trace(visit);
 }
+
+#[cfg(not(feature = "backtrace"))]
+fn walk(_visit: impl FnMut(usize) -> bool) {}
 
 impl TaskRef {
     /// The frames of the coroutine's stack, if this is its home worker's thread, outside any coroutine,
@@ -115,6 +131,7 @@ pub(crate) struct Line {
 
 /// The names of what lies at an address: several, if functions are inlined into each other there, the
 /// innermost first. Slow, and takes locks: not for a worker.
+#[cfg(feature = "backtrace")]
 pub(crate) fn resolve(address: usize) -> Vec<Line> {
     let mut lines = Vec::new();
     backtrace::resolve(ptr::without_provenance_mut::<c_void>(address), |symbol| {
@@ -126,6 +143,11 @@ pub(crate) fn resolve(address: usize) -> Vec<Line> {
         lines.push(Line { function, file, place: numbers.map(|n| format!(":{n}")).collect() });
     });
     lines
+}
+
+#[cfg(not(feature = "backtrace"))]
+pub(crate) fn resolve(_address: usize) -> Vec<Line> {
+    Vec::new()
 }
 
 /// The folder of mco's sources, as the names of files in backtraces begin, if that can be told.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::awaited::Awaiting;
+#[cfg(feature = "dump")]
 use super::capture;
 use super::header::{Header, Owned, Pause};
 use super::record::Reason;
@@ -236,6 +237,7 @@ impl Running {
         // SAFETY: `self` is the coroutine that runs on this thread, so this is its fiber; and its callers have
         // checked that it is on no other stack.
         unsafe { self.suspender.suspend() }
+        #[cfg(feature = "dump")]
         if capture::is_asked_for() {
             self.capture();
         }
@@ -243,6 +245,7 @@ impl Running {
 
     /// Has been resumed for its backtrace alone: leaves it, and suspends again, until it is resumed
     /// to go on.
+    #[cfg(feature = "dump")]
     #[cold]
     #[inline(never)]
     fn capture(self) {
@@ -370,6 +373,7 @@ pub(super) unsafe fn run(task: &TaskRef) -> Pause {
 ///
 /// The caller must be its home worker, outside any coroutine, hold a reference to it, and the
 /// coroutine be suspended in [`Running::switch`].
+#[cfg(feature = "dump")]
 pub(super) unsafe fn resume_to_capture(task: &TaskRef) {
     let header = task.header();
     // SAFETY: as in `run`.

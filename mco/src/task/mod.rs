@@ -23,6 +23,7 @@ mod apart;
 pub(crate) mod awaited;
 pub(crate) mod beneath;
 pub(crate) mod cancel;
+#[cfg(feature = "dump")]
 pub(crate) mod capture;
 pub(crate) mod current;
 pub(crate) mod deadline;
@@ -36,6 +37,8 @@ mod record;
 mod registry;
 mod state;
 pub(crate) mod unreceived;
+#[cfg(all(unix, not(target_arch = "arm"), not(miri)))]
+mod unwinder;
 mod unwinding;
 mod waiter;
 mod waiting_task;

@@ -47,30 +47,11 @@ pub(super) fn can_begin(base: usize) -> bool {
 mod frames {
     use std::ffi::{c_int, c_void};
 
+    use super::super::unwinder::{
+        _Unwind_Backtrace, _Unwind_GetCFA, _Unwind_GetIPInfo, _Unwind_GetLanguageSpecificData,
+        _Unwind_GetRegionStart, Context, END, GO_ON,
+    };
     use super::table::{self, Entry};
-
-    /// Of the unwinder: opaque.
-    #[repr(C)]
-    struct Context {
-        _opaque: [u8; 0],
-    }
-
-    // `std` links the unwinder. They do not unwind; but if they were declared so, the compiler could find
-    // that who calls them does not either, and write no entry for such a call.
-    unsafe extern "C-unwind" {
-        fn _Unwind_Backtrace(
-            visit: extern "C" fn(*mut Context, *mut c_void) -> c_int,
-            argument: *mut c_void,
-        ) -> c_int;
-        fn _Unwind_GetIPInfo(context: *mut Context, before_instruction: *mut c_int) -> usize;
-        fn _Unwind_GetCFA(context: *mut Context) -> usize;
-        fn _Unwind_GetRegionStart(context: *mut Context) -> usize;
-        fn _Unwind_GetLanguageSpecificData(context: *mut Context) -> *const u8;
-    }
-
-    /// Go on to the next frame; any other answer ends the walk.
-    const GO_ON: c_int = 0;
-    const END: c_int = 5;
 
     struct Walk {
         base: usize,

@@ -33,7 +33,7 @@
 //!
 //! The file is opened when the first runtime starts, and is a valid trace from then on. When a runtime
 //! ends, what its workers have recorded is added; at the end of the process all the rest is, also of
-//! workers that run or are stuck at that moment: [`ring`] and [`lane`] say how one reads what another
+//! workers that run or are stuck at that moment: [`ring`] and [`mod@lane`] say how one reads what another
 //! writes. A thread of its own does it ([`writer`]).
 //! [`story`] makes slices and arrows of the records, [`json`] makes text of those.
 //!
@@ -93,6 +93,15 @@ thread_local! {
     static LANE: Cell<Option<&'static Lane>> = const { Cell::new(None) };
 }
 
+/// The lane of this thread. Without the feature `trace` there is none.
+#[inline(always)]
+fn lane() -> Option<&'static Lane> {
+    if IS_BUILT_IN { LANE.get() } else { None }
+}
+
+/// Whether anything can be recorded.
+const IS_BUILT_IN: bool = cfg!(feature = "trace");
+
 /// A worker, as others see it.
 pub(crate) trait Watched: Send + Sync {
     /// The id of the coroutine that it runs, and where that one was spawned.
@@ -105,7 +114,7 @@ pub(crate) struct Slice(Option<&'static Lane>);
 /// By a worker that is about to run a coroutine.
 #[inline(always)]
 pub(crate) fn begin() -> Slice {
-    let lane = LANE.get();
+    let lane = lane();
     if let Some(lane) = lane {
         lane.begin();
     }
@@ -126,7 +135,7 @@ impl Slice {
 /// on which it will. `in_slice`: by a coroutine.
 #[inline(always)]
 pub(crate) fn wake(id: u64, at_home: bool, in_slice: impl FnOnce() -> bool) {
-    match LANE.get() {
+    match lane() {
         Some(lane) => lane.wake(id, at_home, in_slice()),
         // Of the threads at home, all have a lane, or none.
         None if !at_home => recorder::woken_by_thread(id),
@@ -137,7 +146,7 @@ pub(crate) fn wake(id: u64, at_home: bool, in_slice: impl FnOnce() -> bool) {
 /// By whoever is about to queue a fresh coroutine. `in_slice`: by another one.
 #[inline]
 pub(crate) fn spawn(id: u64, name: Option<&str>, in_slice: impl FnOnce() -> bool) {
-    match LANE.get() {
+    match lane() {
         Some(lane) => {
             recorder::named(id, name);
             lane.spawn(id, in_slice());
@@ -149,7 +158,7 @@ pub(crate) fn spawn(id: u64, name: Option<&str>, in_slice: impl FnOnce() -> bool
 /// By a worker between two slices: it has done something else, and so many coroutines are ready.
 #[inline]
 pub(crate) fn looked(ready: usize) {
-    if let Some(lane) = LANE.get() {
+    if let Some(lane) = lane() {
         lane.looked(ready);
     }
 }
@@ -158,7 +167,7 @@ pub(crate) fn looked(ready: usize) {
 /// the last one has ended: that was before the wake.
 #[inline]
 pub(crate) fn arrived() {
-    if let Some(lane) = LANE.get() {
+    if let Some(lane) = lane() {
         lane.pass();
     }
 }
@@ -166,7 +175,7 @@ pub(crate) fn arrived() {
 /// By a worker, when the number of coroutines that it hosts changes.
 #[inline]
 pub(crate) fn hosted(before: usize, now: usize) {
-    if let Some(lane) = LANE.get() {
+    if let Some(lane) = lane() {
         lane.hosted(before, now);
     }
 }
@@ -185,12 +194,15 @@ impl Drop for UntilReturn {
 
 /// By a worker's thread, when it begins: it records from now on, if anything is recorded.
 pub(crate) fn enter(runtime: Runtime, index: usize, worker: Arc<dyn Watched>) {
-    LANE.set(recorder::enter(runtime, index, worker));
+    if IS_BUILT_IN {
+        LANE.set(recorder::enter(runtime, index, worker));
+    }
 }
 
 /// By a worker's thread, at its end.
 pub(crate) fn leave() {
-    if let Some(lane) = LANE.take() {
+    if let Some(lane) = lane() {
+        LANE.set(None);
         lane.leave();
     }
 }

@@ -4,19 +4,19 @@ use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Once, OnceLock};
 use std::{env, fs, io, process, thread};
 
 use once_cell::sync::Lazy;
 use parking_lot::Mutex;
 
-use super::Watched;
 use super::exit;
 use super::json::{self, File};
 use super::lane::Lane;
 use super::stamp::{self, Clock};
 use super::story::{Cause, Story, Track};
 use super::writer::Writer;
+use super::{IS_BUILT_IN, Watched};
 use crate::report;
 
 /// The file to write.
@@ -115,6 +115,9 @@ pub(super) struct ByThread {
 /// Begins to record, if that is asked for, with the first runtime. `reason` says what the reason of an
 /// [`End::Blocked`](super::End) means.
 pub(crate) fn begin(runtime: &str, reason: fn(u8) -> String) -> Runtime {
+    if !IS_BUILT_IN {
+        return none();
+    }
     let recorder = RECORDER.get_or_init(|| {
         let recorder = Recorder::from_environment(reason)?;
         let write = |all| {
@@ -141,9 +144,22 @@ pub(crate) fn begin(runtime: &str, reason: fn(u8) -> String) -> Runtime {
     }))
 }
 
+/// What there is without the feature `trace`. Says so if a trace was asked for.
+fn none() -> Runtime {
+    static ASKED: Once = Once::new();
+    ASKED.call_once(|| {
+        if env::var_os(FILE).is_some_and(|path| !path.is_empty()) {
+            report::say(format_args!(
+                "nothing is traced: `{FILE}` is set, but `mco` is built without its feature `trace`"
+            ));
+        }
+    });
+    Runtime(0)
+}
+
 /// The one that records.
 fn current() -> Option<&'static Recorder> {
-    if ON.load(Ordering::Relaxed) { RECORDER.get()?.as_ref() } else { None }
+    if IS_BUILT_IN && ON.load(Ordering::Relaxed) { RECORDER.get()?.as_ref() } else { None }
 }
 
 /// A lane for the calling thread, a worker's.

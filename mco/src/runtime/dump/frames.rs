@@ -39,6 +39,7 @@ fn place(site: &'static Location<'static>) -> Place {
 pub(super) fn add(schedulers: &[&Scheduler], seen: Vec<Seen>, source: Source) -> Vec<Section> {
     let groups: Vec<Vec<Vec<usize>>> = seen.iter().map(|s| groups(&s.coroutines)).collect();
     let mut answers = match source {
+        _ if !capture::IS_BUILT_IN => none_built_in(schedulers.len()),
         Source::Workers => ask_workers(schedulers, &seen, &groups),
         Source::ThisWorker => take_here(&seen, &groups),
     };
@@ -115,6 +116,12 @@ fn wanted<'a>(groups: &'a [Vec<Vec<usize>>]) -> impl Iterator<Item = (usize, usi
     groups.iter().enumerate().flat_map(of_section)
 }
 
+fn none_built_in(sections: usize) -> Answers {
+    let remark = "no backtraces: `mco` is built without its feature `backtrace`";
+    let remarks = (0..sections).map(|section| (section, vec![remark.to_owned()])).collect();
+    Answers { remarks, ..Answers::default() }
+}
+
 fn take_here(seen: &[Seen], groups: &[Vec<Vec<usize>>]) -> Answers {
     let mut answers = Answers::default();
     for key in wanted(groups) {
@@ -146,7 +153,7 @@ fn ask_workers(schedulers: &[&Scheduler], seen: &[Seen], groups: &[Vec<Vec<usize
         });
         let busy = match (running, current) {
             (Some(info), _) => {
-                format!("{}, spawned at {}, holds it up", super::show::name(info), info.spawned_at)
+                format!("{}, spawned at {}, holds it up", super::words::name(info), info.spawned_at)
             }
             (None, Some(id)) => format!("coroutine {id} holds it up"),
             (None, None) => "it has not come to it in time".to_owned(),

@@ -5,25 +5,39 @@
 //! text. None of it needs a worker to go on, except the backtraces and what has not started, for which
 //! it waits for a limited time.
 
+#[cfg(feature = "dump")]
 mod ask;
+#[cfg(feature = "dump")]
 mod frames;
+#[cfg(feature = "dump")]
 mod fresh;
 mod look;
+#[cfg(feature = "dump")]
 mod show;
-#[cfg(unix)]
+#[cfg(all(unix, feature = "dump"))]
 pub(crate) mod sigquit;
+#[cfg(feature = "dump")]
 mod stuck;
+mod words;
 
 use std::panic::Location;
+#[cfg(feature = "dump")]
 use std::sync::Arc;
 use std::time::Instant;
 
 use crate::coroutine::CoroutineId;
-use crate::scheduler::{self, Scheduler};
+#[cfg(feature = "dump")]
+use crate::scheduler;
+use crate::scheduler::Scheduler;
+use crate::task::Reason;
+#[cfg(feature = "dump")]
+use crate::task::TaskRef;
+#[cfg(feature = "dump")]
 use crate::task::capture::Line;
-use crate::task::{Reason, TaskRef};
 
+#[cfg(feature = "dump")]
 use frames::Source;
+#[cfg(feature = "dump")]
 use stuck::Deadlock;
 
 /// What a coroutine does.
@@ -91,6 +105,7 @@ pub struct ArmInfo {
 
 /// All coroutines at one moment. Its `Display` is a text of several lines. From
 /// [`debug::dump`](crate::debug::dump).
+#[cfg(feature = "dump")]
 #[derive(Debug)]
 pub struct Dump {
     runtimes: Vec<Section>,
@@ -98,6 +113,7 @@ pub struct Dump {
 }
 
 /// One runtime in a dump.
+#[cfg(feature = "dump")]
 #[derive(Debug)]
 struct Section {
     name: String,
@@ -111,6 +127,7 @@ struct Section {
     remarks: Vec<String>,
 }
 
+#[cfg(feature = "dump")]
 impl Section {
     fn members(&self, group: &Group) -> impl Iterator<Item = &CoroutineInfo> {
         group.members.iter().map(|index| &self.coroutines[*index])
@@ -118,6 +135,7 @@ impl Section {
 }
 
 /// Coroutines that are alike.
+#[cfg(feature = "dump")]
 #[derive(Debug)]
 struct Group {
     /// Their places in the section's list. Never empty.
@@ -125,6 +143,7 @@ struct Group {
     backtrace: Option<Backtrace>,
 }
 
+#[cfg(feature = "dump")]
 #[derive(Debug)]
 struct Backtrace {
     of: CoroutineId,
@@ -133,6 +152,7 @@ struct Backtrace {
     remark: Option<&'static str>,
 }
 
+#[cfg(feature = "dump")]
 impl Dump {
     pub(crate) fn of_all(caller: Option<&TaskRef>) -> Dump {
         let schedulers = scheduler::all();
@@ -168,11 +188,13 @@ impl Dump {
 }
 
 /// The runtime of the calling coroutine; in a plain thread all.
+#[cfg(feature = "dump")]
 pub(crate) fn current() -> Vec<Arc<Scheduler>> {
     scheduler::with_current(Arc::clone).map_or_else(scheduler::all, |current| vec![current])
 }
 
 /// What [`debug::coroutines`](crate::debug::coroutines) returns.
+#[cfg(feature = "dump")]
 pub(crate) fn list(schedulers: &[Arc<Scheduler>], caller: Option<&TaskRef>) -> Vec<CoroutineInfo> {
     let schedulers: Vec<&Scheduler> = schedulers.iter().map(|s| &**s).collect();
     let awake: Vec<_> = schedulers.iter().map(|s| s.stay_awake()).collect();
@@ -186,6 +208,7 @@ pub(crate) fn list(schedulers: &[Arc<Scheduler>], caller: Option<&TaskRef>) -> V
 }
 
 /// The dump of one runtime, for a plain thread.
+#[cfg(feature = "dump")]
 pub(crate) fn of(scheduler: &Scheduler) -> String {
     Dump::take(&[scheduler], None, Source::Workers).to_string()
 }
@@ -195,8 +218,8 @@ pub(crate) fn left(scheduler: &Scheduler) -> String {
     /// So many are named.
     const NAMED: usize = 8;
     let mut seen = look::look(&[scheduler], None);
-    let mut all: Vec<_> = seen.drain(..).flat_map(|s| s.coroutines).map(|seen| seen.info).collect();
-    all.sort_by_key(|info| info.id);
+    // In the order of their ids.
+    let all: Vec<_> = seen.drain(..).flat_map(|s| s.coroutines).map(|seen| seen.info).collect();
     if all.is_empty() {
         return "what runs there is no coroutine that has been suspended".to_owned();
     }
@@ -206,12 +229,12 @@ pub(crate) fn left(scheduler: &Scheduler) -> String {
     for info in all.iter().take(NAMED) {
         let doing = match (info.state, info.wait_reason, info.wait_site) {
             (State::Blocked, Some(reason), Some(site)) => {
-                format!("waits for {} at {site}", show::what(reason))
+                format!("waits for {} at {site}", words::what(reason))
             }
             (State::Running, ..) => "runs, or blocks its thread".to_owned(),
             _ => "could go on".to_owned(),
         };
-        let name = show::name(info);
+        let name = words::name(info);
         text.push_str(&format!("\n  {name} (spawned at {}) {doing}", info.spawned_at));
     }
     if all.len() > NAMED {
@@ -223,6 +246,18 @@ pub(crate) fn left(scheduler: &Scheduler) -> String {
 /// The dump of one runtime, the deadlocks first, without any other worker's help. To be called on a
 /// plain thread, or on a worker's outside any coroutine; then there are backtraces of those coroutines
 /// that it hosts.
+#[cfg(feature = "dump")]
 pub(crate) fn report(scheduler: &Scheduler) -> String {
     Dump::take(&[scheduler], None, Source::ThisWorker).to_string()
+}
+
+#[cfg(not(feature = "dump"))]
+pub(crate) fn of(scheduler: &Scheduler) -> String {
+    left(scheduler)
+}
+
+/// Without dumps: what each waits for, and not who for whom.
+#[cfg(not(feature = "dump"))]
+pub(crate) fn report(scheduler: &Scheduler) -> String {
+    left(scheduler)
 }

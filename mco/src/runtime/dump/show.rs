@@ -4,6 +4,7 @@ use std::fmt::{self, Write};
 use std::time::{Duration, Instant};
 
 use super::stuck::Deadlock;
+use super::words::{name, what};
 use super::{CoroutineInfo, Dump, Group, Section, State};
 use crate::coroutine::CoroutineId;
 use crate::task::Reason;
@@ -15,45 +16,6 @@ const ARMS: usize = 16;
 /// So many circles are shown, and so many links of one.
 const CIRCLES: usize = 16;
 const LINKS: usize = 64;
-
-/// A coroutine in a sentence.
-pub(super) fn name(info: &CoroutineInfo) -> String {
-    match &info.name {
-        Some(name) => format!("coroutine {} `{name}`", info.id),
-        None => format!("coroutine {}", info.id),
-    }
-}
-
-/// What one waits for, in a sentence.
-pub(super) fn what(reason: Reason) -> &'static str {
-    match reason {
-        Reason::None => "nothing",
-        Reason::Park => "an `unpark`",
-        Reason::Sleep => "the end of a sleep",
-        Reason::Join => "the end of another coroutine",
-        Reason::Scope => "the end of a scope",
-        Reason::Read => "something to read",
-        Reason::Write => "room to write",
-        Reason::Accept => "a connection to accept",
-        Reason::Connect => "a connection",
-        Reason::Blocking => "a blocking job",
-        Reason::Future => "a future",
-        Reason::Runtime => "the end of a runtime",
-        Reason::Send => "room to send into a channel",
-        Reason::Receive => "a value to receive from a channel",
-        Reason::Select => "one of the arms of a `select!`",
-        Reason::Mutex => "a mutex",
-        Reason::ReadLock => "a read lock",
-        Reason::WriteLock => "a write lock",
-        Reason::Condvar => "a condition variable",
-        Reason::Semaphore => "a permit of a semaphore",
-        Reason::Barrier => "the others at a barrier",
-        Reason::WaitGroup => "the end of a wait group",
-        Reason::SyncFlag => "a sync flag",
-        Reason::Once => "an initialiser",
-        Reason::Blocker => "the permit of a blocker",
-    }
-}
 
 impl fmt::Display for Dump {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

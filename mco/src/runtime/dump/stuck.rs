@@ -270,8 +270,8 @@ fn deadlocks(seen: &[Seen], stuck: &HashMap<u64, Need>) -> Vec<Deadlock> {
             _ => "of which the other end is with",
         };
         Link {
-            who: super::show::name(&coroutine.info),
-            waits: format!("{}{at}", super::show::what(wait.reason)),
+            who: super::words::name(&coroutine.info),
+            waits: format!("{}{at}", super::words::what(wait.reason)),
             relation,
         }
     };

@@ -12,6 +12,7 @@
 
 mod chime;
 mod instant;
+#[cfg(feature = "calendar")]
 mod layout;
 pub mod tick;
 #[expect(clippy::module_inception, reason = "the path is as old as mco")]
@@ -19,13 +20,16 @@ pub mod time;
 mod timeout;
 mod timer;
 
+#[cfg(feature = "calendar")]
 pub use ::time::{Month, Weekday};
 
 pub use self::instant::Instant;
 pub use self::tick::Ticker;
+pub use self::time::Time;
+#[cfg(feature = "calendar")]
 pub use self::time::{
     ANSIC, DATE_ONLY, DATE_TIME, KITCHEN, RFC822, RFC822Z, RFC850, RFC1123, RFC1123Z, RFC3339,
-    RFC3339_NANO, TIME_ONLY, Time, UNIX_DATE,
+    RFC3339_NANO, TIME_ONLY, UNIX_DATE,
 };
 pub use self::timeout::{Elapsed, timeout};
 pub use self::timer::{Timer, after, after_func};

@@ -21,32 +21,50 @@ pub(super) fn has_initialiser(bounds: Bounds) -> bool {
         return false;
     }
     let (mut found, mut left) = (false, MAX_FRAMES);
-    let visit = |frame: &backtrace::Frame| {
-        // To where a call returns may be behind the end of its function.
-        let call = frame.ip().addr().wrapping_sub(1);
+    elf::walk(|call| {
         found = ranges[..ranges.partition_point(|range| range.start <= call)]
             .last()
             .is_some_and(|range| range.contains(&call));
         left -= 1;
         !found && left > 0
-    };
-    #[cfg(not(windows))]
-    // SAFETY: synchronisation is needed for the library of Windows only.
-    unsafe {
-        backtrace::trace_unsynchronized(visit);
-    }
-    #[cfg(windows)]
-    backtrace::trace(visit);
+    });
     found
 }
 
-#[cfg(all(any(target_os = "linux", target_os = "android"), target_pointer_width = "64"))]
+#[cfg(all(
+    any(target_os = "linux", target_os = "android"),
+    target_pointer_width = "64",
+    not(miri)
+))]
 mod elf {
+    use std::ffi::{c_int, c_void};
     use std::fs::File;
     use std::io;
     use std::ops::Range;
     use std::os::unix::fs::FileExt;
     use std::sync::OnceLock;
+
+    use crate::task::unwinder::{_Unwind_Backtrace, _Unwind_GetIPInfo, Context, END, GO_ON};
+
+    /// Calls `visit`, which does not panic, with an address in each call on this stack, the innermost first, until
+    /// it says `false`.
+    pub(super) fn walk<F: FnMut(usize) -> bool>(mut visit: F) {
+        extern "C" fn step<F: FnMut(usize) -> bool>(
+            context: *mut Context,
+            visit: *mut c_void,
+        ) -> c_int {
+            let mut before = 0;
+            // SAFETY: it is the closure below, which nobody else uses meanwhile, and the unwinder's own context.
+            let (visit, ip) =
+                unsafe { (&mut *visit.cast::<F>(), _Unwind_GetIPInfo(context, &raw mut before)) };
+            // Where the call would return to may be behind the end of its function.
+            if visit(if before == 0 { ip.wrapping_sub(1) } else { ip }) { GO_ON } else { END }
+        }
+        // SAFETY: the walk is over when it returns, and the closure lives that long.
+        unsafe {
+            _Unwind_Backtrace(step::<F>, (&raw mut visit).cast());
+        }
+    }
 
     /// Where they lie in memory, in order; empty if that cannot be told.
     pub(super) fn initialisers() -> &'static [Range<usize>] {
@@ -154,10 +172,17 @@ mod elf {
     }
 }
 
-#[cfg(not(all(any(target_os = "linux", target_os = "android"), target_pointer_width = "64")))]
+#[cfg(not(all(
+    any(target_os = "linux", target_os = "android"),
+    target_pointer_width = "64",
+    not(miri)
+)))]
 mod elf {
     /// It is not told.
     pub(super) fn initialisers() -> &'static [std::ops::Range<usize>] {
         &[]
     }
+
+    /// Nothing is looked for.
+    pub(super) fn walk(_visit: impl FnMut(usize) -> bool) {}
 }
