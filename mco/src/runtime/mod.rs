@@ -3,15 +3,6 @@
 //! Most programs need none of this: the global runtime starts when the first coroutine is spawned,
 //! with what [`config`](crate::config()) says. A [`Runtime`] of its own is for tests, for a library
 //! that wants its own workers, and for ending everything at a certain point: dropping it does.
-//!
-//! # Scheduling class of the workers' threads
-//!
-//! On Linux, workers that on average are woken more than 10,000 times a second are given the class `SCHED_BATCH`:
-//! a thread of it does not take the processor from whoever runs there when it wakes up, so a peer on the
-//! same machine goes on sending, and more is seen to at once. They are given the usual class back when
-//! they are idle, or when they get less done, since something else keeps the processors. Threads whose
-//! class somebody has chosen before (`chrt`) keep it. A thread or a process that a coroutine starts inherits
-//! the class that its worker has at that moment; where that matters, set it there with `sched_setscheduler`.
 
 pub(crate) mod dump;
 mod metrics;

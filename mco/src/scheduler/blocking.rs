@@ -37,7 +37,6 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::forked;
-use super::preemption::undo_inherited;
 use crate::clock::Moment;
 use crate::config::config;
 use crate::task::{cancel, current, deadline, spend_budget};
@@ -407,7 +406,6 @@ impl Pool {
         // Others may hand over jobs meanwhile.
         drop(state);
         let serve = || {
-            undo_inherited();
             self.serve();
         };
         let Err(error) = bare::for_the_process(|| bare::start(name, serve)) else {

@@ -14,7 +14,6 @@ use crossbeam_deque::{Steal, Worker as Deque};
 
 use super::Scheduler;
 use super::delay::DelayMeter;
-use super::preemption::ThreadId;
 use super::worker::{Seat, Worker};
 use crate::clock::Moment;
 use crate::config::config;
@@ -149,7 +148,6 @@ impl Local {
         trace::enter(scheduler.traced, worker.index, worker.clone());
         worker.set_clock(Moment::real());
         let _ = worker.delay.set(DelayMeter::of_this_thread());
-        let _ = worker.thread.set(ThreadId::current());
         let pool_capacity = scheduler.settings.pool_capacity / scheduler.settings.workers;
         let local = Local {
             ready: RefCell::new(VecDeque::new()),

@@ -33,7 +33,6 @@ mod injected;
 mod local;
 mod monitor;
 mod placed;
-mod preemption;
 mod presence;
 mod quiet;
 pub(crate) mod standstill;
@@ -199,7 +198,6 @@ impl Scheduler {
         let scheduler = self.clone();
         self.thread_begins();
         let started = bare::start(name, move || {
-            preemption::undo_inherited();
             run();
             scheduler.thread_ended();
         });

@@ -7,8 +7,8 @@
 //! - longer: it counts as blocked, and gets no coroutines placed;
 //! - longer still: its coroutine is named on standard error, once.
 //!
-//! It also decides how each worker's thread wakes up (see [`preemption`]), and has the pools of stacks
-//! trimmed: a worker that did so by itself would have to set a timer with each of its sleeps.
+//! It also has the pools of stacks trimmed: a worker that did so by itself would have to set a timer with each
+//! of its sleeps.
 //!
 //! When all workers are blocked while fresh coroutines wait, a spare worker is started. It stays
 //! for the next time, asleep, and hosts what it has started to its end.
@@ -27,7 +27,6 @@ use std::time::Duration;
 use super::Scheduler;
 use super::delay::Account;
 use super::errands::Errand;
-use super::preemption::{self, Counts, Manners};
 use super::worker::Worker;
 use crate::clock::Moment;
 use crate::report;
@@ -88,7 +87,6 @@ struct Watch {
     scheduler: Arc<Scheduler>,
     /// One for each worker.
     turns: Vec<Turn>,
-    manners: Manners,
     /// When pools of stacks are trimmed next.
     next_trim: Moment,
     /// Those that have been named, and are not named again.
@@ -135,11 +133,9 @@ impl Watch {
         let now = Moment::real();
         let turn = Turn::new(0, now);
         let turns = vec![turn; scheduler.workers.len()];
-        let manners = Manners::new(scheduler.settings.workers, now);
         Watch {
             scheduler,
             turns,
-            manners,
             next_trim: now + TRIM_INTERVAL,
             named: HashSet::new(),
             blames: 0,
@@ -152,7 +148,7 @@ impl Watch {
         let mut quiet_looks = 0;
         while !self.scheduler.is_shut_down() {
             quiet_looks = if self.all_asleep() { quiet_looks + 1 } else { 0 };
-            if quiet_looks < 3 || self.manners.are_polite() {
+            if quiet_looks < 3 {
                 thread::park_timeout(LOOK);
             } else {
                 self.sleep();
@@ -225,7 +221,6 @@ impl Watch {
                 self.blame(worker, held);
             }
         }
-        self.mind_manners(now);
         self.trim_pools(now);
         self.help();
     }
@@ -244,20 +239,6 @@ impl Watch {
     fn untrimmed(&self) -> impl Iterator<Item = &Worker> {
         let workers = self.scheduler.workers.iter().map(|worker| &**worker);
         workers.filter(|w| w.is_running() && !w.counts.trimmed.load(Ordering::Relaxed))
-    }
-
-    /// Decides how the regular workers' threads wake up.
-    fn mind_manners(&mut self, now: Moment) {
-        let workers = self.scheduler.regular();
-        let mut counts = Counts::default();
-        for worker in workers {
-            counts.wakes += worker.counts.sleeps.load(Ordering::Relaxed);
-            counts.turns += worker.turn();
-        }
-        self.manners.look(now, counts, |class| {
-            let running = workers.iter().filter(|worker| worker.is_running());
-            preemption::set_all(running.filter_map(|worker| worker.thread.get()), class)
-        });
     }
 
     /// If nobody can run what waits, gets somebody who can.

@@ -16,7 +16,6 @@ use super::errands::Errands;
 use super::idle::Sleep;
 use super::local::Local;
 use super::placed::Placed;
-use super::preemption::ThreadId;
 use super::presence::Presence;
 use crate::bare;
 use crate::clock::Moment;
@@ -47,8 +46,6 @@ pub(super) struct Worker {
     pub(super) blocked: AtomicBool,
     /// How long the worker's thread has waited for a processor, if the system tells.
     pub(super) delay: OnceLock<DelayMeter>,
-    /// The worker's thread, set by itself. It lives at least as long as it is `running`.
-    pub(super) thread: OnceLock<ThreadId>,
     pub(super) counts: CachePadded<Counts>,
     /// What the clock said when this worker, or the monitor while it is in a long turn, looked last.
     pub(super) clock: AtomicU64,
@@ -72,8 +69,6 @@ const NEVER: u64 = u64::MAX;
 pub(super) struct Counts {
     /// Grows by one with each run of a coroutine; the monitor sees from it whether time passes.
     pub(super) turn: AtomicU64,
-    /// Grows by one with each sleep, also with one that something to do has ended at once.
-    pub(super) sleeps: AtomicU64,
     /// The coroutine that runs now; 0 for none.
     pub(super) current_id: AtomicU64,
     pub(super) current_site: AtomicSite,
@@ -119,10 +114,8 @@ impl Worker {
             presence: Presence::new(),
             blocked: AtomicBool::new(false),
             delay: OnceLock::new(),
-            thread: OnceLock::new(),
             counts: CachePadded::new(Counts {
                 turn: AtomicU64::new(0),
-                sleeps: AtomicU64::new(0),
                 current_id: AtomicU64::new(0),
                 current_site: AtomicSite::new(),
                 hosted: AtomicUsize::new(0),

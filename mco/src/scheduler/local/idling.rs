@@ -258,7 +258,6 @@ impl Local {
         counts.stacks.store(pool.idle(), Ordering::Relaxed);
         counts.trimmed.store(pool.is_trimmed(), Ordering::Relaxed);
         drop(pool);
-        counts.sleeps.store(counts.sleeps.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         if !spare {
             idle.announce(self.worker.index);
         }
