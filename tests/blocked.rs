@@ -1,4 +1,4 @@
-//! Coroutines that hold their worker up: the others get help, and the culprit is named.
+//! Coroutines that hold their worker up: the others get help, and the blocker is named.
 //!
 //! In processes of their own: what is told on standard error is part of it.
 
@@ -19,19 +19,19 @@ const HELD: Duration = Duration::from_secs(3);
 /// How soon a coroutine must run although all workers are held up.
 const HELP: Duration = Duration::from_millis(500);
 
-/// Holds each of the two workers of `runtime` up, with the names `culprit-0` and `culprit-1`.
+/// Holds each of the two workers of `runtime` up, with the names `blocker-0` and `blocker-1`.
 fn hold_both(runtime: &Runtime) -> Vec<JoinHandle<()>> {
     let held = Arc::new(AtomicUsize::new(0));
     let hold = |n: usize| {
         let holds = held.clone();
-        let culprit = runtime.run(move || {
-            Builder::new().name(format!("culprit-{n}")).spawn(move || {
+        let blocker = runtime.run(move || {
+            Builder::new().name(format!("blocker-{n}")).spawn(move || {
                 holds.fetch_add(1, Ordering::SeqCst);
                 thread::sleep(HELD);
             })
         });
         eventually("the worker is held up", || held.load(Ordering::SeqCst) > n);
-        culprit
+        blocker
     };
     (0..2).map(hold).collect()
 }
@@ -40,25 +40,25 @@ fn hold_both(runtime: &Runtime) -> Vec<JoinHandle<()>> {
 fn a_coroutine_spawned_from_outside_runs_soon() {
     child::pass(|| {
         let runtime = runtime(2);
-        let culprits = hold_both(&runtime);
+        let blockers = hold_both(&runtime);
         let start = Instant::now();
         runtime.spawn(|| ()).join().unwrap();
         let took = start.elapsed();
-        assert!(culprits.iter().all(|culprit| !culprit.is_finished()), "they have ended");
+        assert!(blockers.iter().all(|blocker| !blocker.is_finished()), "they have ended");
         assert!(took < HELP, "it took {took:?}");
-        culprits.into_iter().for_each(|culprit| culprit.join().unwrap());
+        blockers.into_iter().for_each(|blocker| blocker.join().unwrap());
     });
 }
 
 #[test]
-fn each_culprit_is_named_once() {
+fn each_coroutine_that_blocks_its_worker_is_reported_once() {
     let end = child::pass(|| {
         let runtime = runtime(2);
-        let culprits = hold_both(&runtime);
-        culprits.into_iter().for_each(|culprit| culprit.join().unwrap());
+        let blockers = hold_both(&runtime);
+        blockers.into_iter().for_each(|blocker| blocker.join().unwrap());
     });
-    for culprit in ["culprit-0", "culprit-1"] {
-        assert_eq!(end.stderr.matches(culprit).count(), 1, "{culprit}: {end}");
+    for blocker in ["blocker-0", "blocker-1"] {
+        assert_eq!(end.stderr.matches(blocker).count(), 1, "{blocker}: {end}");
     }
     // Where it was spawned.
     end.assert_says(&format!("{}:", file!()));
@@ -66,7 +66,7 @@ fn each_culprit_is_named_once() {
 }
 
 #[test]
-fn a_nameless_culprit_is_named_by_its_place() {
+fn a_blocking_coroutine_without_a_name_is_reported_with_its_spawn_site() {
     let line = line!() + 4;
     let end = child::pass(|| {
         let runtime = runtime(2);
@@ -77,7 +77,7 @@ fn a_nameless_culprit_is_named_by_its_place() {
 }
 
 #[test]
-fn a_culprit_that_does_it_again_is_not_named_again() {
+fn a_coroutine_that_blocks_again_is_not_reported_again() {
     let end = child::pass(|| {
         let runtime = runtime(2);
         let again = runtime.run(|| {
@@ -94,7 +94,7 @@ fn a_culprit_that_does_it_again_is_not_named_again() {
 }
 
 #[test]
-fn what_a_culprit_has_just_spawned_runs_soon() {
+fn what_a_blocking_coroutine_has_just_spawned_runs_soon() {
     child::pass(|| {
         let runtime = runtime(2);
         let (tell, told) = mpsc::channel();
@@ -107,21 +107,21 @@ fn what_a_culprit_has_just_spawned_runs_soon() {
                 thread::sleep(HELD);
             })
         };
-        let culprits: Vec<_> = (0..2).map(hold).collect();
+        let blockers: Vec<_> = (0..2).map(hold).collect();
         for _ in 0..2 {
             let took = told.recv().unwrap();
             assert!(took < HELP, "it took {took:?}");
         }
-        assert!(culprits.iter().all(|culprit| !culprit.is_finished()), "they have ended");
+        assert!(blockers.iter().all(|blocker| !blocker.is_finished()), "they have ended");
     });
 }
 
 #[test]
-fn the_queue_of_a_culprit_is_worked_off_by_others() {
+fn the_queue_behind_a_blocking_coroutine_is_run_by_other_workers() {
     child::pass(|| {
         let runtime = runtime(2);
         let (tell, told) = mpsc::channel();
-        let culprit = runtime.spawn(move || {
+        let blocker = runtime.spawn(move || {
             for _ in 0..1000 {
                 let tell = tell.clone();
                 mco::coroutine::spawn(move || tell.send(()).unwrap());
@@ -132,7 +132,7 @@ fn the_queue_of_a_culprit_is_worked_off_by_others() {
         let start = Instant::now();
         assert_eq!(told.iter().count(), 1000);
         let took = start.elapsed();
-        assert!(!culprit.is_finished() && took < HELP, "it took {took:?}");
+        assert!(!blocker.is_finished() && took < HELP, "it took {took:?}");
     });
 }
 
@@ -140,7 +140,7 @@ fn the_queue_of_a_culprit_is_worked_off_by_others() {
 fn those_that_run_on_a_spare_worker_block_and_wake_as_usual() {
     child::pass(|| {
         let runtime = runtime(2);
-        let culprits = hold_both(&runtime);
+        let blockers = hold_both(&runtime);
         let sum = runtime.run(|| {
             let add = |n: u64| {
                 mco::coroutine::spawn(move || {
@@ -152,7 +152,7 @@ fn those_that_run_on_a_spare_worker_block_and_wake_as_usual() {
             parts.into_iter().map(|part| part.join().unwrap()).sum::<u64>()
         });
         assert_eq!(sum, 1225);
-        assert!(culprits.iter().all(|culprit| !culprit.is_finished()), "they have ended");
+        assert!(blockers.iter().all(|blocker| !blocker.is_finished()), "they have ended");
     });
 }
 
@@ -161,7 +161,7 @@ fn a_spare_worker_hosts_what_it_has_started_to_its_end() {
     child::pass(|| {
         let runtime = runtime(1);
         let (held, holds) = mpsc::channel();
-        let culprit = runtime.spawn(move || {
+        let blocker = runtime.spawn(move || {
             held.send(()).unwrap();
             thread::sleep(Duration::from_secs(1));
         });
@@ -172,8 +172,8 @@ fn a_spare_worker_hosts_what_it_has_started_to_its_end() {
             assert_eq!(thread::current().id(), home);
         });
         eventually("it has started elsewhere", || runtime.metrics().live() == 2);
-        assert!(!culprit.is_finished());
-        culprit.join().unwrap();
+        assert!(!blocker.is_finished());
+        blocker.join().unwrap();
         // The regular worker is back; the spare one still serves its own.
         for _ in 0..100 {
             runtime.run(|| ());
@@ -190,7 +190,7 @@ fn a_spare_worker_is_used_again() {
         let mut threads = Vec::new();
         for _ in 0..5 {
             let (held, holds) = mpsc::channel();
-            let culprit = runtime.spawn(move || {
+            let blocker = runtime.spawn(move || {
                 held.send(()).unwrap();
                 thread::sleep(Duration::from_millis(600));
             });
@@ -198,7 +198,7 @@ fn a_spare_worker_is_used_again() {
             let start = Instant::now();
             runtime.spawn(|| ()).join().unwrap();
             assert!(start.elapsed() < HELP, "it took {:?}", start.elapsed());
-            culprit.join().unwrap();
+            blocker.join().unwrap();
             threads.push(process::threads());
         }
         assert_eq!(threads.first(), threads.last(), "more and more threads: {threads:?}");
@@ -206,7 +206,7 @@ fn a_spare_worker_is_used_again() {
 }
 
 #[test]
-fn many_culprits_one_after_the_other_are_all_helped() {
+fn each_of_many_blocked_workers_gets_a_spare() {
     child::pass(|| {
         let runtime = runtime(2);
         // More than there are workers: each needs a worker of its own to block on.
@@ -218,9 +218,9 @@ fn many_culprits_one_after_the_other_are_all_helped() {
                 thread::sleep(HELD);
             })
         };
-        let culprits: Vec<_> = (0..8).map(hold).collect();
+        let blockers: Vec<_> = (0..8).map(hold).collect();
         eventually("all eight block at once", || started.load(Ordering::SeqCst) == 8);
-        assert!(culprits.iter().all(|culprit| !culprit.is_finished()), "they had to queue");
+        assert!(blockers.iter().all(|blocker| !blocker.is_finished()), "they had to queue");
         let start = Instant::now();
         runtime.spawn(|| ()).join().unwrap();
         assert!(start.elapsed() < HELP, "it took {:?}", start.elapsed());
@@ -228,7 +228,7 @@ fn many_culprits_one_after_the_other_are_all_helped() {
 }
 
 #[test]
-fn a_busy_but_fair_coroutine_is_not_blamed() {
+fn a_busy_coroutine_that_yields_is_not_reported() {
     let end = child::pass(|| {
         let runtime = runtime(2);
         let spin = |_| {
@@ -280,7 +280,7 @@ fn processor_and_time() -> (usize, Duration) {
 /// That wait is in no account of the system's before it is over.
 #[cfg(target_os = "linux")]
 #[test]
-fn who_waits_for_a_processor_is_not_blamed() {
+fn a_worker_that_waits_for_a_processor_is_not_reported() {
     let end = child::pass(|| {
         let runtime = runtime(1);
         let (processor, _) = processor_and_time();
@@ -315,7 +315,7 @@ fn who_waits_for_a_processor_is_not_blamed() {
 }
 
 #[test]
-fn those_that_wait_are_not_blamed() {
+fn coroutines_that_wait_are_not_reported() {
     let end = child::pass(|| {
         let runtime = runtime(2);
         let wait = |_| runtime.spawn(|| mco::coroutine::sleep(Duration::from_secs(1)));

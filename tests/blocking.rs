@@ -41,7 +41,7 @@ impl Holder {
 }
 
 #[test]
-fn it_borrows_and_returns() {
+fn a_job_may_borrow_and_returns_its_result() {
     let test = || {
         let (text, mut words) = (String::from("one two three"), Vec::new());
         let length = mco::blocking(|| {
@@ -111,7 +111,7 @@ fn a_panic_reaches_the_caller() {
 }
 
 #[test]
-fn the_macro_is_the_function() {
+fn spawn_blocking_macro_and_function_do_the_same() {
     with_runtimes(|runtime| {
         let handle = runtime.run(|| mco::spawn_blocking!(|| 6 * 7));
         assert_eq!(handle.join().unwrap(), 42);
@@ -356,7 +356,7 @@ fn dropping_a_runtime_waits_for_its_jobs_and_takes_back_the_others() {
 }
 
 #[test]
-fn threads_without_a_job_end() {
+fn threads_of_the_pool_without_a_job_end() {
     child::pass(|| {
         let before = process::threads();
         // The global runtime's own.
@@ -407,7 +407,7 @@ fn a_saturated_pool_says_so_once() {
 }
 
 #[test]
-fn a_job_that_has_begun_is_waited_for_in_peace_after_a_deadline() {
+fn a_job_that_has_begun_is_awaited_without_spinning_after_a_deadline() {
     with_runtimes(|_| {
         let runtime = mco_tests::runtime(1);
         let (release, wait) = mpsc::channel::<()>();

@@ -221,7 +221,7 @@ fn sockets_are_served_while_one_is_busy() {
 }
 
 #[test]
-fn the_fresh_get_their_turn_while_one_is_busy() {
+fn unstarted_coroutines_run_while_another_yields() {
     within(HUNG, || {
         let runtime = runtime(1);
         let stop = Arc::new(AtomicBool::new(false));

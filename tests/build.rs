@@ -17,37 +17,39 @@ fn main() {
         )
         .write("idle.rs");
 
-    let quiet = Source::read("scheduler/quiet.rs")
+    let quiescence = Source::read("scheduler/quiescence.rs")
         .replace("use super::atomic::", "use loom::sync::atomic::")
         .replace("use std::thread;", "use loom::thread;");
-    quiet.write("quiet.rs");
+    quiescence.write("quiescence.rs");
     // One that looks once only.
-    quiet.replace("== glance.0", ">= glance.0").write("careless_quiet.rs");
+    quiescence.replace("== epoch.0", ">= epoch.0").write("single_check_quiescence.rs");
     // One that keeps the rest although somebody has risen.
-    quiet
+    quiescence
         .replace(
-            "word.compare_exchange(glance.0, kept, Ordering::SeqCst, Ordering::Relaxed)",
-            "Ok::<u64, u64>(word.fetch_or(KEPT | kept & KEPT, Ordering::SeqCst))",
+            "word.compare_exchange(epoch.0, locked, Ordering::SeqCst, Ordering::Relaxed)",
+            "Ok::<u64, u64>(word.fetch_or(LOCKED | locked & LOCKED, Ordering::SeqCst))",
         )
-        .write("late_quiet.rs");
+        .write("forced_lock_quiescence.rs");
     // One in which nobody waits for who keeps it.
-    quiet.replace("if before & KEPT != 0", "if before == u64::MAX").write("hasty_quiet.rs");
+    quiescence
+        .replace("if before & LOCKED != 0", "if before == u64::MAX")
+        .write("no_wait_quiescence.rs");
 
-    let presence = Source::read("scheduler/presence.rs")
+    let inbox_gate = Source::read("scheduler/inbox_gate.rs")
         .replace("use super::atomic::", "use loom::sync::atomic::");
-    presence.write("presence.rs");
-    let fence = "        fence(Ordering::SeqCst);\n        self.is_here()";
-    presence.replace(fence, "        self.is_here()").write("careless_presence.rs");
-    let look = "        let ends = is_inbox_empty();\n";
-    presence
-        .replace(look, "        let ends = is_inbox_empty() || true;\n")
-        .write("hasty_presence.rs");
+    inbox_gate.write("inbox_gate.rs");
+    let fence = "        fence(Ordering::SeqCst);\n        self.is_open()";
+    inbox_gate.replace(fence, "        self.is_open()").write("no_fence_inbox_gate.rs");
+    let look = "        let closes = is_inbox_empty();\n";
+    inbox_gate
+        .replace(look, "        let closes = is_inbox_empty() || true;\n")
+        .write("no_recheck_inbox_gate.rs");
 
     // To look more often finds nothing new, and takes long.
-    let lock = Source::read("wait/lock.rs").replace("LOOKS: u32 = 6", "LOOKS: u32 = 1");
+    let lock = Source::read("wait/lock.rs").replace("TRIES: u32 = 6", "TRIES: u32 = 1");
     let lock =
         lock.replace("pub(crate) const fn new() -> RawLock", "pub(crate) fn new() -> RawLock");
-    lock.replace("state & !CALLED | TURNS", "state").write("careless_lock.rs");
+    lock.replace("state & !WAKING | HANDOFF", "state").write("no_handoff_lock.rs");
     lock.write("lock.rs");
 
     // So small that a few records fill it more than once.
@@ -58,9 +60,9 @@ fn main() {
         .replace("LONGEST: u64 = 6", "LONGEST: u64 = 2");
     ring.write("ring.rs");
     ring.replace("// See the module.\n        fence(Ordering::Release);", "")
-        .write("hasty_ring.rs");
+        .write("no_fence_ring.rs");
     ring.replace("let now = self.head.load(Ordering::Relaxed);", "let now = head;")
-        .write("careless_ring.rs");
+        .write("stale_head_ring.rs");
 
     let readiness = Source::read("reactor/readiness.rs")
         .replace("use parking_lot::Mutex;", "use super::Mutex;")
@@ -69,16 +71,16 @@ fn main() {
     // One that looks first, and enters then.
     readiness
         .replace(
-            "let replaced = waiters[side as usize].add(waiter);",
+            "let replaced = waiters[direction as usize].add(waiter);",
             "let before = self.word.load(Ordering::Acquire);\n\
-             let replaced = waiters[side as usize].add(waiter);",
+             let replaced = waiters[direction as usize].add(waiter);",
         )
         .replace("let before = self.word.fetch_or(", "let _ = self.word.fetch_or(")
-        .write("careless_readiness.rs");
+        .write("early_check_readiness.rs");
     // One that says nobody waits while somebody does.
     readiness
-        .replace("if waiters[side as usize].is_empty() {", "if true {")
-        .write("hasty_readiness.rs");
+        .replace("if waiters[direction as usize].is_empty() {", "if true {")
+        .write("waited_cleared_readiness.rs");
 
     let tls_lock = Source::read("net/tls/lock.rs");
     let tls_lock = tls_lock
@@ -89,7 +91,7 @@ fn main() {
             "",
         )
         .replace("#[cfg(feature = \"_bridge\")]\n", "")
-        .replace("use crate::reactor::Side;", "use super::Side;")
+        .replace("use crate::reactor::Direction;", "use super::Direction;")
         .replace("use crate::std::sync::{Mutex, MutexGuard};", "use super::{Mutex, MutexGuard};")
         .replace("use crate::task::TaskWaiter;", "use super::TaskWaiter;")
         .replace("parking_lot::Mutex", "super::Spin");
@@ -97,24 +99,24 @@ fn main() {
     // One that leaves its task and looks no more.
     tls_lock
         .replace("let second = attempt();", "let second = Poll::Pending;")
-        .write("careless_tls_lock.rs");
+        .write("single_try_tls_lock.rs");
     // One that wakes, and gives the lock back then.
     let (guard, tasks) = ("    guard: MutexGuard<'a, T>,\n", "    _tasks: WakeAll<'a>,\n");
     tls_lock
         .replace(&format!("{guard}{tasks}"), &format!("{tasks}{guard}"))
-        .write("hasty_tls_lock.rs");
+        .write("early_wake_tls_lock.rs");
 
     Source::read("std/sync/semaphore.rs")
         .replace("pub const fn new", "pub fn new")
         .write("semaphore.rs");
     Source::read("wait/mod.rs")
-        .part("impl<S, T> Place<'_, S, T> {", "\n}\n")
-        .write("place_wait.rs");
+        .part("impl<S, T> WaitNode<'_, S, T> {", "\n}\n")
+        .write("node_wait.rs");
     Source::read("wait/queue.rs")
         .replace("use std::cell::{Cell, UnsafeCell};", "use super::cell::{Cell, UnsafeCell};")
         .replace("#[cfg(test)]\nmod tests;", "")
         // The same. Loom does not know that no store comes between what a read-modify-write has read
-        // and what it wrote, so it would let the end of looking out undo this one.
+        // and what it wrote, so it would let the end of spinning undo this one.
         .replace(
             "node.outcome.store(ended, Ordering::Release);",
             "node.outcome.swap(ended, Ordering::Release);",

@@ -309,12 +309,12 @@ fn assert_never_runs(
 }
 
 #[test]
-fn before_it_started_it_never_runs() {
+fn a_coroutine_cancelled_before_it_starts_never_runs() {
     assert_never_runs(|runtime, body| runtime.spawn(body));
 }
 
 #[test]
-fn right_after_its_parent_spawned_it_it_never_runs() {
+fn a_coroutine_cancelled_right_after_its_spawn_never_runs() {
     with_runtimes(|runtime| {
         let (drops, runs) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let (held, ran) = (drops.clone(), runs.clone());
@@ -341,7 +341,7 @@ fn right_after_its_parent_spawned_it_it_never_runs() {
 }
 
 #[test]
-fn after_its_end_it_changes_nothing() {
+fn a_cancel_after_the_end_changes_nothing() {
     with_runtimes(|runtime| {
         let handle = runtime.spawn(|| 5);
         handle.wait();
@@ -355,7 +355,7 @@ fn after_its_end_it_changes_nothing() {
 }
 
 #[test]
-fn twice_is_as_once() {
+fn a_second_cancel_changes_nothing() {
     with_runtimes(|runtime| {
         let handle = runtime.spawn(coroutine::park);
         let coroutine = handle.coroutine().clone();
@@ -827,7 +827,7 @@ fn racing_with_a_wake_it_wins_in_the_end() {
 }
 
 #[test]
-fn a_thousand_at_once() {
+fn a_thousand_coroutines_are_cancelled_at_once() {
     with_runtimes(|runtime| {
         let drops = Arc::new(AtomicUsize::new(0));
         let started = Arc::new(AtomicUsize::new(0));

@@ -29,7 +29,7 @@ fn assert_deadlock(end: &child::End) {
 }
 
 #[test]
-fn the_philosophers_are_reported() {
+fn a_deadlock_of_dining_philosophers_is_reported() {
     let end = run("philosophers");
     assert_deadlock(&end);
     for number in 0..5 {
@@ -60,7 +60,7 @@ fn a_deadlock_of_two_runtimes_is_reported() {
 }
 
 #[test]
-fn nothing_is_said_before_the_last_thread_has_ended() {
+fn no_deadlock_is_reported_while_another_thread_lives() {
     let end = run("after_a_thread");
     assert_deadlock(&end);
     assert!(end.stdout.contains("the thread ends"), "{end}");
@@ -237,7 +237,7 @@ fn a_test_fails_by_its_deadlock() {
 }
 
 #[test]
-fn those_who_do_not_want_it_time_out() {
+fn a_test_with_deadlock_false_times_out_instead() {
     for test in ["not_wanted", "not_known"] {
         let output = failing(test);
         assert!(output.contains("did not end within 500ms"), "{output}");
@@ -296,7 +296,7 @@ fn one_test_may_wait_while_others_are_done() {
 }
 
 #[mco::test]
-fn a_thread_that_lets_go_of_a_sender_wakes() {
+fn a_thread_that_drops_a_sender_wakes_the_receiver() {
     let (sender, receiver) = channel::unbounded::<()>();
     let thread = thread::spawn(move || {
         thread::sleep(Duration::from_millis(100));

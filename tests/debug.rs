@@ -59,7 +59,7 @@ fn infos(dump: &Dump) -> Vec<CoroutineInfo> {
     dump.coroutines().cloned().collect()
 }
 
-/// What the text says of circles.
+/// What the text says of cycles.
 fn deadlocks_in(text: &str) -> String {
     text.split("runtime `").next().expect("the beginning").to_owned()
 }
@@ -86,7 +86,7 @@ fn a_blocked_one_is_shown_with_what_it_waits_for_and_where() {
 }
 
 #[test]
-fn one_that_runs_and_one_that_could_are_told_apart() {
+fn running_and_ready_coroutines_are_distinguished() {
     within(HUNG, || {
         let runtime = runtime(1);
         let stop = Arc::new(AtomicBool::new(false));
@@ -114,12 +114,12 @@ fn one_that_runs_and_one_that_could_are_told_apart() {
         eventually("it is woken", || {
             named(&debug::coroutines(), "ready one").state == State::Ready
         });
-        let fresh = runtime.spawn(|| ());
+        let unstarted = runtime.spawn(|| ());
         eventually("it is queued", || debug::dump().not_started() >= 1);
         stop.store(true, Ordering::SeqCst);
         running.join().unwrap();
         ready.join().unwrap();
-        fresh.join().unwrap();
+        unstarted.join().unwrap();
     });
 }
 
@@ -145,7 +145,7 @@ fn one_that_has_never_been_suspended_is_shown_while_it_runs() {
 }
 
 #[test]
-fn one_that_asks_runs() {
+fn the_coroutine_that_asks_is_shown_as_running() {
     with_runtimes(|runtime| {
         runtime.run(|| {
             let me = coroutine::current().id();
@@ -179,7 +179,7 @@ fn a_coroutine_sees_those_of_its_own_runtime_and_a_dump_all() {
 }
 
 #[test]
-fn how_long_it_has_waited_is_known_to_some_time() {
+fn the_time_of_a_wait_is_shown_approximately() {
     within(HUNG, || {
         let runtime = runtime(1);
         let before = Instant::now();
@@ -224,7 +224,7 @@ fn one_that_waits_for_a_time_says_until_when() {
 }
 
 #[test]
-fn ten_thousand_that_are_alike_are_one_group() {
+fn ten_thousand_similar_coroutines_are_one_group() {
     within(HUNG, || {
         let runtime = runtime(2);
         let (sender, receiver) = unbounded::<()>();
@@ -420,7 +420,7 @@ fn named_state(name: &str) -> Option<State> {
 }
 
 #[test]
-fn two_locks_in_crossed_order_are_a_circle() {
+fn two_locks_in_opposite_order_are_a_cycle() {
     with_runtimes(|runtime| {
         let locks = Arc::new((Mutex::new(()), Mutex::new(())));
         let both = Arc::new(mco::std::sync::Barrier::new(2));
@@ -447,8 +447,8 @@ fn two_locks_in_crossed_order_are_a_circle() {
         assert_eq!((one.waits_for, other.waits_for), (vec![other.id], vec![one.id]));
         assert_ne!(one.object, other.object);
         let text = debug::dump().to_string();
-        let circle = deadlocks_in(&text);
-        assert!(circle.contains("deadlock: 2 coroutines wait for each other"), "{text}");
+        let cycle = deadlocks_in(&text);
+        assert!(cycle.contains("deadlock: 2 coroutines wait for each other"), "{text}");
         let says = |who: &CoroutineInfo, whom: &CoroutineInfo| {
             format!(
                 "waits for a mutex at {}, held by coroutine {} `{}`",
@@ -458,8 +458,8 @@ fn two_locks_in_crossed_order_are_a_circle() {
             )
         };
         let (one, other) = (named(&all, "straight"), named(&all, "crossed"));
-        assert!(circle.contains(&says(&one, &other)), "{circle}");
-        assert!(circle.contains(&says(&other, &one)), "{circle}");
+        assert!(cycle.contains(&says(&one, &other)), "{cycle}");
+        assert!(cycle.contains(&says(&other, &one)), "{cycle}");
         straight.cancel();
         straight.join().unwrap_err();
         crossed.join().unwrap();
@@ -468,7 +468,7 @@ fn two_locks_in_crossed_order_are_a_circle() {
 }
 
 #[test]
-fn dining_philosophers_are_a_circle_of_all() {
+fn dining_philosophers_are_one_cycle() {
     with_runtimes(|runtime| {
         const SEATS: usize = 5;
         let forks: Arc<Vec<_>> = Arc::new((0..SEATS).map(|_| Mutex::new(())).collect());
@@ -495,13 +495,13 @@ fn dining_philosophers_are_a_circle_of_all() {
             debug::coroutines().iter().filter(|info| info.is_stuck).count() == SEATS + 1
         });
         let text = debug::dump().to_string();
-        let circle = deadlocks_in(&text);
-        assert!(circle.contains("deadlock: 5 coroutines wait for each other"), "{text}");
-        assert!(circle.contains("1 more waits for these"), "{text}");
+        let cycle = deadlocks_in(&text);
+        assert!(cycle.contains("deadlock: 5 coroutines wait for each other"), "{text}");
+        assert!(cycle.contains("1 more waits for these"), "{text}");
         for (seat, handle) in handles.iter().enumerate() {
             let holder =
                 format!("held by coroutine {} `philosopher {seat}`", handle.coroutine().id());
-            assert!(circle.contains(&holder), "{text}");
+            assert!(cycle.contains(&holder), "{text}");
         }
         handles[0].cancel();
         let ends = handles.into_iter().map(|handle| handle.join().is_ok()).collect::<Vec<_>>();
@@ -511,7 +511,7 @@ fn dining_philosophers_are_a_circle_of_all() {
 }
 
 #[test]
-fn two_that_join_each_other_are_a_circle() {
+fn two_coroutines_that_join_each_other_are_a_cycle() {
     with_runtimes(|runtime| {
         let (to_one, for_one) = unbounded::<JoinHandle<()>>();
         let (to_other, for_other) = unbounded::<JoinHandle<()>>();
@@ -649,7 +649,7 @@ fn a_lock_that_a_thread_holds_names_it_and_is_no_deadlock() {
 }
 
 #[test]
-fn a_circle_with_a_way_out_is_no_deadlock() {
+fn a_cycle_with_a_way_out_is_no_deadlock() {
     with_runtimes(|runtime| {
         let mutex = Arc::new(Mutex::new(()));
         let permits = Arc::new(Semaphore::new(0));
@@ -696,9 +696,9 @@ fn a_circle_with_a_way_out_is_no_deadlock() {
 }
 
 /// Locks that are taken and given back all the time, in one order: now and then everyone waits for
-/// somebody, but never in a circle.
+/// somebody, but never in a cycle.
 #[test]
-fn nobody_is_accused_where_all_goes_on() {
+fn no_coroutine_is_called_stuck_while_all_make_progress() {
     with_runtimes(|runtime| {
         let locks: Arc<Vec<_>> = Arc::new((0..4).map(|_| Mutex::new(0u64)).collect());
         let stop = Arc::new(AtomicBool::new(false));
@@ -778,15 +778,15 @@ fn two_that_wait_for_each_others_channel_are_stuck_while_others_go_on() {
         });
         eventually("they are stuck", || stuck("cross") == 2);
         let text = debug::dump().to_string();
-        let circle = deadlocks_in(&text);
+        let cycle = deadlocks_in(&text);
         assert!(
-            circle.contains("deadlock, as far as can be told: 2 coroutines wait for each other"),
+            cycle.contains("deadlock, as far as can be told: 2 coroutines wait for each other"),
             "{text}"
         );
         for (who, whom) in [(&one, "other"), (&other, "one")] {
             let with = "of which the other end is with coroutine";
-            assert!(circle.contains(with) && circle.contains(&format!("`cross {whom}`")), "{text}");
-            assert!(circle.contains(&who.coroutine().id().to_string()), "{text}");
+            assert!(cycle.contains(with) && cycle.contains(&format!("`cross {whom}`")), "{text}");
+            assert!(cycle.contains(&who.coroutine().id().to_string()), "{text}");
         }
         // Who waits for one of them waits for ever too.
         one.cancel();
@@ -821,7 +821,7 @@ fn two_that_send_to_each_other_without_receiving_are_stuck() {
 
 /// Each of these waits for a channel whose other end somebody has who could use it.
 #[test]
-fn who_could_be_sent_something_is_not_stuck() {
+fn a_receiver_with_a_free_sender_is_not_stuck() {
     with_runtimes(|runtime| {
         // By a thread, to which it has gone.
         let (sender, receiver) = unbounded::<()>();
@@ -1137,7 +1137,7 @@ fn arms_are_looked_at_while_selects_go_on() {
 
 /// One selects over the end of another, and an expression that locks what that one has locked; that one
 /// waits for a lock of the first. `quit` is for a third arm.
-fn select_in_a_circle(
+fn select_in_a_cycle(
     runtime: &Runtime,
     quit: Option<Receiver<()>>,
 ) -> (JoinHandle<()>, Arc<JoinHandle<()>>) {
@@ -1145,7 +1145,7 @@ fn select_in_a_circle(
     let both = Arc::new(mco::std::sync::Barrier::new(2));
     let other = runtime.run(|| {
         let (gate, inner, both) = (gate.clone(), inner.clone(), both.clone());
-        Builder::new().name("circle other").spawn(move || {
+        Builder::new().name("cycle other").spawn(move || {
             let _inner = inner.lock().unwrap();
             both.wait();
             drop(gate.lock().unwrap());
@@ -1154,7 +1154,7 @@ fn select_in_a_circle(
     let other = Arc::new(other);
     let joins = other.clone();
     let selects = runtime.run(|| {
-        Builder::new().name("circle select").spawn(move || {
+        Builder::new().name("cycle select").spawn(move || {
             let _gate = gate.lock().unwrap();
             both.wait();
             let joins = &*joins;
@@ -1178,18 +1178,18 @@ fn select_in_a_circle(
 #[test]
 fn a_select_of_which_all_arms_are_stuck_is_stuck() {
     with_runtimes(|runtime| {
-        let (selects, other) = select_in_a_circle(runtime, None);
-        eventually("they are stuck", || stuck("circle") == 2);
+        let (selects, other) = select_in_a_cycle(runtime, None);
+        eventually("they are stuck", || stuck("cycle") == 2);
         // And the child that runs an arm.
         let all = debug::coroutines();
         assert_eq!(all.iter().filter(|info| info.is_stuck).count(), 3);
         let text = debug::dump().to_string();
-        let circle = deadlocks_in(&text);
-        assert!(circle.contains("deadlock: 2 coroutines wait for each other"), "{text}");
+        let cycle = deadlocks_in(&text);
+        assert!(cycle.contains("deadlock: 2 coroutines wait for each other"), "{text}");
         let id = selects.coroutine().id();
-        let held_by = format!("held by coroutine {id} `circle select`");
-        assert!(circle.contains("of which one is up to coroutine"), "{text}");
-        assert!(circle.contains(&held_by), "{text}");
+        let held_by = format!("held by coroutine {id} `cycle select`");
+        assert!(cycle.contains("of which one is up to coroutine"), "{text}");
+        assert!(cycle.contains(&held_by), "{text}");
         selects.cancel();
         selects.join().unwrap_err();
         Arc::into_inner(other).expect("the select is over").join().unwrap();
@@ -1201,13 +1201,13 @@ fn a_select_of_which_all_arms_are_stuck_is_stuck() {
 fn a_select_with_one_arm_that_could_happen_is_not_stuck() {
     with_runtimes(|runtime| {
         let (quit, quits) = unbounded();
-        let (selects, other) = select_in_a_circle(runtime, Some(quits));
+        let (selects, other) = select_in_a_cycle(runtime, Some(quits));
         let waits = |name: &str, reason| {
             let all = debug::coroutines();
             all.iter().any(|i| i.name.as_deref() == Some(name) && i.wait_reason == Some(reason))
         };
         eventually("both wait", || {
-            waits("circle select", Reason::Select) && waits("circle other", Reason::Mutex)
+            waits("cycle select", Reason::Select) && waits("cycle other", Reason::Mutex)
         });
         for _ in 0..10 {
             let dump = debug::dump();
@@ -1236,16 +1236,16 @@ fn what_was_spawned_from_outside_and_has_not_started_is_listed() {
                 stopped.recv().unwrap_err();
             });
             begun.recv().unwrap();
-            let fresh: Vec<_> = (0..3).map(|_| runtime.spawn(|| ())).collect();
+            let unstarted: Vec<_> = (0..3).map(|_| runtime.spawn(|| ())).collect();
             let dump = debug::dump();
             let text = dump.to_string();
             let listed = not_started(&dump);
             let all = listed.len() == 3;
             if all {
-                let ids: Vec<_> = fresh.iter().map(|handle| handle.coroutine().id()).collect();
+                let ids: Vec<_> = unstarted.iter().map(|handle| handle.coroutine().id()).collect();
                 assert_eq!(listed.iter().map(|info| info.id).collect::<Vec<_>>(), ids);
                 for info in listed {
-                    assert_eq!(info.spawned_at, fresh[0].coroutine().spawned_at());
+                    assert_eq!(info.spawned_at, unstarted[0].coroutine().spawned_at());
                     assert!(info.since.is_none() && info.wait_reason.is_none() && !info.is_stuck);
                 }
                 assert_eq!(dump.not_started(), 3);
@@ -1256,13 +1256,13 @@ fn what_was_spawned_from_outside_and_has_not_started_is_listed() {
                 let [a, b, c] = ids.as_slice() else { unreachable!("there are three") };
                 let group = format!(
                     "3 coroutines: {a}, {b}, {c} not started\n  spawned at {}\n",
-                    fresh[0].coroutine().spawned_at()
+                    unstarted[0].coroutine().spawned_at()
                 );
                 assert!(text.contains(&group), "{text}");
             }
             drop(stop);
             holds_up.join().unwrap();
-            fresh.into_iter().for_each(|handle| handle.join().unwrap());
+            unstarted.into_iter().for_each(|handle| handle.join().unwrap());
             all
         });
     });
@@ -1321,7 +1321,7 @@ fn what_a_worker_has_queued_is_listed_and_stays_in_order() {
 }
 
 #[test]
-fn what_is_queued_where_nobody_comes_to_it_is_counted() {
+fn unstarted_coroutines_of_a_blocked_worker_are_counted() {
     within(HUNG, || {
         let runtime = runtime(1);
         // As many as may ever have a worker, so that all are held up.

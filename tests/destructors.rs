@@ -1,4 +1,4 @@
-//! Code of the user's never runs on a worker outside a coroutine: destructors of what never starts, of what
+//! User code never runs on a worker outside a coroutine: destructors of what never starts, of what
 //! nobody asks for, and of what timers hold, and wakers. So they may block.
 
 use std::cell::RefCell;
@@ -66,7 +66,7 @@ impl Findings {
 }
 
 #[test]
-fn what_never_starts_may_wait_for_its_worker_when_it_is_dropped() {
+fn the_destructor_of_an_unstarted_closure_may_wait_for_its_worker() {
     with_runtimes(|runtime| {
         let findings = Findings::default();
         let looks = findings.clone();
@@ -78,10 +78,10 @@ fn what_never_starts_may_wait_for_its_worker_when_it_is_dropped() {
                 let one = looks.one();
                 let waits =
                     OnDrop(move || job.take().into_iter().for_each(|job| job.join().unwrap()));
-                let fresh = spawn(move || drop((one, waits)));
-                fresh.cancel();
+                let unstarted = spawn(move || drop((one, waits)));
+                unstarted.cancel();
                 // Its end is that of the destructor.
-                fresh.wait();
+                unstarted.wait();
             }
         });
         findings.assert(20);
@@ -100,13 +100,13 @@ fn a_cancel_does_not_cut_the_destructor_off() {
                 wait.recv().unwrap();
                 assert!(coroutine::is_cancelled());
             });
-            let fresh = spawn(move || drop((last, one)));
-            fresh.cancel();
+            let unstarted = spawn(move || drop((last, one)));
+            unstarted.cancel();
             yield_now();
-            fresh.cancel();
+            unstarted.cancel();
             yield_now();
             go_on.send(()).unwrap();
-            assert_cancelled(fresh);
+            assert_cancelled(unstarted);
         });
         findings.assert(1);
     });
@@ -184,7 +184,7 @@ fn what_a_timer_holds_is_dropped_in_a_coroutine() {
 }
 
 #[test]
-fn what_is_detached_in_its_last_moment_is_dropped_in_a_coroutine() {
+fn a_result_that_is_detached_at_the_end_is_dropped_in_a_coroutine() {
     const ROUNDS: usize = 20_000;
     /// Sleeps only rarely: the moment is short.
     struct Looks(Findings);
@@ -330,7 +330,7 @@ fn a_job_that_is_handed_over_at_the_end_of_a_runtime_runs() {
     }
 }
 
-/// A runtime is dropped by a coroutine of its own while others hand fresh coroutines from worker to worker.
+/// A runtime is dropped by a coroutine of its own while others hand unstarted coroutines from worker to worker.
 #[test]
 fn nothing_is_lost_when_a_runtime_ends_by_itself() {
     within(4 * HUNG, || {
@@ -365,7 +365,7 @@ fn nothing_is_lost_when_a_runtime_ends_by_itself() {
 }
 
 #[test]
-fn payloads_are_values_of_the_users_too() {
+fn payloads_of_panics_may_panic_when_they_are_dropped() {
     with_runtimes(|runtime| {
         let findings = Findings::default();
         let one = findings.one();
@@ -422,9 +422,9 @@ fn results_that_nobody_takes_may_panic_in_their_destructors() {
 fn closures_that_never_start_may_panic_in_their_destructors() {
     with_bombs(3, |bomb| {
         for one in (0..3).map(|_| bomb()) {
-            let fresh = spawn(move || drop(one));
-            fresh.cancel();
-            fresh.join().unwrap_err();
+            let unstarted = spawn(move || drop(one));
+            unstarted.cancel();
+            unstarted.join().unwrap_err();
         }
     });
 }

@@ -34,7 +34,7 @@ fn two_runtimes_may_drop_each_other() {
 }
 
 #[test]
-fn and_so_may_three() {
+fn three_runtimes_may_drop_each_other_in_a_ring() {
     within(HUNG, || {
         for _ in 0..20 {
             let all = [runtime(1), runtime(1), runtime(2)];
@@ -182,17 +182,17 @@ fn assert_named_once(end: &child::End) {
 }
 
 #[test]
-fn who_does_not_end_is_named_once() {
+fn coroutines_that_delay_the_end_of_a_runtime_are_reported_once() {
     assert_named_once(&child::run(|| drop_late(false)));
 }
 
 #[test]
-fn who_does_not_end_is_named_to_a_coroutine_too() {
+fn coroutines_that_delay_a_drop_inside_a_coroutine_are_reported_too() {
     assert_named_once(&child::run(|| drop_late(true)));
 }
 
 #[test]
-fn one_that_ends_soon_is_not_talked_of() {
+fn a_runtime_that_ends_soon_reports_nothing() {
     let end = child::run(|| {
         let runtime = runtime(2);
         let nap = runtime.spawn(|| sleep(Duration::from_secs(3600)));

@@ -86,35 +86,35 @@ fn one_that_never_rests_is_a_leak() {
 }
 
 #[mco::test(leaks = true)]
-fn those_that_end_by_themselves_are_none() {
+fn coroutines_that_end_by_themselves_are_no_leaks() {
     for turns in 0..100 {
         go!(move || (0..turns).for_each(|_| yield_now()));
     }
 }
 
 #[mco::test(leaks = true, workers = 4)]
-fn nor_on_other_workers() {
+fn coroutines_that_end_on_other_workers_are_no_leaks() {
     for turns in 0..100 {
         go!(move || (0..turns).for_each(|_| yield_now()));
     }
 }
 
 #[mco::test(leaks = true)]
-fn nor_those_whose_channel_closes_with_the_test() {
+fn coroutines_whose_channel_closes_with_the_test_are_no_leaks() {
     let (sender, receiver) = channel::unbounded();
     go!(move || while receiver.recv().is_ok() {});
     sender.send(1).unwrap();
 }
 
 #[mco::test(leaks = true, seeds = 20)]
-fn nor_with_any_seed() {
+fn coroutines_that_end_by_themselves_are_no_leaks_with_any_seed() {
     let (sender, receiver) = channel::unbounded();
     go!(move || while receiver.recv().is_ok() {});
     sender.send(1).unwrap();
 }
 
 #[mco::test]
-fn without_the_key_nobody_minds() {
+fn without_the_key_leaks_are_not_reported() {
     go!(|| sleep(Duration::from_secs(3600)));
     yield_now();
 }

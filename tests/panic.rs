@@ -435,7 +435,7 @@ fn the_output_of_the_global_runtime_is_no_tests_own() {
 }
 
 #[test]
-fn a_future_that_nobody_runs_is_told() {
+fn a_future_that_is_dropped_unpolled_is_reported() {
     async fn answer() -> u32 {
         42
     }

@@ -1,4 +1,4 @@
-//! The runtime's own threads: nothing unwinds out of one, whatever code of others does there, and whatever
+//! The runtime's own threads: nothing unwinds out of one, whatever user code does there, and whatever
 //! becomes of standard error.
 
 #![allow(unsafe_code)]

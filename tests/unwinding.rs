@@ -229,7 +229,7 @@ fn a_cancel_takes_effect_just_where_its_coroutine_does_not_unwind() {
 }
 
 #[test]
-fn the_same_where_the_panic_hook_was_replaced() {
+fn a_cancel_takes_effect_where_its_coroutine_does_not_unwind_under_a_replaced_hook() {
     child::pass(|| {
         drop(runtime(1));
         panic::set_hook(Box::new(|_| ()));

@@ -22,7 +22,7 @@ use mco::std::time::{Ticker, Timer, after, after_func, timeout};
 use mco::{chan, cqueue, go, join, select};
 use mco_tests::{HUNG, eventually, runtime, within};
 
-/// Has an operation done again and again, and looks on.
+/// Has an operation done again and again, and observes.
 type Measure<'a> = &'a (dyn Fn(&mut dyn FnMut()) + Sync);
 
 /// Prepares an operation, and has it measured.
@@ -409,7 +409,7 @@ fn what_never_waits_neither_switches_nor_unwinds() {
 }
 
 #[mco::test(seeds = 3)]
-fn nor_does_it_under_seeds() {
+fn what_never_waits_neither_switches_nor_unwinds_under_seeds() {
     assert_never_wait();
 }
 
@@ -538,7 +538,7 @@ fn a_std_lock_may_be_held_across_what_never_waits() {
 }
 
 #[mco::test(seeds = 5)]
-fn so_it_may_under_seeds() {
+fn a_std_lock_may_be_held_across_what_never_waits_under_seeds() {
     send_while_holding();
 }
 

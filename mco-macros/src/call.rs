@@ -8,7 +8,7 @@
 //! or of a method's receiver, and, where no operand needs more, the paths among the operands. The `move` closure takes
 //! them along, which is what evaluating a path does.
 
-use crate::work::{at, peel, peeled};
+use crate::input::{at, peel, peeled};
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use std::mem::replace;

@@ -3,7 +3,7 @@
 //! A name alone may be either. As everywhere in Rust, types are written in camel case and constants in capitals, and
 //! the built-in types have names of their own. One capital letter is taken for a constant, such as a parameter `N`.
 
-use crate::work::{peel, peeled};
+use crate::input::{peel, peeled};
 use proc_macro2::{Span, TokenStream};
 use quote::quote_spanned;
 use syn::parse::discouraged::Speculative;

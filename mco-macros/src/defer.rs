@@ -1,8 +1,8 @@
 //! `defer!`: something to run when the scope ends, in whatever way it ends.
 
 use crate::error::{self, Faults};
+use crate::input::{Code, Input, Work, at};
 use crate::krate::Krate;
-use crate::work::{Code, Input, Work, at};
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::punctuated::Punctuated;
@@ -61,7 +61,7 @@ impl ToTokens for Defer {
             Work::MethodCall(call) => deferred(call),
             Work::Callable(value) => deferred(&call_of(value)),
         };
-        // The name is ours alone: the guards of one scope do not clash, and no code of the user's can touch them.
+        // The name is ours alone: the guards of one scope do not clash, and no user code can touch them.
         tokens.extend(quote_spanned!(Span::mixed_site()=> let _guard = #krate::std::defer::Guard::new(#closure);));
     }
 }

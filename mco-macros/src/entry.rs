@@ -3,7 +3,7 @@
 //! ```text
 //! fn main() -> impl Termination {
 //!     fn main() -> Result<(), Error> { .. }
-//!     ::mco::private::main::<Result<(), Error>>(::mco::private::MainOptions::new().workers(4), main)
+//!     ::mco::macro_support::main::<Result<(), Error>>(::mco::macro_support::MainOptions::new().workers(4), main)
 //! }
 //! ```
 //!
@@ -14,8 +14,8 @@
 
 use crate::args::{self, Args, Schema};
 use crate::error::Faults;
+use crate::foreign_attrs;
 use crate::function::Function;
-use crate::table;
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote_spanned};
 use syn::ext::IdentExt;
@@ -40,7 +40,7 @@ const MAIN: Entry = Entry {
 
 const TEST: Entry = Entry {
     schema: args::TEST,
-    has_arguments: table::stands_below,
+    has_arguments: foreign_attrs::stands_below,
     instead: "remove the parameters, or let `#[rstest]` or `#[test_case]` supply them",
     expand: expand_test,
 };
@@ -133,25 +133,28 @@ impl Entry {
 
 fn expand_main(args: &Args, function: &Function) -> TokenStream {
     let krate = &args.krate;
-    let options = quote_spanned!(Span::mixed_site()=> #krate::private::MainOptions::new() #args);
-    let run = run(function, &quote_spanned!(Span::mixed_site()=> #krate::private::main), &options);
+    let options =
+        quote_spanned!(Span::mixed_site()=> #krate::macro_support::MainOptions::new() #args);
+    let run =
+        run(function, &quote_spanned!(Span::mixed_site()=> #krate::macro_support::main), &options);
     function.replaced(None, Some(termination()), &run)
 }
 
 fn expand_test(args: &Args, function: &Function) -> TokenStream {
     let krate = &args.krate;
-    if table::stands_below(function) {
+    if foreign_attrs::stands_below(function) {
         let source = &args.source;
         return function.with(&quote_spanned!(Span::mixed_site()=> #[#krate::test(#source)]));
     }
     // Last, so that the attributes before it see that this is a test already.
-    let register = (!table::is_registered(function))
+    let register = (!foreign_attrs::is_registered(function))
         .then(|| quote_spanned!(Span::mixed_site()=> #[::core::prelude::v1::test]));
     let name = function.sig.ident.unraw().to_string();
     let options = quote_spanned! {Span::mixed_site()=>
-        #krate::private::TestOptions::new(::core::concat!(::core::module_path!(), "::", #name)) #args
+        #krate::macro_support::TestOptions::new(::core::concat!(::core::module_path!(), "::", #name)) #args
     };
-    let run = run(function, &quote_spanned!(Span::mixed_site()=> #krate::private::test), &options);
+    let run =
+        run(function, &quote_spanned!(Span::mixed_site()=> #krate::macro_support::test), &options);
     match function.sig.output {
         // `#[should_panic]` insists on a test without a result.
         ReturnType::Default => {

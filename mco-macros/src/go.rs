@@ -2,8 +2,8 @@
 
 use crate::call;
 use crate::error::{self, Faults};
+use crate::input::{Code, Input, Work, at};
 use crate::krate::Krate;
-use crate::work::{Code, Input, Work, at};
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{Expr, ExprAssign};

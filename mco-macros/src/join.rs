@@ -1,7 +1,7 @@
 //! `join!`: expressions, all evaluated at once.
 //!
 //! ```text
-//! ::mco::private::join::all(|joint| {
+//! ::mco::macro_support::join::all(|joint| {
 //!     let handle0 = joint.spawn(|| a());
 //!     let handle1 = joint.spawn(|| b());
 //!     match (handle0.join(), handle1.join()) {
@@ -12,8 +12,8 @@
 //! ```
 
 use crate::error::{self, Faults};
+use crate::input::{Remedies, at, has_semicolon, operands};
 use crate::krate::Krate;
-use crate::work::{Remedies, at, has_semicolon, operands};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote_spanned};
 use syn::Expr;
@@ -81,7 +81,7 @@ impl ToTokens for Join {
         };
         let (handles, values) = (names("handle"), names("value"));
         tokens.extend(quote_spanned! {here=>
-            #krate::private::join::all(|joint| {
+            #krate::macro_support::join::all(|joint| {
                 #(let #handles = #spawns;)*
                 match (#(#handles.join(),)*) {
                     (#(::core::result::Result::Ok(#values),)*) => (#(#values,)*),

@@ -31,14 +31,14 @@ mod chan;
 mod defer;
 mod entry;
 mod error;
+mod foreign_attrs;
 mod function;
 mod go;
+mod input;
 mod join;
 mod krate;
 mod select;
-mod table;
 mod value;
-mod work;
 
 #[cfg(test)]
 mod snapshots;

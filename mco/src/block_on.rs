@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
 use crate::task::{Polling, Reason, current, note_own_waker, spend_budget};
-use crate::wait::{Hold, Wait, Waiter};
+use crate::wait::{ExternalWait, Wait, Waiter};
 
 /// Runs a future to its end and returns its output. A coroutine that calls this is parked while the
 /// future waits, a thread is blocked. [May wait](crate#what-waits).
@@ -45,7 +45,7 @@ pub fn block_on<F: IntoFuture>(future: F) -> F::Output {
             let_others_run(&wait);
         } else {
             // Neither a deadlock nor time that passes by itself.
-            let _hold = polling.waits_outside().then(Hold::new);
+            let _external_wait = polling.has_external_waits().then(ExternalWait::new);
             wait.wait_for(|| signal.take());
         }
     }

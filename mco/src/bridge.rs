@@ -148,8 +148,8 @@
 //! - What is called from the configuration, as a store of sessions, runs inside of polls, and should not
 //!   block.
 
-// How a future waits for a socket is at the head of `reactor/source.rs`, since it is how a coroutine does
-// too: it enters a list, as `Waiter::Task`. `reactor/evented.rs` tries, enters, and looks again.
+// How a future waits for a socket is at the head of `reactor/io_state.rs`, since it is how a coroutine does
+// too: it enters a list, as `Waiter::Task`. `reactor/registered.rs` tries, enters, and looks again.
 
 #[cfg(feature = "_bridge")]
 mod buffer;

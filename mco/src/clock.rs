@@ -13,7 +13,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use once_cell::sync::Lazy;
 
-/// Where [`Moment`]s count from.
+/// Where [`Timestamp`]s count from.
 static EPOCH: Lazy<Instant> = Lazy::new(Instant::now);
 
 /// How far local time is from UTC, as it was when this was first asked for.
@@ -39,14 +39,14 @@ thread_local! {
 pub(crate) struct VirtualClock {
     /// When it was made, by the clock of the process, from which it counts on: what a thread measures
     /// from or to a point in time of the runtime's is wrong, but not absurd.
-    start: Moment,
+    start: Timestamp,
     /// What it shows now. Written by the one worker that keeps all of them asleep meanwhile.
     now: AtomicU64,
 }
 
 impl VirtualClock {
     pub(crate) fn new() -> VirtualClock {
-        let start = Moment::real();
+        let start = Timestamp::monotonic();
         VirtualClock { start, now: AtomicU64::new(start.0) }
     }
 
@@ -55,13 +55,13 @@ impl VirtualClock {
         let _ = VIRTUAL.with(|clock| clock.set(self.clone()));
     }
 
-    pub(crate) fn now(&self) -> Moment {
+    pub(crate) fn now(&self) -> Timestamp {
         // Acquire and Release: whoever sees the new time sees what led to it.
-        Moment(self.now.load(Ordering::Acquire))
+        Timestamp(self.now.load(Ordering::Acquire))
     }
 
     /// Sets it forward; it never goes back.
-    pub(crate) fn advance(&self, to: Moment) {
+    pub(crate) fn advance(&self, to: Timestamp) {
         let before = self.now.fetch_max(to.0, Ordering::AcqRel);
         debug_assert!(before <= to.0, "it was set forward by two at once");
     }
@@ -98,46 +98,46 @@ pub(crate) fn calendar() -> SystemTime {
 
 /// A point in time, in nanoseconds since an epoch of this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Moment(u64);
+pub(crate) struct Timestamp(u64);
 
-impl Moment {
+impl Timestamp {
     /// By the clock of the runtime, if this is a thread of its workers, or that of the process.
-    pub(crate) fn now() -> Moment {
-        with_virtual(VirtualClock::now).unwrap_or_else(Moment::real)
+    pub(crate) fn now() -> Timestamp {
+        with_virtual(VirtualClock::now).unwrap_or_else(Timestamp::monotonic)
     }
 
     /// By the clock of the process: for what the machine does, and not the user's program.
-    pub(crate) fn real() -> Moment {
-        Moment(nanos(EPOCH.elapsed()))
+    pub(crate) fn monotonic() -> Timestamp {
+        Timestamp(nanos(EPOCH.elapsed()))
     }
 
     /// As `now`, for one who has just asked for the `real` time.
-    pub(crate) fn now_given(real: Moment) -> Moment {
-        with_virtual(VirtualClock::now).unwrap_or(real)
+    pub(crate) fn now_or(monotonic: Timestamp) -> Timestamp {
+        with_virtual(VirtualClock::now).unwrap_or(monotonic)
     }
 
     /// The moment `duration` after now, or as far away as can be represented.
-    pub(crate) fn after(duration: Duration) -> Moment {
-        Moment::now() + duration
+    pub(crate) fn after(duration: Duration) -> Timestamp {
+        Timestamp::now() + duration
     }
 
     /// As `after`, or up to a 64th of the duration later, but no more than about a millisecond: so that of
     /// many who sleep those that are to end at almost the same time end together, and their worker wakes
     /// up once. A virtual clock stands at each moment anyway.
-    pub(crate) fn soon_after(duration: Duration) -> Moment {
+    pub(crate) fn coalesced_after(duration: Duration) -> Timestamp {
         const LATEST: u64 = 1 << 20;
-        let at = Moment::after(duration);
+        let at = Timestamp::after(duration);
         let late = (nanos(duration) / 64).min(LATEST);
         if late < 2 || is_virtual() {
             return at;
         }
         // The same points in time for all that may be so late.
         let grid = 1 << late.ilog2();
-        Moment(at.0.checked_next_multiple_of(grid).unwrap_or(at.0))
+        Timestamp(at.0.checked_next_multiple_of(grid).unwrap_or(at.0))
     }
 
-    pub(crate) const fn from_nanos(nanos: u64) -> Moment {
-        Moment(nanos)
+    pub(crate) const fn from_nanos(nanos: u64) -> Timestamp {
+        Timestamp(nanos)
     }
 
     pub(crate) fn as_nanos(self) -> u64 {
@@ -145,7 +145,7 @@ impl Moment {
     }
 
     /// How long it is from `earlier` to here; zero if it is not earlier.
-    pub(crate) fn since(self, earlier: Moment) -> Duration {
+    pub(crate) fn since(self, earlier: Timestamp) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 
@@ -156,11 +156,11 @@ impl Moment {
     }
 }
 
-impl std::ops::Add<Duration> for Moment {
-    type Output = Moment;
+impl std::ops::Add<Duration> for Timestamp {
+    type Output = Timestamp;
 
-    fn add(self, duration: Duration) -> Moment {
-        Moment(self.0.saturating_add(nanos(duration)))
+    fn add(self, duration: Duration) -> Timestamp {
+        Timestamp(self.0.saturating_add(nanos(duration)))
     }
 }
 
@@ -173,29 +173,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn soon_after_is_never_sooner_and_hardly_later() {
+    fn coalesced_times_are_never_earlier_and_hardly_later() {
         for nanos in [0, 1, 127, 128, 5_000, 1_000_000, 64_000_000, 10_000_000_000] {
             let duration = Duration::from_nanos(nanos);
             for _ in 0..100 {
-                let earliest = Moment::after(duration);
-                let at = Moment::soon_after(duration);
-                let latest = Moment::after(duration);
+                let earliest = Timestamp::after(duration);
+                let at = Timestamp::coalesced_after(duration);
+                let latest = Timestamp::after(duration);
                 assert!(at >= earliest, "{duration:?}");
                 let late = at.since(latest);
                 assert!(late <= duration / 64 && late < Duration::from_micros(1049), "{late:?}");
             }
         }
-        assert_eq!(Moment::soon_after(Duration::MAX), Moment::from_nanos(u64::MAX));
+        assert_eq!(Timestamp::coalesced_after(Duration::MAX), Timestamp::from_nanos(u64::MAX));
     }
 
     #[test]
-    fn of_equal_sleeps_those_that_begin_soon_after_each_other_end_together() {
+    fn equal_sleeps_that_begin_close_together_end_together() {
         let duration = Duration::from_secs(1);
-        let begun = Moment::real();
-        let mut ends: Vec<_> = (0..1000).map(|_| Moment::soon_after(duration)).collect();
+        let begun = Timestamp::monotonic();
+        let mut ends: Vec<_> = (0..1000).map(|_| Timestamp::coalesced_after(duration)).collect();
         ends.dedup();
         // Spans of 2^20 ns.
-        let spans = Moment::real().since(begun).as_nanos() >> 20;
+        let spans = Timestamp::monotonic().since(begun).as_nanos() >> 20;
         assert!(ends.len() as u128 <= spans + 2, "{} ends in {spans} spans", ends.len());
     }
 }

@@ -25,7 +25,7 @@ pub use scope::{Scope, ScopedJoinHandle, scope};
 pub use crate::task::AccessError;
 pub use crate::task::cancel::Cancelled;
 
-use crate::clock::Moment;
+use crate::clock::Timestamp;
 use crate::scheduler;
 use crate::task::{Reason, cancel, current, deadline};
 use crate::wait::{Wait, Wake};
@@ -122,7 +122,7 @@ pub fn yield_now() {
 #[track_caller]
 pub fn sleep(duration: Duration) {
     // A thread has its own timer.
-    let end = if is_coroutine() { Moment::soon_after } else { Moment::after };
+    let end = if is_coroutine() { Timestamp::coalesced_after } else { Timestamp::after };
     let wait = Wait::new(Reason::Sleep).until(Some(end(duration)));
     while wait.park() != Wake::TimedOut {}
 }
@@ -170,12 +170,12 @@ pub fn park_timeout(duration: Duration) -> Result<(), ParkError> {
         None => {
             // std does not say which it was, so the clock has to; and with no time at all it could
             // not.
-            let deadline = Moment::after(duration.max(Duration::from_millis(1)));
+            let deadline = Timestamp::after(duration.max(Duration::from_millis(1)));
             park_thread(Some(deadline));
-            Moment::now() < deadline
+            Timestamp::now() < deadline
         }
         Some(me) => {
-            let wait = Wait::new(Reason::Park).until(Some(Moment::after(duration)));
+            let wait = Wait::new(Reason::Park).until(Some(Timestamp::after(duration)));
             wait.wait_for(|| me.task().take_permit())
         }
     };
@@ -184,15 +184,15 @@ pub fn park_timeout(duration: Duration) -> Result<(), ParkError> {
 
 /// std's `park` of a thread, until a deadline or one of the caller's own, which unwinds.
 #[track_caller]
-fn park_thread(deadline: Option<Moment>) {
+fn park_thread(deadline: Option<Timestamp>) {
     Wait::new(Reason::Park).until(deadline).before().unwind_if_cancelled();
-    let nearest = deadline::ahead(Moment::now());
+    let nearest = deadline::ahead(Timestamp::now());
     match [deadline, nearest].into_iter().flatten().min() {
         None => std::thread::park(),
-        Some(until) => std::thread::park_timeout(until.since(Moment::now())),
+        Some(until) => std::thread::park_timeout(until.since(Timestamp::now())),
     }
-    if deadline.is_none_or(|at| Moment::now() < at)
-        && let Some(due) = cancel::is_due_here()
+    if deadline.is_none_or(|at| Timestamp::now() < at)
+        && let Some(due) = cancel::pending_unwind_here()
     {
         // std does not say whether it has used the permit up. If it has, this gives it back.
         std::thread::current().unpark();

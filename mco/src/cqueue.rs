@@ -26,9 +26,9 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::clock::Moment;
+use crate::clock::Timestamp;
 use crate::coroutine::{self, Cancelled, Coroutine, Scope, ScopedJoinHandle};
-use crate::spare::Slab;
+use crate::shrinking::Slab;
 use crate::std::sync::channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use crate::task::cancel;
 
@@ -131,14 +131,14 @@ impl<'scope> Cqueue<'scope, '_> {
     /// If an arm has panicked, with its payload. Unwinds if the calling coroutine is cancelled.
     #[track_caller]
     pub fn poll(&self, timeout: Option<Duration>) -> Result<Event, PollError> {
-        let deadline = timeout.map(Moment::after);
+        let deadline = timeout.map(Timestamp::after);
         loop {
             if self.arms.lock().is_empty() {
                 return Err(PollError::Finished);
             }
             let message = match deadline {
                 None => self.messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
-                Some(at) => self.messages.recv_timeout(at.since(Moment::now())),
+                Some(at) => self.messages.recv_timeout(at.since(Timestamp::now())),
             };
             match message {
                 Ok(Message::Event(event, arm)) => {

@@ -48,10 +48,10 @@ use parking_lot::Mutex;
 pub use crate::runtime::dump::{ArmInfo, CoroutineInfo, Dump, State};
 pub use crate::task::Reason;
 
-use crate::bare;
 use crate::runtime::dump;
+use crate::runtime_thread;
 use crate::task::{TaskRef, current};
-use crate::wait::{Hold, Wait, Waiter};
+use crate::wait::{ExternalWait, Wait, Waiter};
 
 /// All coroutines of all runtimes of the process, with backtraces: to be printed.
 /// [May wait](crate#what-waits).
@@ -115,7 +115,7 @@ fn elsewhere<T: Send + 'static>(
     let Some(caller) = current::task() else { return f(None) };
     let (f, place) = (Arc::new(Mutex::new(Some(f))), Arc::new(Mutex::new(None)));
     let waiter = Waiter::current();
-    let started = bare::start("mco-dump".to_owned(), {
+    let started = runtime_thread::start("mco-dump".to_owned(), {
         let (f, place, caller) = (f.clone(), place.clone(), caller.clone());
         move || {
             let f = f.lock().take().expect("it is called once");
@@ -130,7 +130,7 @@ fn elsewhere<T: Send + 'static>(
         return f(Some(&caller));
     }
     let mut result = None;
-    let _hold = Hold::new();
+    let _external_wait = ExternalWait::new();
     Wait::new_at(Reason::Blocking, site).wait_for(|| {
         result = place.lock().take();
         result.is_some()

@@ -190,7 +190,7 @@
 //!
 //! What to know when reading it: the time of a wake within one worker is not taken, and the arrow begins
 //! somewhere in the right slice, in the right order; `ready before` is as inexact then. A coroutine that
-//! expects its answer soon looks out for it on its worker for up to 50 µs: its slice goes on meanwhile,
+//! expects its answer soon spins on it on its worker for up to 50 µs: its slice goes on meanwhile,
 //! and there is no wake. Plain threads that wait are not shown.
 //!
 //! Each worker keeps what is newest, 2 MiB of records, which are some 25,000 to 50,000 slices;
@@ -256,7 +256,6 @@
 // What only dumps ask for is noted all the same.
 #![cfg_attr(not(feature = "dump"), allow(dead_code, unreachable_pub))]
 
-mod bare;
 mod block_on;
 mod blocking;
 pub mod bridge;
@@ -269,21 +268,22 @@ pub mod debug;
 mod fiber;
 #[cfg(unix)]
 pub mod io;
+#[doc(hidden)]
+pub mod macro_support;
 pub mod net;
 pub mod os;
 mod prefetch;
-#[doc(hidden)]
-pub mod private;
 mod random;
 mod reactor;
 mod report;
 pub mod runtime;
+mod runtime_thread;
 mod scheduler;
 mod select;
-mod spare;
+mod shrinking;
 pub mod std;
 mod task;
-mod threads;
+mod thread_count;
 mod timer;
 mod trace;
 mod wait;

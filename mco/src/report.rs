@@ -3,7 +3,7 @@
 //! - It cannot fail. `eprintln!` panics if standard error cannot be written to, for example because it is a
 //!   pipe that nobody reads any more; no worker may end by that.
 //! - It does not wait for long. While standard error is a pipe that is full, a message waits for
-//!   [`PATIENCE`] until there is room. What finds none is dropped, and the next message that gets through
+//!   [`WRITE_TIMEOUT`] until there is room. What finds none is dropped, and the next message that gets through
 //!   says how many were: the monitor has more to do than to talk. (Only on Unix: elsewhere who prints waits
 //!   as long as it takes. A file or a terminal that does not get on also holds up whoever writes to it.)
 //! - It does not use std's handle, whose lock a suspended coroutine may hold.
@@ -18,9 +18,9 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 /// For how long a message waits until standard error takes more of it.
-const PATIENCE: Duration = Duration::from_millis(100);
+const WRITE_TIMEOUT: Duration = Duration::from_millis(100);
 /// The same for what has nothing to hurry for.
-const LONG_PATIENCE: Duration = Duration::from_secs(2);
+const LONG_WRITE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Held while something is written, so that lines stay in one piece.
 static WRITING: Mutex<()> = Mutex::new(());
@@ -31,13 +31,13 @@ static LOST: AtomicU64 = AtomicU64::new(0);
 /// Says something, in a line of its own, beginning with `mco: `.
 #[cold]
 pub(crate) fn say(message: fmt::Arguments<'_>) {
-    print(&format!("mco: {message}\n"), PATIENCE);
+    print(&format!("mco: {message}\n"), WRITE_TIMEOUT);
 }
 
 /// Prints a line that goes on in the next one, which is not mco's.
 #[cold]
 pub(crate) fn line(text: &str) {
-    print(&format!("\n{text}\n"), PATIENCE);
+    print(&format!("\n{text}\n"), WRITE_TIMEOUT);
 }
 
 /// As `line`, in a test: it belongs to the output of the test, which its harness keeps, and may be lost. Where there
@@ -69,13 +69,13 @@ fn is_open() -> bool {
 /// thread of its own.
 #[cold]
 pub(crate) fn show(text: fmt::Arguments<'_>) {
-    print(&format!("mco: {text}\n"), LONG_PATIENCE);
+    print(&format!("mco: {text}\n"), LONG_WRITE_TIMEOUT);
 }
 
 /// Says why the process cannot go on, and ends it.
 #[cold]
 pub(crate) fn die(message: fmt::Arguments<'_>) -> ! {
-    print(&format!("mco: {message}\n"), LONG_PATIENCE);
+    print(&format!("mco: {message}\n"), LONG_WRITE_TIMEOUT);
     process::abort()
 }
 
@@ -167,7 +167,7 @@ mod tests {
     use super::*;
 
     /// Where else something may be printed: by a test's own thread, whose output the harness keeps.
-    const OTHERS: [&str; 1] = ["private/test.rs"];
+    const OTHERS: [&str; 1] = ["macro_support/test.rs"];
 
     /// What is compiled of a file, without comments, which hold examples, and tests at its end.
     fn code(text: &str) -> impl Iterator<Item = &str> {
@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     #[cfg_attr(miri, ignore = "it reads the sources")]
-    fn nothing_else_prints() {
+    fn only_this_module_prints() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
         let mut found = Vec::new();
         let mut files = 0;
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn one_thing_is_not_plural() {
+    fn one_item_is_singular() {
         assert_eq!([count(0u32, "wait"), count(1u32, "wait")], ["0 waits", "1 wait"]);
     }
 }

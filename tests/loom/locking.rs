@@ -9,7 +9,7 @@ use mco_tests::child;
 
 use super::explore;
 use super::task::Reason;
-use super::wait::{CarelessLock, RawLock, Task, Wait};
+use super::wait::{NoHandoffLock, RawLock, Task, Wait};
 
 /// What the models need of a lock, so that a wrong one can be put in its place.
 trait Lock: Send + Sync + 'static {
@@ -30,15 +30,15 @@ impl Lock for RawLock {
     }
 }
 
-impl Lock for CarelessLock {
+impl Lock for NoHandoffLock {
     fn new() -> Self {
-        CarelessLock::new()
+        NoHandoffLock::new()
     }
     fn lock(&self, wait: Wait) {
-        CarelessLock::lock(self, wait);
+        NoHandoffLock::lock(self, wait);
     }
     fn unlock(&self) {
-        CarelessLock::unlock(self);
+        NoHandoffLock::unlock(self);
     }
 }
 
@@ -131,9 +131,9 @@ fn a_cancel_leaves_nobody_behind() {
 }
 
 #[test]
-fn one_that_keeps_quiet_is_forgotten() {
+fn without_a_handoff_request_a_waiter_is_forgotten() {
     // In a process of its own: loom takes it along when it finds a deadlock.
-    let end = child::run(|| explore(3, || contend::<CarelessLock>(1, 2)));
+    let end = child::run(|| explore(3, || contend::<NoHandoffLock>(1, 2)));
     assert!(!end.status.success(), "the model finds nothing");
     end.assert_says("deadlock");
 }

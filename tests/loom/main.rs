@@ -4,13 +4,13 @@
 //! The protocols themselves are mco's own source files, with loom's atomics in them. What surrounds
 //! them here, queues and wakers, is as simple as it can be and still synchronises as the real one.
 
-mod ending;
 mod inbox;
+mod inbox_gate_model;
 mod locking;
 mod permits;
+mod quiescence_model;
 mod readiness;
 mod recording;
-mod resting;
 mod searching;
 mod sleeping;
 mod tls_lock;
@@ -36,36 +36,36 @@ mod idle {
     include!(concat!(env!("OUT_DIR"), "/idle.rs"));
 }
 
-/// `mco/src/scheduler/quiet.rs`, prepared by `build.rs`.
-mod quiet {
-    include!(concat!(env!("OUT_DIR"), "/quiet.rs"));
+/// `mco/src/scheduler/quiescence.rs`, prepared by `build.rs`.
+mod quiescence {
+    include!(concat!(env!("OUT_DIR"), "/quiescence.rs"));
 }
 
-/// `mco/src/scheduler/presence.rs`, prepared by `build.rs`.
-mod presence {
-    include!(concat!(env!("OUT_DIR"), "/presence.rs"));
+/// `mco/src/scheduler/inbox_gate.rs`, prepared by `build.rs`.
+mod inbox_gate {
+    include!(concat!(env!("OUT_DIR"), "/inbox_gate.rs"));
 }
 
 /// One without a fence.
-mod careless_presence {
-    include!(concat!(env!("OUT_DIR"), "/careless_presence.rs"));
+mod no_fence_inbox_gate {
+    include!(concat!(env!("OUT_DIR"), "/no_fence_inbox_gate.rs"));
 }
 
 /// One whose worker ends without a last look.
 #[allow(clippy::overly_complex_bool_expr, reason = "the look is made, and of no effect")]
-mod hasty_presence {
-    include!(concat!(env!("OUT_DIR"), "/hasty_presence.rs"));
+mod no_recheck_inbox_gate {
+    include!(concat!(env!("OUT_DIR"), "/no_recheck_inbox_gate.rs"));
 }
 
 /// Wrong ones.
-mod careless_quiet {
-    include!(concat!(env!("OUT_DIR"), "/careless_quiet.rs"));
+mod single_check_quiescence {
+    include!(concat!(env!("OUT_DIR"), "/single_check_quiescence.rs"));
 }
-mod late_quiet {
-    include!(concat!(env!("OUT_DIR"), "/late_quiet.rs"));
+mod forced_lock_quiescence {
+    include!(concat!(env!("OUT_DIR"), "/forced_lock_quiescence.rs"));
 }
-mod hasty_quiet {
-    include!(concat!(env!("OUT_DIR"), "/hasty_quiet.rs"));
+mod no_wait_quiescence {
+    include!(concat!(env!("OUT_DIR"), "/no_wait_quiescence.rs"));
 }
 
 /// `mco/src/std/sync/semaphore.rs`, prepared by `build.rs`.
@@ -89,11 +89,11 @@ mod clock {
     use std::time::Duration;
 
     /// There is no time here: a deadline passes when a model says so.
-    pub(crate) struct Moment;
+    pub(crate) struct Timestamp;
 
-    impl Moment {
-        pub(crate) fn after(_: Duration) -> Moment {
-            Moment
+    impl Timestamp {
+        pub(crate) fn after(_: Duration) -> Timestamp {
+            Timestamp
         }
     }
 }

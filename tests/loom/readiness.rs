@@ -88,16 +88,16 @@ impl WaiterList {
 
 /// What the models need of a socket's readiness, so that a wrong one can be put in its place.
 trait Readiness: Send + Sync + 'static {
-    type Glance: Copy;
+    type Snapshot: Copy;
     /// Registered with a reactor.
     fn new() -> Self;
     /// `None`: not ready.
-    fn ready(&self, side: usize) -> Option<Self::Glance>;
-    fn would_block(&self, side: usize, glance: Self::Glance);
-    fn did_less(&self, side: usize, glance: Self::Glance);
-    fn enter(&self, side: usize, waiter: &Waiter) -> bool;
-    fn give_up(&self, side: usize, waiter: &Waiter);
-    fn event(&self, side: usize);
+    fn ready(&self, direction: usize) -> Option<Self::Snapshot>;
+    fn would_block(&self, direction: usize, snapshot: Self::Snapshot);
+    fn did_less(&self, direction: usize, snapshot: Self::Snapshot);
+    fn enter(&self, direction: usize, waiter: &Waiter) -> bool;
+    fn give_up(&self, direction: usize, waiter: &Waiter);
+    fn event(&self, direction: usize);
 }
 
 macro_rules! readiness {
@@ -107,7 +107,7 @@ macro_rules! readiness {
             include!(concat!(env!("OUT_DIR"), $file));
 
             impl super::Readiness for Readiness {
-                type Glance = Glance;
+                type Snapshot = Snapshot;
 
                 fn new() -> Readiness {
                     let readiness = Readiness::new();
@@ -115,28 +115,32 @@ macro_rules! readiness {
                     readiness
                 }
 
-                fn ready(&self, side: usize) -> Option<Glance> {
-                    Some(self.glance()).filter(|glance| glance.is_ready(SIDES[side]))
+                fn ready(&self, direction: usize) -> Option<Snapshot> {
+                    Some(self.snapshot())
+                        .filter(|snapshot| snapshot.is_ready(DIRECTIONS[direction]))
                 }
 
-                fn would_block(&self, side: usize, glance: Glance) {
-                    self.clear(SIDES[side], glance);
+                fn would_block(&self, direction: usize, snapshot: Snapshot) {
+                    self.clear(DIRECTIONS[direction], snapshot);
                 }
 
-                fn did_less(&self, side: usize, glance: Glance) {
-                    self.clear_if_open(SIDES[side], glance);
+                fn did_less(&self, direction: usize, snapshot: Snapshot) {
+                    self.clear_if_open(DIRECTIONS[direction], snapshot);
                 }
 
-                fn enter(&self, side: usize, waiter: &Waiter) -> bool {
-                    Readiness::enter(self, SIDES[side], waiter)
+                fn enter(&self, direction: usize, waiter: &Waiter) -> bool {
+                    Readiness::enter(self, DIRECTIONS[direction], waiter)
                 }
 
-                fn give_up(&self, side: usize, waiter: &Waiter) {
-                    Readiness::leave(self, SIDES[side], |list| list.remove(waiter));
+                fn give_up(&self, direction: usize, waiter: &Waiter) {
+                    Readiness::leave(self, DIRECTIONS[direction], |list| list.remove(waiter));
                 }
 
-                fn event(&self, side: usize) {
-                    self.note(Event::default().ready(SIDES[side], false), WaiterList::wake_all);
+                fn event(&self, direction: usize) {
+                    self.note(
+                        Event::default().ready(DIRECTIONS[direction], false),
+                        WaiterList::wake_all,
+                    );
                 }
             }
         }
@@ -144,8 +148,8 @@ macro_rules! readiness {
 }
 
 readiness!(right, "/readiness.rs");
-readiness!(careless, "/careless_readiness.rs");
-readiness!(hasty, "/hasty_readiness.rs");
+readiness!(careless, "/early_check_readiness.rs");
+readiness!(hasty, "/waited_cleared_readiness.rs");
 
 /// A socket on which things happen, one for each event: bytes come, or there is room for some.
 struct Socket<R> {
@@ -161,28 +165,28 @@ impl<R: Readiness> Socket<R> {
     }
 
     /// The kernel and the reactor.
-    fn happen(&self, side: usize, thing: usize) {
+    fn happen(&self, direction: usize, thing: usize) {
         self.happened[thing].store(true, Ordering::Relaxed);
-        self.readiness.event(side);
+        self.readiness.event(direction);
     }
 
-    /// `Evented::poll`, until all of these things have happened. Each attempt takes those that have.
-    fn poll(&self, side: usize, things: &[usize], task: &Arc<Task>) -> bool {
+    /// `Registered::poll`, until all of these things have happened. Each attempt takes those that have.
+    fn poll(&self, direction: usize, things: &[usize], task: &Arc<Task>) -> bool {
         let mut taken = 0;
         loop {
-            if let Some(glance) = self.readiness.ready(side) {
+            if let Some(snapshot) = self.readiness.ready(direction) {
                 let there = things.iter().filter(|&&thing| self.has_happened(thing)).count();
                 if there > taken {
                     taken = there;
-                    self.readiness.did_less(side, glance);
+                    self.readiness.did_less(direction, snapshot);
                     if taken == things.len() {
                         return true;
                     }
                     continue;
                 }
-                self.readiness.would_block(side, glance);
+                self.readiness.would_block(direction, snapshot);
             }
-            if self.readiness.enter(side, &Waiter(task.clone())) {
+            if self.readiness.enter(direction, &Waiter(task.clone())) {
                 return false;
             }
         }
@@ -193,8 +197,8 @@ impl<R: Readiness> Socket<R> {
     }
 
     /// `block_on` it.
-    fn wait(&self, side: usize, things: &[usize], task: &Arc<Task>) {
-        while !self.poll(side, things, task) {
+    fn wait(&self, direction: usize, things: &[usize], task: &Arc<Task>) {
+        while !self.poll(direction, things, task) {
             task.wait();
         }
     }
@@ -288,7 +292,7 @@ fn one_that_gives_up_takes_nobody_along() {
 }
 
 #[test]
-fn one_that_looks_before_it_enters_misses_an_event() {
+fn a_check_before_entering_misses_an_event() {
     // In a process of its own: loom takes it along when it finds a deadlock.
     let end = child::run(|| explore(3, || reads_all::<careless::Readiness>(1)));
     assert!(!end.status.success(), "the model finds nothing");
@@ -296,7 +300,7 @@ fn one_that_looks_before_it_enters_misses_an_event() {
 }
 
 #[test]
-fn one_that_takes_the_mark_of_others_along_makes_them_miss_an_event() {
+fn clearing_waited_while_others_wait_makes_them_miss_an_event() {
     let end = child::run(|| explore(2, one_gives_up::<hasty::Readiness>));
     assert!(!end.status.success(), "the model finds nothing");
     end.assert_says("deadlock");

@@ -61,8 +61,8 @@ macro_rules! ring {
 }
 
 ring!(right, "/ring.rs");
-ring!(hasty, "/hasty_ring.rs");
-ring!(careless, "/careless_ring.rs");
+ring!(hasty, "/no_fence_ring.rs");
+ring!(careless, "/stale_head_ring.rs");
 
 /// Records of two words, the second of which is the first one's tenfold. Or of one, which is odd.
 fn assert_whole(chunks: &[Vec<u64>]) -> Vec<u64> {

@@ -1,4 +1,4 @@
-//! Who looks for fresh coroutines, and who is woken for them: `Idle`, with each worker's `Sleep`.
+//! Who looks for unstarted coroutines, and who is woken for them: `Idle`, with each worker's `Sleep`.
 
 use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use loom::sync::{Arc, Condvar, Mutex};
@@ -92,7 +92,7 @@ impl Scheduler {
         found
     }
 
-    /// As `Local::work` of a worker that has nothing but what it finds.
+    /// As `LocalWorker::work` of a worker that has nothing but what it finds.
     fn work(&self, index: usize) {
         let worker = &self.workers[index];
         while !self.shutdown.load(Ordering::SeqCst) {

@@ -42,7 +42,7 @@ impl Worker {
         }
     }
 
-    /// As `Local::work`, until all items have come.
+    /// As `LocalWorker::work`, until all items have come.
     fn work(&self) {
         let all = (1 << self.messages.len()) - 1;
         let mut received = 0;
@@ -109,7 +109,7 @@ fn two_producers_wake_the_worker_with_one_call_a_sleep() {
 }
 
 #[test]
-fn who_comes_after_the_sleep_has_ended_is_seen_by_the_next_look() {
+fn a_push_after_the_end_of_a_sleep_is_seen_by_the_next_check() {
     // The worker looks once more between two sleeps; what comes in between interrupts the second.
     explore(3, || {
         let worker = Arc::new(Worker::new(2));

@@ -20,7 +20,7 @@ use super::wait::{RawLock, Spin, Task, Wait};
 
 /// As the reactor's.
 #[derive(Clone, Copy)]
-enum Side {
+enum Direction {
     Read,
     Write,
 }
@@ -110,7 +110,7 @@ trait Counted: Send + Sync + 'static {
     /// Takes the lock, and waits for it; runs `f` and adds one.
     fn add_after(&self, f: impl FnOnce());
 
-    fn poll_add(&self, side: Side, context: &Context<'_>) -> Poll<()>;
+    fn poll_add(&self, direction: Direction, context: &Context<'_>) -> Poll<()>;
 
     fn count(&self) -> usize;
 
@@ -119,16 +119,16 @@ trait Counted: Send + Sync + 'static {
     }
 
     /// `block_on` a future that adds one.
-    fn add_by_polling(&self, side: Side) {
+    fn add_by_polling(&self, direction: Direction) {
         let task = Alarm::new();
-        while self.poll_add(side, &Context::from_waker(&task.waker())).is_pending() {
+        while self.poll_add(direction, &Context::from_waker(&task.waker())).is_pending() {
             task.wait();
         }
     }
 
     /// One poll by one who does not come back. `true`: it was ready.
-    fn add_by_one_poll(&self, side: Side) -> bool {
-        self.poll_add(side, &Context::from_waker(&Alarm::new().waker())).is_ready()
+    fn add_by_one_poll(&self, direction: Direction) -> bool {
+        self.poll_add(direction, &Context::from_waker(&Alarm::new().waker())).is_ready()
     }
 }
 
@@ -147,8 +147,8 @@ macro_rules! lock {
                     f();
                     super::add_one(&locked);
                 }
-                fn poll_add(&self, side: Side, context: &Context<'_>) -> Poll<()> {
-                    self.poll(side, context).map(|locked| match locked {
+                fn poll_add(&self, direction: Direction, context: &Context<'_>) -> Poll<()> {
+                    self.poll(direction, context).map(|locked| match locked {
                         Ok(locked) => super::add_one(&locked),
                         Err(Poisoned) => unreachable!("nothing panics"),
                     })
@@ -163,8 +163,8 @@ macro_rules! lock {
 }
 
 lock!(right, "/tls_lock.rs");
-lock!(careless, "/careless_tls_lock.rs");
-lock!(hasty, "/hasty_tls_lock.rs");
+lock!(careless, "/single_try_tls_lock.rs");
+lock!(hasty, "/early_wake_tls_lock.rs");
 
 type Right = right::Lock<Count>;
 
@@ -204,9 +204,9 @@ impl Wake for Alarm {
     }
 }
 
-fn poller<L: Counted>(lock: &Arc<L>, side: Side) -> thread::JoinHandle<()> {
+fn poller<L: Counted>(lock: &Arc<L>, direction: Direction) -> thread::JoinHandle<()> {
     let lock = lock.clone();
-    thread::spawn(move || lock.add_by_polling(side))
+    thread::spawn(move || lock.add_by_polling(direction))
 }
 
 fn blocker<L: Counted>(
@@ -220,7 +220,7 @@ fn blocker<L: Counted>(
 /// If a wake is lost, somebody waits for ever, which loom reports as a deadlock.
 fn one_blocks_and_one_polls<L: Counted>() {
     let lock = Arc::new(L::at_zero());
-    let polls = poller(&lock, Side::Read);
+    let polls = poller(&lock, Direction::Read);
     lock.add();
     polls.join().unwrap();
     assert_eq!(lock.count(), 2);
@@ -232,10 +232,10 @@ fn a_task_is_woken_when_the_lock_is_given_back() {
 }
 
 #[test]
-fn tasks_of_both_sides_are_woken() {
+fn tasks_of_both_directions_are_woken() {
     explore(3, || {
         let lock = Arc::new(Right::at_zero());
-        let polls = [poller(&lock, Side::Read), poller(&lock, Side::Write)];
+        let polls = [poller(&lock, Direction::Read), poller(&lock, Direction::Write)];
         lock.add();
         polls.into_iter().for_each(|one| one.join().unwrap());
         assert_eq!(lock.count(), 3);
@@ -247,7 +247,7 @@ fn tasks_of_both_sides_are_woken() {
 fn those_who_block_and_those_who_poll_have_it_in_turn() {
     explore(3, || {
         let lock = Arc::new(Right::at_zero());
-        let (polls, blocks) = (poller(&lock, Side::Read), blocker(&lock, &Task::new()));
+        let (polls, blocks) = (poller(&lock, Direction::Read), blocker(&lock, &Task::new()));
         lock.add();
         polls.join().unwrap();
         assert!(blocks.join().unwrap().is_some());
@@ -263,7 +263,7 @@ fn a_coroutine_that_is_cancelled_leaves_no_task_behind() {
         let task = Task::new();
         let mut others = None;
         lock.add_after(|| {
-            others = Some((poller(&lock, Side::Read), blocker(&lock, &task)));
+            others = Some((poller(&lock, Direction::Read), blocker(&lock, &task)));
             task.cancel();
         });
         let (polls, gives_up) = others.unwrap();
@@ -283,7 +283,7 @@ fn one_that_unwinds_with_the_lock_wakes_the_task() {
             let unwind = || unwinds.add_after(|| panic::resume_unwind(Box::new(())));
             panic::catch_unwind(AssertUnwindSafe(unwind)).unwrap_err();
         });
-        lock.add_by_polling(Side::Read);
+        lock.add_by_polling(Direction::Read);
         unwinds.join().unwrap();
         assert_eq!(lock.count(), 1);
     });
@@ -295,8 +295,8 @@ fn a_task_that_does_not_come_back_leaves_nobody_behind() {
     explore(2, || {
         let lock = Arc::new(Right::at_zero());
         let polls_once = lock.clone();
-        let polls_once = thread::spawn(move || polls_once.add_by_one_poll(Side::Write));
-        let polls = poller(&lock, Side::Read);
+        let polls_once = thread::spawn(move || polls_once.add_by_one_poll(Direction::Write));
+        let polls = poller(&lock, Direction::Read);
         lock.add();
         polls.join().unwrap();
         let got = polls_once.join().unwrap();
@@ -306,7 +306,7 @@ fn a_task_that_does_not_come_back_leaves_nobody_behind() {
     explore(3, || {
         let lock = Arc::new(Right::at_zero());
         let polls_once = lock.clone();
-        let polls_once = thread::spawn(move || polls_once.add_by_one_poll(Side::Write));
+        let polls_once = thread::spawn(move || polls_once.add_by_one_poll(Direction::Write));
         let blocks = blocker(&lock, &Task::new());
         lock.add();
         assert!(blocks.join().unwrap().is_some());
@@ -322,8 +322,8 @@ fn a_future_that_moves_is_woken_where_it_is() {
         let lock = Arc::new(Right::at_zero());
         let holds = lock.clone();
         let holds = thread::spawn(move || holds.add());
-        if !lock.add_by_one_poll(Side::Read) {
-            poller(&lock, Side::Read).join().unwrap();
+        if !lock.add_by_one_poll(Direction::Read) {
+            poller(&lock, Direction::Read).join().unwrap();
         }
         holds.join().unwrap();
         assert_eq!(lock.count(), 2);
@@ -340,11 +340,11 @@ macro_rules! assert_deadlock {
 }
 
 #[test]
-fn one_that_leaves_its_task_and_looks_no_more_is_forgotten() {
+fn without_a_second_try_the_task_is_forgotten() {
     assert_deadlock!(one_blocks_and_one_polls::<careless::Lock<Count>>);
 }
 
 #[test]
-fn one_that_is_woken_before_the_lock_is_free_is_forgotten() {
+fn a_wake_before_the_unlock_is_lost() {
     assert_deadlock!(one_blocks_and_one_polls::<hasty::Lock<Count>>);
 }

@@ -15,7 +15,7 @@ use loom::thread;
 use mco_tests::child;
 
 use self::blocked::{Coroutine, Wakeup};
-use self::queue::{Outcome, Place, Queue, Token};
+use self::queue::{Outcome, Queue, SelectToken, WaitNode};
 use self::spin::Spin;
 use super::explore;
 
@@ -331,9 +331,10 @@ impl Channel {
     /// As in the real one, but that there always is room.
     fn put(&mut self, value: u32) -> Option<Wakeup> {
         let mut value = Some(value);
-        let served = self.receivers.serve(Outcome::Served, |place| *place = value.take());
+        let completed =
+            self.receivers.complete_first(Outcome::Completed, |node| *node = value.take());
         self.buffer.extend(value);
-        served.map(|((), wakeup)| wakeup)
+        completed.map(|((), wakeup)| wakeup)
     }
 
     /// As in the real one.
@@ -341,7 +342,7 @@ impl Channel {
         if let Some(value) = self.buffer.pop_front() {
             return Some((value, None));
         }
-        let (value, wakeup) = self.senders.serve(Outcome::Served, Option::take)?;
+        let (value, wakeup) = self.senders.complete_first(Outcome::Completed, Option::take)?;
         Some((value.expect("a sender brings a value"), Some(wakeup)))
     }
 }
@@ -361,8 +362,8 @@ fn try_recv(channel: &Spin<Channel>) -> Option<u32> {
 fn close(channel: &Spin<Channel>) {
     channel.lock().closed = true;
     loop {
-        let served = channel.lock().receivers.serve(Outcome::Closed, |_| ());
-        match served {
+        let completed = channel.lock().receivers.complete_first(Outcome::Closed, |_| ());
+        match completed {
             Some(((), wakeup)) => wakeup.wake(),
             None => break,
         }
@@ -392,7 +393,7 @@ impl<T> Drop for Frame<T> {
     }
 }
 
-type ChannelPlace = Place<'static, Channel, u32>;
+type ChannelNode = WaitNode<'static, Channel, u32>;
 
 /// When a coroutine gives its wait up.
 #[derive(Clone, Copy, PartialEq)]
@@ -401,31 +402,31 @@ enum Patience {
     Endless,
     /// At once: at a deadline that has passed.
     None,
-    /// When it is woken and has not been served.
+    /// When it is woken and has not been completed.
     UntilWoken,
 }
 
-/// As `Place::wait`.
-fn wait(place: &ChannelPlace, patience: Patience) -> Option<Outcome> {
+/// As `WaitNode::wait`.
+fn wait(node: &ChannelNode, patience: Patience) -> Option<Outcome> {
     if patience == Patience::None {
-        return place.leave();
+        return node.leave();
     }
     // Once: more looks find nothing new.
     let look = |has_happened: &mut dyn FnMut() -> bool| {
         has_happened();
     };
     if patience == Patience::Endless
-        && let Some(outcome) = place.look_out(look)
+        && let Some(outcome) = node.spin_wait(look)
     {
         return Some(outcome);
     }
     loop {
         Coroutine::current().park();
-        if let Some(outcome) = place.settled_outcome() {
+        if let Some(outcome) = node.final_outcome() {
             return Some(outcome);
         }
         if patience == Patience::UntilWoken {
-            return place.leave();
+            return node.leave();
         }
     }
 }
@@ -433,7 +434,7 @@ fn wait(place: &ChannelPlace, patience: Patience) -> Option<Outcome> {
 /// As `Channel::recv`; `wait` is how it waits at its place.
 fn recv_with(
     channel: &'static Spin<Channel>,
-    wait: impl FnOnce(&ChannelPlace) -> Option<Outcome>,
+    wait: impl FnOnce(&ChannelNode) -> Option<Outcome>,
 ) -> Option<u32> {
     let mut state = channel.lock();
     if let Some((value, wakeup)) = state.take() {
@@ -444,26 +445,26 @@ fn recv_with(
     if state.closed {
         return None;
     }
-    let place = Frame::new(Place::new(channel, Channel::receivers, None));
-    place.get().enter(&mut state);
+    let node = Frame::new(WaitNode::new(channel, Channel::receivers, None));
+    node.get().enter(&mut state);
     drop(state);
-    let outcome = wait(&place.get());
-    let value = place.get().take();
-    assert_eq!(value.is_some(), outcome == Some(Outcome::Served));
+    let outcome = wait(&node.get());
+    let value = node.get().take();
+    assert_eq!(value.is_some(), outcome == Some(Outcome::Completed));
     value
 }
 
 fn recv(channel: &'static Spin<Channel>, patience: Patience) -> Option<u32> {
-    recv_with(channel, |place| wait(place, patience))
+    recv_with(channel, |node| wait(node, patience))
 }
 
 /// Sends a value hand to hand; gives it back if nobody came for it.
 fn offer(channel: &'static Spin<Channel>, value: u32, patience: Patience) -> Result<(), u32> {
-    let place = Frame::new(Place::new(channel, Channel::senders, Some(value)));
-    place.get().enter(&mut channel.lock());
-    let outcome = wait(&place.get(), patience);
-    let back = place.get().take();
-    assert_eq!(back.is_none(), outcome == Some(Outcome::Served));
+    let node = Frame::new(WaitNode::new(channel, Channel::senders, Some(value)));
+    node.get().enter(&mut channel.lock());
+    let outcome = wait(&node.get(), patience);
+    let back = node.get().take();
+    assert_eq!(back.is_none(), outcome == Some(Outcome::Completed));
     back.map_or(Ok(()), Err)
 }
 
@@ -480,14 +481,14 @@ fn coroutine<T: 'static>(body: impl FnOnce() -> T + 'static) -> thread::JoinHand
 fn coroutine_that_is_woken<T: 'static>(
     body: impl FnOnce() -> T + 'static,
 ) -> (thread::JoinHandle<T>, thread::JoinHandle<()>) {
-    let place = std::sync::Arc::new(loom::sync::Mutex::new(None));
-    let known = place.clone();
+    let node = std::sync::Arc::new(loom::sync::Mutex::new(None));
+    let known = node.clone();
     let coroutine = coroutine(move || {
         *known.lock().unwrap() = Some(Coroutine::current());
         body()
     });
     let waker = thread::spawn(move || {
-        let known = place.lock().unwrap().take();
+        let known = node.lock().unwrap().take();
         if let Some(coroutine) = known {
             coroutine.wake();
         }
@@ -535,16 +536,16 @@ fn a_value_reaches_one_that_somebody_else_wakes() {
 }
 
 #[test]
-fn who_is_woken_and_does_not_look_under_the_lock_waits_for_ever() {
-    // Shows that the model finds something, and why `settled_outcome` is there. In a process of its
+fn a_woken_waiter_that_skips_the_lock_waits_for_ever() {
+    // Shows that the model finds something, and why `final_outcome` is there. In a process of its
     // own: loom takes it along when it finds a deadlock.
     let end = child::run(|| {
         explore(3, || {
             let channel = Channel::new();
-            let careless = |place: &ChannelPlace| {
+            let careless = |node: &ChannelNode| {
                 loop {
                     Coroutine::current().park();
-                    if let Some(outcome) = place.outcome() {
+                    if let Some(outcome) = node.outcome() {
                         return Some(outcome);
                     }
                 }
@@ -589,7 +590,7 @@ fn at_a_cancel_a_value_is_there_or_stays() {
 }
 
 #[test]
-fn one_who_gives_up_does_not_take_the_next_ones_place_along() {
+fn a_waiter_that_gives_up_leaves_the_next_node_in_the_queue() {
     explore(3, || {
         let channel = Channel::new();
         let gives_up = coroutine(|| recv(channel, Patience::None));
@@ -608,7 +609,7 @@ fn one_who_gives_up_does_not_take_the_next_ones_place_along() {
 }
 
 #[test]
-fn two_senders_serve_one_who_comes_again() {
+fn two_senders_complete_one_receiver_that_comes_again() {
     explore(3, || {
         let channel = Channel::new();
         let receiver = coroutine(|| {
@@ -675,16 +676,16 @@ fn select(channels: [&'static Spin<Channel>; 2], patience: Patience) -> Option<(
         if let Some(received) = (0..2).find_map(poll) {
             return Some(received);
         }
-        let token = Frame::new(Token::new());
+        let token = Frame::new(SelectToken::new());
         let places =
-            channels.map(|channel| Frame::new(Place::new(channel, Channel::receivers, None)));
+            channels.map(|channel| Frame::new(WaitNode::new(channel, Channel::receivers, None)));
         let enter = |index: usize| {
             let mut state = channels[index].lock();
             let empty = state.buffer.is_empty() && !state.senders.has_others(token.get().get_ref());
             if empty {
-                let place = places[index].get();
+                let node = places[index].get();
                 // SAFETY: it leaves below.
-                unsafe { place.enter_shared(&mut state, token.get().get_ref(), index) };
+                unsafe { node.enter_shared(&mut state, token.get().get_ref(), index) };
             }
             empty
         };
@@ -696,10 +697,10 @@ fn select(channels: [&'static Spin<Channel>; 2], patience: Patience) -> Option<(
         let outcomes = [0, 1].map(|index| places[index].get().leave());
         let claimed = token.get().claimed();
         for index in 0..2 {
-            let served = claimed == Some(index);
-            assert_eq!(outcomes[index], served.then_some(Outcome::Served));
+            let completed = claimed == Some(index);
+            assert_eq!(outcomes[index], completed.then_some(Outcome::Completed));
             let value = places[index].get().take();
-            assert_eq!(value.is_some(), served);
+            assert_eq!(value.is_some(), completed);
             if let Some(value) = value {
                 return Some((index, value));
             }
@@ -721,7 +722,7 @@ fn assert_one_received(channels: [&Spin<Channel>; 2], received: Option<(usize, u
 }
 
 #[test]
-fn of_two_who_serve_one_does_and_the_other_keeps_its_value() {
+fn of_two_senders_one_completes_the_select_and_the_other_keeps_its_value() {
     explore(3, || {
         let channels = [Channel::new(), Channel::new()];
         let receiver = coroutine(move || select(channels, Patience::Endless));
@@ -735,7 +736,7 @@ fn of_two_who_serve_one_does_and_the_other_keeps_its_value() {
 }
 
 #[test]
-fn one_who_selects_is_served_or_has_closed_the_token() {
+fn a_select_is_completed_or_has_closed_its_token() {
     for patience in [Patience::None, Patience::UntilWoken] {
         explore(3, move || {
             let channels = [Channel::new(), Channel::new()];
@@ -752,7 +753,7 @@ fn one_who_selects_is_served_or_has_closed_the_token() {
 }
 
 #[test]
-fn one_who_selects_does_not_keep_a_value_from_the_next() {
+fn a_select_that_gives_up_leaves_the_value_to_the_next_receiver() {
     explore(3, || {
         let channels = [Channel::new(), Channel::new()];
         let selects = coroutine(move || select(channels, Patience::None));
@@ -773,27 +774,28 @@ fn one_who_selects_does_not_keep_a_value_from_the_next() {
 /// channel; what it has received, if that is what it did.
 fn meet(channel: &'static Spin<Channel>, value: u32) -> Option<u32> {
     loop {
-        let served = channel.lock().receivers.serve(Outcome::Served, |place| *place = Some(value));
-        if let Some(((), wakeup)) = served {
+        let completed =
+            channel.lock().receivers.complete_first(Outcome::Completed, |node| *node = Some(value));
+        if let Some(((), wakeup)) = completed {
             wakeup.wake();
             return None;
         }
         if let Some(received) = try_recv(channel) {
             return Some(received);
         }
-        let token = Frame::new(Token::new());
-        let sends = Frame::new(Place::new(channel, Channel::senders, Some(value)));
-        let receives = Frame::new(Place::new(channel, Channel::receivers, None));
+        let token = Frame::new(SelectToken::new());
+        let sends = Frame::new(WaitNode::new(channel, Channel::senders, Some(value)));
+        let receives = Frame::new(WaitNode::new(channel, Channel::receivers, None));
         let enter = |index: usize| {
             let mut state = channel.lock();
-            let (others, place) = match index {
+            let (others, node) = match index {
                 0 => (&state.receivers, &sends),
                 _ => (&state.senders, &receives),
             };
             let alone = !others.has_others(token.get().get_ref());
             if alone {
                 // SAFETY: it leaves below.
-                unsafe { place.get().enter_shared(&mut state, token.get().get_ref(), index) };
+                unsafe { node.get().enter_shared(&mut state, token.get().get_ref(), index) };
             }
             alone
         };
@@ -804,11 +806,14 @@ fn meet(channel: &'static Spin<Channel>, value: u32) -> Option<u32> {
         let outcomes = (sends.get().leave(), receives.get().leave());
         match token.get().claimed() {
             Some(0) => {
-                assert_eq!((outcomes, sends.get().take()), ((Some(Outcome::Served), None), None));
+                assert_eq!(
+                    (outcomes, sends.get().take()),
+                    ((Some(Outcome::Completed), None), None)
+                );
                 return None;
             }
             Some(_) => {
-                assert_eq!(outcomes, (None, Some(Outcome::Served)));
+                assert_eq!(outcomes, (None, Some(Outcome::Completed)));
                 return receives.get().take();
             }
             None => assert_eq!(sends.get().take(), Some(value)),

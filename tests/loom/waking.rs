@@ -23,11 +23,11 @@ trait Protocol: Send + Sync + 'static {
         self.notify()
     }
 
-    fn hold(&self) -> bool {
+    fn freeze(&self) -> bool {
         false
     }
 
-    fn release(&self) -> bool {
+    fn unfreeze(&self) -> bool {
         unreachable!("nobody holds it")
     }
 }
@@ -48,11 +48,11 @@ impl Protocol for State {
     fn notify_at_home(&self) -> bool {
         State::notify_at_home(self)
     }
-    fn hold(&self) -> bool {
-        State::hold(self)
+    fn freeze(&self) -> bool {
+        State::freeze(self)
     }
-    fn release(&self) -> bool {
-        State::release(self)
+    fn unfreeze(&self) -> bool {
+        State::unfreeze(self)
     }
 }
 
@@ -69,7 +69,7 @@ struct Task<P> {
     frame: UnsafeCell<usize>,
 }
 
-// SAFETY: the frame is written by the coroutine and read by those who hold it; that these exclude each
+// SAFETY: the frame is written by the coroutine and read by those who freeze it; that these exclude each
 // other is what the models show.
 unsafe impl<P: Protocol> Send for Task<P> {}
 // SAFETY: as above.
@@ -87,12 +87,12 @@ impl<P: Protocol> Task<P> {
         }
     }
 
-    /// By one who looks on: reads what lies in the frame, if it is parked.
+    /// By one an observer: reads what lies in the frame, if it is parked.
     fn look(&self) {
-        if self.state.hold() {
+        if self.state.freeze() {
             // SAFETY: see above.
             self.frame.with(|frame| assert_ne!(unsafe { *frame }, 0, "it has not parked"));
-            if self.state.release() {
+            if self.state.unfreeze() {
                 self.push();
             }
         }
@@ -189,15 +189,15 @@ fn wakes_from_home_and_from_elsewhere_are_seen_and_queue_once() {
     explore(3, || model::<State>(2, 0, 2));
 }
 
-/// As `model`, with so many who look on.
-fn looking_on<P: Protocol>(wakers: usize, wakes: usize, lookers: usize) {
+/// As `model`, with so many observers.
+fn observing<P: Protocol>(wakers: usize, wakes: usize, observers: usize) {
     let task = Arc::new(Task::<P>::new(wakers));
     let wakers = (0..wakers).map(|waker| {
         let task = task.clone();
         thread::spawn(move || task.wake(waker))
     });
     let mut threads: Vec<_> = wakers.collect();
-    threads.extend((0..lookers).map(|_| {
+    threads.extend((0..observers).map(|_| {
         let task = task.clone();
         thread::spawn(move || task.look())
     }));
@@ -206,19 +206,19 @@ fn looking_on<P: Protocol>(wakers: usize, wakes: usize, lookers: usize) {
 }
 
 #[test]
-fn who_looks_on_sees_the_frame_of_a_parked_one_and_loses_no_wake() {
-    explore(3, || looking_on::<State>(1, 0, 1));
-    explore(2, || looking_on::<State>(2, 0, 1));
+fn an_observer_sees_the_frame_of_a_parked_coroutine_and_no_wake_is_lost() {
+    explore(3, || observing::<State>(1, 0, 1));
+    explore(2, || observing::<State>(2, 0, 1));
 }
 
 #[test]
-fn wakes_at_home_while_somebody_looks_on_are_not_lost() {
-    explore(3, || looking_on::<State>(1, 2, 1));
+fn wakes_at_home_during_an_observation_are_not_lost() {
+    explore(3, || observing::<State>(1, 2, 1));
 }
 
 #[test]
-fn two_who_look_on_wait_for_each_other() {
-    explore(2, || looking_on::<State>(1, 0, 2));
+fn two_observers_wait_for_each_other() {
+    explore(2, || observing::<State>(1, 0, 2));
 }
 
 #[test]
@@ -273,18 +273,18 @@ impl Protocol for Forgetful {
     fn notify(&self) -> bool {
         self.0.notify()
     }
-    fn hold(&self) -> bool {
-        self.0.hold()
+    fn freeze(&self) -> bool {
+        self.0.freeze()
     }
-    fn release(&self) -> bool {
-        let _ = self.0.release();
+    fn unfreeze(&self) -> bool {
+        let _ = self.0.unfreeze();
         false
     }
 }
 
 #[test]
-fn a_release_that_queues_nobody_loses_a_wake() {
-    let end = child::run(|| explore(3, || looking_on::<Forgetful>(1, 0, 1)));
+fn an_unfreeze_that_does_not_queue_loses_a_wake() {
+    let end = child::run(|| explore(3, || observing::<Forgetful>(1, 0, 1)));
     assert!(!end.status.success(), "the model finds nothing");
     end.assert_says("deadlock");
 }

@@ -3,8 +3,8 @@
 use super::operation::Operation;
 use super::pattern::Binding;
 use super::validate::{Choice, Ending, Select, Wait};
+use crate::input::{at, located};
 use crate::krate::Krate;
-use crate::work::{at, located};
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{Expr, Token};
@@ -39,7 +39,7 @@ impl ToTokens for Select {
                 let chosen = bodies.add(&[], ending);
                 ours!(break #chosen)
             }
-            None => ours!(#krate::private::select::no_arm_left()),
+            None => ours!(#krate::macro_support::select::no_arm_left()),
         };
         let has_default = self.default.is_some();
         let names = (0..self.waits.len()).map(operation);
@@ -49,10 +49,10 @@ impl ToTokens for Select {
             #operations
             let mut enabled = [#(#enabled),*];
             let chosen = loop {
-                let happened = #krate::private::select::run(
+                let happened = #krate::macro_support::select::run(
                     &mut [#(#names.as_mut()),*],
                     &mut enabled,
-                    #krate::private::select::Mode { biased: #biased, default: #has_default },
+                    #krate::macro_support::select::Mode { biased: #biased, default: #has_default },
                 );
                 match happened {
                     #outcomes
@@ -96,7 +96,7 @@ impl Select {
         let foreign = names.iter().map(|name| ident(&format!("Foreign{name}")));
         ours! {
             #[allow(unused_imports)]
-            use #krate::private::select::{#(#native as _, #foreign as _),*};
+            use #krate::macro_support::select::{#(#native as _, #foreign as _),*};
         }
     }
 }
@@ -206,7 +206,7 @@ impl Operation {
     }
 
     fn expand(&self, krate: &Krate) -> TokenStream {
-        let select = ours!(#krate::private::select);
+        let select = ours!(#krate::macro_support::select);
         match self {
             Self::Plain { method, on, call } => {
                 let arm = ident(&format!("{method}_arm"));
@@ -235,7 +235,7 @@ impl Operation {
             }
             Self::Child(call) => {
                 let child = closure(None, call);
-                ours!(#select::Operation::<#select::NoArm<_>, _>::child(#child))
+                ours!(#select::Operation::<#select::NeverArm<_>, _>::child(#child))
             }
         }
     }

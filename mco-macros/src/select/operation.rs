@@ -4,7 +4,7 @@ use super::NAME;
 use super::pattern::is_variable;
 use crate::call::{Operands, is_constant};
 use crate::error::Faults;
-use crate::work::{Remedies, peeled};
+use crate::input::{Remedies, peeled};
 use proc_macro2::Ident;
 use quote::ToTokens;
 use syn::{Expr, ExprCall, ExprMethodCall, UnOp};
@@ -49,7 +49,7 @@ impl Operation {
                     ("send", 1) => Self::send(call.clone(), operands),
                     ("join", 0) => {
                         let mut on = (*call.receiver).clone();
-                        settle(&mut on, operands);
+                        hoist(&mut on, operands);
                         Self::Join { on }
                     }
                     _ => Self::Child(operation),
@@ -61,7 +61,7 @@ impl Operation {
     }
 
     fn plain(mut call: ExprMethodCall, operands: &mut Operands) -> Self {
-        settle(&mut call.receiver, operands);
+        hoist(&mut call.receiver, operands);
         Self::Plain {
             method: call.method.clone(),
             on: (*call.receiver).clone(),
@@ -70,7 +70,7 @@ impl Operation {
     }
 
     fn send(mut call: ExprMethodCall, operands: &mut Operands) -> Self {
-        settle(&mut call.receiver, operands);
+        hoist(&mut call.receiver, operands);
         let variable = variable(&call.args[0]);
         operands.take(&mut call.args[0]);
         Self::Send {
@@ -94,23 +94,23 @@ impl Operation {
 }
 
 /// Leaves a place where it is, and makes one of anything else, or of what it begins with.
-fn settle(expr: &mut Expr, operands: &mut Operands) {
+fn hoist(expr: &mut Expr, operands: &mut Operands) {
     if !is_place(expr) {
         operands.take(expr);
         return;
     }
     match expr {
-        Expr::Field(field) => settle(&mut field.base, operands),
-        Expr::Group(group) => settle(&mut group.expr, operands),
+        Expr::Field(field) => hoist(&mut field.base, operands),
+        Expr::Group(group) => hoist(&mut group.expr, operands),
         Expr::Index(index) => {
-            settle(&mut index.expr, operands);
+            hoist(&mut index.expr, operands);
             // It stands in several places of the expansion, and must not be evaluated in each.
             if !is_constant(&index.index) && !matches!(peeled(&index.index), Expr::Path(_)) {
                 operands.take(&mut index.index);
             }
         }
-        Expr::Paren(paren) => settle(&mut paren.expr, operands),
-        Expr::Unary(unary) => settle(&mut unary.expr, operands),
+        Expr::Paren(paren) => hoist(&mut paren.expr, operands),
+        Expr::Unary(unary) => hoist(&mut unary.expr, operands),
         _ => {}
     }
 }

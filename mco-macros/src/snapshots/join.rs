@@ -1,7 +1,7 @@
 // join!(one(), { two() }, 3)
 
 fn here() {
-    ::mco::private::join::all(|joint| {
+    ::mco::macro_support::join::all(|joint| {
         let handle0 = joint.spawn(|| one());
         let handle1 = joint.spawn(|| { two() });
         let handle2 = joint.spawn(|| 3);

@@ -1,7 +1,7 @@
 // join!(crate = rt, one())
 
 fn here() {
-    rt::private::join::all(|joint| {
+    rt::macro_support::join::all(|joint| {
         let handle0 = joint.spawn(|| one());
         match (handle0.join(),) {
             (::core::result::Result::Ok(value0),) => (value0,),

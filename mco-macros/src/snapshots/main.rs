@@ -7,5 +7,5 @@ fn main() -> impl ::std::process::Termination {
     fn main() {
         body();
     }
-    ::mco::private::main(::mco::private::MainOptions::new(), main)
+    ::mco::macro_support::main(::mco::macro_support::MainOptions::new(), main)
 }

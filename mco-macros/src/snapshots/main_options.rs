@@ -8,7 +8,7 @@ pub fn main() -> impl ::std::process::Termination {
         body()?;
         Ok(())
     }
-    rt::private::main::<
+    rt::macro_support::main::<
         Result<(), Error>,
-    >(rt::private::MainOptions::new().workers(4).stack_size(64 * KIB), main)
+    >(rt::macro_support::MainOptions::new().workers(4).stack_size(64 * KIB), main)
 }

@@ -11,34 +11,36 @@ fn here() {
         }
         let chosen = {
             #[allow(unused_imports)]
-            use ::mco::private::select::{
+            use ::mco::macro_support::select::{
                 NativeAccept as _, ForeignAccept as _, NativeWait as _, ForeignWait as _,
             };
             let mut operation0 = ::core::pin::pin!(
-                { let kind = { use ::mco::private::select::OwnAccept as _;
+                { let kind = { use ::mco::macro_support::select::OwnAccept as _;
                 #[allow(unreachable_code, unused_imports)] if true {
-                ::mco::private::select::kind() } else { ::mco::private::select::never();
-                ::mco::private::select::kind_of((* & listener).accept()) } }; let probe =
-                ::mco::private::select::probe(& listener, kind); if (& probe)
-                .accept_is_native() { ::mco::private::select::Operation::native(probe
-                .accept_arm(& listener)) } else { probe.accept_child(|| listener
-                .accept()) } }
+                ::mco::macro_support::select::kind() } else {
+                ::mco::macro_support::select::never();
+                ::mco::macro_support::select::kind_of((* & listener).accept()) } }; let
+                probe = ::mco::macro_support::select::probe(& listener, kind); if (&
+                probe).accept_is_native() {
+                ::mco::macro_support::select::Operation::native(probe.accept_arm(&
+                listener)) } else { probe.accept_child(|| listener.accept()) } }
             );
             let mut operation1 = ::core::pin::pin!(
-                { let kind = { use ::mco::private::select::OwnWait as _;
+                { let kind = { use ::mco::macro_support::select::OwnWait as _;
                 #[allow(unreachable_code, unused_imports)] if true {
-                ::mco::private::select::kind() } else { ::mco::private::select::never();
-                ::mco::private::select::kind_of((* & flag).wait()) } }; let probe =
-                ::mco::private::select::probe(& flag, kind); if (& probe)
-                .wait_is_native() { ::mco::private::select::Operation::native(probe
+                ::mco::macro_support::select::kind() } else {
+                ::mco::macro_support::select::never();
+                ::mco::macro_support::select::kind_of((* & flag).wait()) } }; let probe =
+                ::mco::macro_support::select::probe(& flag, kind); if (& probe)
+                .wait_is_native() { ::mco::macro_support::select::Operation::native(probe
                 .wait_arm(& flag)) } else { probe.wait_child(|| flag.wait()) } }
             );
             let mut enabled = [true, true];
             let chosen = loop {
-                let happened = ::mco::private::select::run(
+                let happened = ::mco::macro_support::select::run(
                     &mut [operation0.as_mut(), operation1.as_mut()],
                     &mut enabled,
-                    ::mco::private::select::Mode {
+                    ::mco::macro_support::select::Mode {
                         biased: false,
                         default: false,
                     },
@@ -54,7 +56,7 @@ fn here() {
                             _ => break __Selected::B1(()),
                         }
                     }
-                    _ => ::mco::private::select::no_arm_left(),
+                    _ => ::mco::macro_support::select::no_arm_left(),
                 }
             };
             chosen

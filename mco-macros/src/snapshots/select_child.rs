@@ -9,15 +9,16 @@ fn here() {
         }
         let chosen = {
             let mut operation0 = ::core::pin::pin!(
-                ::mco::private::select::Operation:: < ::mco::private::select::NoArm < _
-                >, _ > ::child(|| { stream.read(& mut buffer) })
+                ::mco::macro_support::select::Operation:: <
+                ::mco::macro_support::select::NeverArm < _ >, _ > ::child(|| { stream
+                .read(& mut buffer) })
             );
             let mut enabled = [true];
             let chosen = loop {
-                let happened = ::mco::private::select::run(
+                let happened = ::mco::macro_support::select::run(
                     &mut [operation0.as_mut()],
                     &mut enabled,
-                    ::mco::private::select::Mode {
+                    ::mco::macro_support::select::Mode {
                         biased: false,
                         default: false,
                     },
@@ -28,7 +29,7 @@ fn here() {
                             bytes => break __Selected::B0((bytes,)),
                         }
                     }
-                    _ => ::mco::private::select::no_arm_left(),
+                    _ => ::mco::macro_support::select::no_arm_left(),
                 }
             };
             chosen

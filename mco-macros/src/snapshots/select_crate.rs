@@ -10,22 +10,23 @@ fn here() {
         }
         let chosen = {
             #[allow(unused_imports)]
-            use rt::private::select::{NativeRecv as _, ForeignRecv as _};
+            use rt::macro_support::select::{NativeRecv as _, ForeignRecv as _};
             let mut operation0 = ::core::pin::pin!(
-                { let kind = { use rt::private::select::OwnRecv as _;
+                { let kind = { use rt::macro_support::select::OwnRecv as _;
                 #[allow(unreachable_code, unused_imports)] if true {
-                rt::private::select::kind() } else { rt::private::select::never();
-                rt::private::select::kind_of((* & receiver).recv()) } }; let probe =
-                rt::private::select::probe(& receiver, kind); if (& probe)
-                .recv_is_native() { rt::private::select::Operation::native(probe
-                .recv_arm(& receiver)) } else { probe.recv_child(|| receiver.recv()) } }
+                rt::macro_support::select::kind() } else {
+                rt::macro_support::select::never(); rt::macro_support::select::kind_of((*
+                & receiver).recv()) } }; let probe = rt::macro_support::select::probe(&
+                receiver, kind); if (& probe).recv_is_native() {
+                rt::macro_support::select::Operation::native(probe.recv_arm(& receiver))
+                } else { probe.recv_child(|| receiver.recv()) } }
             );
             let mut enabled = [true];
             let chosen = loop {
-                let happened = rt::private::select::run(
+                let happened = rt::macro_support::select::run(
                     &mut [operation0.as_mut()],
                     &mut enabled,
-                    rt::private::select::Mode {
+                    rt::macro_support::select::Mode {
                         biased: false,
                         default: false,
                     },
@@ -36,7 +37,7 @@ fn here() {
                             _ => break __Selected::B0(()),
                         }
                     }
-                    _ => rt::private::select::no_arm_left(),
+                    _ => rt::macro_support::select::no_arm_left(),
                 }
             };
             chosen

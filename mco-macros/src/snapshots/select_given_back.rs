@@ -14,36 +14,38 @@ fn here() {
         let chosen = match (text,) {
             mut operands => {
                 #[allow(unused_imports)]
-                use ::mco::private::select::{
+                use ::mco::macro_support::select::{
                     NativeRecv as _, ForeignRecv as _, NativeSend as _, ForeignSend as _,
                 };
                 let mut operation0 = ::core::pin::pin!(
-                    { let kind = { use ::mco::private::select::OwnSend as _;
+                    { let kind = { use ::mco::macro_support::select::OwnSend as _;
                     #[allow(unreachable_code, unused_imports)] if true {
-                    ::mco::private::select::kind() } else {
-                    ::mco::private::select::never(); ::mco::private::select::kind_of((* &
-                    sender).send(operands.0)) } }; let probe =
-                    ::mco::private::select::probe(& sender, kind); if (& probe)
-                    .send_is_native() { ::mco::private::select::Operation::native(probe
-                    .send_arm(& sender, operands.0)) } else { probe.send_child(|| sender
+                    ::mco::macro_support::select::kind() } else {
+                    ::mco::macro_support::select::never();
+                    ::mco::macro_support::select::kind_of((* & sender).send(operands.0))
+                    } }; let probe = ::mco::macro_support::select::probe(& sender, kind);
+                    if (& probe).send_is_native() {
+                    ::mco::macro_support::select::Operation::native(probe.send_arm(&
+                    sender, operands.0)) } else { probe.send_child(|| sender
                     .send(operands.0)) } }
                 );
                 let mut operation1 = ::core::pin::pin!(
-                    { let kind = { use ::mco::private::select::OwnRecv as _;
+                    { let kind = { use ::mco::macro_support::select::OwnRecv as _;
                     #[allow(unreachable_code, unused_imports)] if true {
-                    ::mco::private::select::kind() } else {
-                    ::mco::private::select::never(); ::mco::private::select::kind_of((* &
-                    receiver).recv()) } }; let probe = ::mco::private::select::probe(&
-                    receiver, kind); if (& probe).recv_is_native() {
-                    ::mco::private::select::Operation::native(probe.recv_arm(& receiver))
-                    } else { probe.recv_child(|| receiver.recv()) } }
+                    ::mco::macro_support::select::kind() } else {
+                    ::mco::macro_support::select::never();
+                    ::mco::macro_support::select::kind_of((* & receiver).recv()) } }; let
+                    probe = ::mco::macro_support::select::probe(& receiver, kind); if (&
+                    probe).recv_is_native() {
+                    ::mco::macro_support::select::Operation::native(probe.recv_arm(&
+                    receiver)) } else { probe.recv_child(|| receiver.recv()) } }
                 );
                 let mut enabled = [true, true];
                 let chosen = loop {
-                    let happened = ::mco::private::select::run(
+                    let happened = ::mco::macro_support::select::run(
                         &mut [operation0.as_mut(), operation1.as_mut()],
                         &mut enabled,
-                        ::mco::private::select::Mode {
+                        ::mco::macro_support::select::Mode {
                             biased: false,
                             default: true,
                         },

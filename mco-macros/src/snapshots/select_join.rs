@@ -9,15 +9,15 @@ fn here() {
         }
         let chosen = {
             let mut operation0 = ::core::pin::pin!(
-                ::mco::private::select::Operation::native(::mco::private::select::join_arm(&
+                ::mco::macro_support::select::Operation::native(::mco::macro_support::select::join_arm(&
                 handle))
             );
             let mut enabled = [true];
             let chosen = loop {
-                let happened = ::mco::private::select::run(
+                let happened = ::mco::macro_support::select::run(
                     &mut [operation0.as_mut()],
                     &mut enabled,
-                    ::mco::private::select::Mode {
+                    ::mco::macro_support::select::Mode {
                         biased: false,
                         default: false,
                     },
@@ -28,7 +28,7 @@ fn here() {
                             result => break __Selected::B0((result,)),
                         }
                     }
-                    _ => ::mco::private::select::no_arm_left(),
+                    _ => ::mco::macro_support::select::no_arm_left(),
                 }
             };
             chosen

@@ -14,22 +14,24 @@ fn here() {
         let guard0 = if is_open { true } else { false };
         let chosen = {
             #[allow(unused_imports)]
-            use ::mco::private::select::{NativeRecv as _, ForeignRecv as _};
+            use ::mco::macro_support::select::{NativeRecv as _, ForeignRecv as _};
             let mut operation0 = ::core::pin::pin!(
-                { let kind = { use ::mco::private::select::OwnRecv as _;
+                { let kind = { use ::mco::macro_support::select::OwnRecv as _;
                 #[allow(unreachable_code, unused_imports)] if true {
-                ::mco::private::select::kind() } else { ::mco::private::select::never();
-                ::mco::private::select::kind_of((* & receiver).recv()) } }; let probe =
-                ::mco::private::select::probe(& receiver, kind); if (& probe)
-                .recv_is_native() { ::mco::private::select::Operation::native(probe
-                .recv_arm(& receiver)) } else { probe.recv_child(|| receiver.recv()) } }
+                ::mco::macro_support::select::kind() } else {
+                ::mco::macro_support::select::never();
+                ::mco::macro_support::select::kind_of((* & receiver).recv()) } }; let
+                probe = ::mco::macro_support::select::probe(& receiver, kind); if (&
+                probe).recv_is_native() {
+                ::mco::macro_support::select::Operation::native(probe.recv_arm(&
+                receiver)) } else { probe.recv_child(|| receiver.recv()) } }
             );
             let mut enabled = [true];
             let chosen = loop {
-                let happened = ::mco::private::select::run(
+                let happened = ::mco::macro_support::select::run(
                     &mut [operation0.as_mut()],
                     &mut enabled,
-                    ::mco::private::select::Mode {
+                    ::mco::macro_support::select::Mode {
                         biased: false,
                         default: false,
                     },

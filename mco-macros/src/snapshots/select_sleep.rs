@@ -10,17 +10,17 @@ fn here() {
         let chosen = match (coroutine::sleep, timeout) {
             mut operands => {
                 let mut operation0 = ::core::pin::pin!(
-                    if ::mco::private::select::is_sleep(& (operands.0)) {
-                    ::mco::private::select::Operation::native(::mco::private::select::sleep_arm(operands
-                    .1)) } else { ::mco::private::select::Operation::child(move ||
+                    if ::mco::macro_support::select::is_sleep(& (operands.0)) {
+                    ::mco::macro_support::select::Operation::native(::mco::macro_support::select::sleep_arm(operands
+                    .1)) } else { ::mco::macro_support::select::Operation::child(move ||
                     (operands.0) (operands.1)) }
                 );
                 let mut enabled = [true];
                 let chosen = loop {
-                    let happened = ::mco::private::select::run(
+                    let happened = ::mco::macro_support::select::run(
                         &mut [operation0.as_mut()],
                         &mut enabled,
-                        ::mco::private::select::Mode {
+                        ::mco::macro_support::select::Mode {
                             biased: false,
                             default: false,
                         },
@@ -31,7 +31,7 @@ fn here() {
                                 _ => break __Selected::B0(()),
                             }
                         }
-                        _ => ::mco::private::select::no_arm_left(),
+                        _ => ::mco::macro_support::select::no_arm_left(),
                     }
                 };
                 chosen

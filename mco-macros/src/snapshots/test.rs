@@ -8,8 +8,8 @@ fn works() {
     fn works() {
         body();
     }
-    ::mco::private::test(
-        ::mco::private::TestOptions::new(
+    ::mco::macro_support::test(
+        ::mco::macro_support::TestOptions::new(
             ::core::concat!(::core::module_path!(), "::", "works"),
         ),
         works,

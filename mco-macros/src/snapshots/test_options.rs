@@ -6,10 +6,10 @@ fn works() -> impl ::std::process::Termination {
     fn works() -> Result<(), Error> {
         body()
     }
-    ::mco::private::test::<
+    ::mco::macro_support::test::<
         Result<(), Error>,
     >(
-        ::mco::private::TestOptions::new(
+        ::mco::macro_support::TestOptions::new(
                 ::core::concat!(::core::module_path!(), "::", "works"),
             )
             .workers(2)

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use super::sleep::Sleep;
-use crate::clock::Moment;
+use crate::clock::Timestamp;
 use crate::runtime::Handle;
 use crate::{block_on, coroutine};
 
@@ -155,14 +155,14 @@ impl Timer {
 }
 
 /// When hyper's `deadline` is by our clock, which it has asked for the time.
-fn moment(deadline: Instant) -> Moment {
-    let now = Moment::now();
+fn moment(deadline: Instant) -> Timestamp {
+    let now = Timestamp::now();
     now + deadline.saturating_duration_since(now.to_std())
 }
 
 impl ::hyper::rt::Timer for Timer {
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn ::hyper::rt::Sleep>> {
-        Box::pin(Sleep::until(Moment::after(duration)))
+        Box::pin(Sleep::until(Timestamp::after(duration)))
     }
 
     fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn ::hyper::rt::Sleep>> {
@@ -171,7 +171,7 @@ impl ::hyper::rt::Timer for Timer {
 
     /// By the runtime's clock, which in a test may be a virtual one.
     fn now(&self) -> Instant {
-        Moment::now().to_std()
+        Timestamp::now().to_std()
     }
 
     /// Keeps what has been allocated for `sleep`.

@@ -1,4 +1,4 @@
-//! A sleep as a future: an alarm in the wheel of a worker, which wakes a task.
+//! A sleep as a future: a queued timer in the wheel of a worker, which wakes a task.
 //!
 //! ```text
 //!   Sleep ──> Bell <── the wheel of a worker, while it is set
@@ -19,48 +19,48 @@ use std::task::{Context, Poll, Waker};
 
 use parking_lot::Mutex;
 
-use crate::clock::Moment;
+use crate::clock::Timestamp;
 use crate::runtime;
-use crate::scheduler::alarms::{self, Alarm, Place};
+use crate::scheduler::timer_queue::{self, TimerCallback, TimerHandle};
 use crate::task::{has_budget, wake_task};
 
 /// Ready when its time has come.
 pub(super) struct Sleep {
-    bell: Arc<Bell>,
+    shared: Arc<SleepState>,
 }
 
 /// What outlives a poll.
-struct Bell {
+struct SleepState {
     state: Mutex<State>,
 }
 
 struct State {
     /// When it is to ring.
-    at: Moment,
+    at: Timestamp,
     /// Counts what it was set for, so that one that is just going off notices that it was reset.
-    setting: u64,
+    generation: u64,
     /// While it is set.
-    place: Option<Place>,
-    has_rung: bool,
+    handle: Option<TimerHandle>,
+    has_elapsed: bool,
     /// Of the one that polled last, if it waits.
     task: Option<Waker>,
 }
 
 impl Sleep {
-    pub(super) fn until(at: Moment) -> Sleep {
-        let state = State { at, setting: 0, place: None, has_rung: false, task: None };
-        Sleep { bell: Arc::new(Bell { state: Mutex::new(state) }) }
+    pub(super) fn until(at: Timestamp) -> Sleep {
+        let state = State { at, generation: 0, handle: None, has_elapsed: false, task: None };
+        Sleep { shared: Arc::new(SleepState { state: Mutex::new(state) }) }
     }
 
     /// Has it be ready at `at`, and not when it would have been otherwise. Who waits goes on waiting.
     #[cfg(feature = "hyper")]
-    pub(super) fn reset(&mut self, at: Moment) {
-        let mut state = self.bell.state.lock();
+    pub(super) fn reset(&mut self, at: Timestamp) {
+        let mut state = self.shared.state.lock();
         state.unset();
         state.at = at;
-        state.has_rung = false;
+        state.has_elapsed = false;
         if state.task.is_some() {
-            self.bell.set(&mut state);
+            self.shared.set(&mut state);
         }
     }
 }
@@ -73,31 +73,31 @@ impl Future for Sleep {
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
-        // Neither cloned nor dropped under the lock: it is code of others.
+        // Neither cloned nor dropped under the lock: it is user code.
         let mut task = Some(context.waker().clone());
-        let mut state = self.bell.state.lock();
-        if !state.has_rung && state.at <= Moment::now() {
+        let mut state = self.shared.state.lock();
+        if !state.has_elapsed && state.at <= Timestamp::now() {
             state.unset();
-            state.has_rung = true;
+            state.has_elapsed = true;
         }
-        let has_rung = state.has_rung;
-        if has_rung {
+        let has_elapsed = state.has_elapsed;
+        if has_elapsed {
             task = state.task.take();
         } else {
             mem::swap(&mut task, &mut state.task);
-            if state.place.is_none() {
-                self.bell.set(&mut state);
+            if state.handle.is_none() {
+                self.shared.set(&mut state);
             }
         }
         drop(state);
         drop(task);
-        if has_rung { Poll::Ready(()) } else { Poll::Pending }
+        if has_elapsed { Poll::Ready(()) } else { Poll::Pending }
     }
 }
 
 impl Drop for Sleep {
     fn drop(&mut self) {
-        let mut state = self.bell.state.lock();
+        let mut state = self.shared.state.lock();
         state.unset();
         let task = state.task.take();
         drop(state);
@@ -107,41 +107,42 @@ impl Drop for Sleep {
 
 impl State {
     fn unset(&mut self) {
-        self.setting += 1;
-        if let Some(place) = self.place.take() {
-            place.remove();
+        self.generation += 1;
+        if let Some(handle) = self.handle.take() {
+            handle.remove();
         }
     }
 }
 
-impl Bell {
+impl SleepState {
     /// If the runtime is at its end, it stays unset: who waits there is being cancelled.
     fn set(self: &Arc<Self>, state: &mut State) {
-        state.place = alarms::set(state.at, self.clone(), state.setting, runtime::global_scheduler);
+        state.handle =
+            timer_queue::set(state.at, self.clone(), state.generation, runtime::global_scheduler);
     }
 
     /// Its place has been left. Returns who is to be woken.
-    fn leave(&self, setting: u64, has_rung: bool) -> Option<Waker> {
+    fn leave(&self, generation: u64, has_elapsed: bool) -> Option<Waker> {
         let mut state = self.state.lock();
-        if state.setting != setting {
+        if state.generation != generation {
             return None;
         }
-        state.place = None;
-        state.has_rung = has_rung;
+        state.handle = None;
+        state.has_elapsed = has_elapsed;
         state.task.take()
     }
 }
 
-impl Alarm for Bell {
-    fn fire(self: Arc<Self>, setting: u64) {
-        if let Some(task) = self.leave(setting, true) {
+impl TimerCallback for SleepState {
+    fn fire(self: Arc<Self>, generation: u64) {
+        if let Some(task) = self.leave(generation, true) {
             wake_task(task);
         }
     }
 
     /// Who waits polls again, and sets it where that is.
-    fn abandon(&self, setting: u64) {
-        if let Some(task) = self.leave(setting, false) {
+    fn on_shutdown(&self, generation: u64) {
+        if let Some(task) = self.leave(generation, false) {
             wake_task(task);
         }
     }

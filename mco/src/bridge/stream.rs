@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 
 use super::buffer::Room;
 use crate::net::accept::any_registrar;
-use crate::reactor::{Asked, Attempt, Evented, Io, Side, first_nonempty};
+use crate::reactor::{Attempt, Direction, Io, Registered, Requested, first_nonempty};
 
 /// A stream of bytes as async crates read from it, with names that no trait of theirs has. None of this
 /// switches coroutines or unwinds them, since the callers may hold locks.
@@ -50,7 +50,7 @@ pub(crate) trait PollWrite {
 pub(crate) trait SocketStream {
     type Io: Io;
 
-    fn evented(&self) -> &Evented<Self::Io>;
+    fn registered(&self) -> &Registered<Self::Io>;
 
     /// A system call, as those that follow. Returns how many bytes at the beginning it has initialised,
     /// and writes nothing else.
@@ -64,7 +64,7 @@ pub(crate) trait SocketStream {
     fn transmit_vectored(io: &Self::Io, bufs: &[IoSlice<'_>]) -> io::Result<usize>;
 
     /// What it says about the next read that `done` of the bytes that were asked for have been read.
-    fn after_read(done: usize, asked: Asked) -> Attempt<usize>;
+    fn after_read(done: usize, asked: Requested) -> Attempt<usize>;
 
     fn end_writing(&self) -> io::Result<()>;
 }
@@ -74,8 +74,8 @@ impl<S: SocketStream> PollRead for S {
         if room.len() == 0 {
             return Poll::Ready(Ok(0));
         }
-        let asked = Asked::bytes(room.len());
-        self.evented().poll(Side::Read, context, any_registrar, |socket| {
+        let asked = Requested::bytes(room.len());
+        self.registered().poll(Direction::Read, context, any_registrar, |socket| {
             // SAFETY: the system has written as many bytes as it says, and we write nothing.
             let done = unsafe { room.fill(|bytes| S::receive(socket, bytes)) }?;
             Ok(S::after_read(done, asked))
@@ -91,8 +91,8 @@ impl<S: SocketStream> PollRead for S {
         let lens = bufs.iter().map(|buf| buf.len());
         let Some(first) = first_nonempty(lens) else { return Poll::Ready(Ok(0)) };
         let bufs = &mut bufs[first..];
-        let asked = Asked::slices(bufs.iter().map(|buf| buf.len()));
-        self.evented().poll(Side::Read, context, any_registrar, |socket| {
+        let asked = Requested::slices(bufs.iter().map(|buf| buf.len()));
+        self.registered().poll(Direction::Read, context, any_registrar, |socket| {
             Ok(S::after_read(S::receive_vectored(socket, bufs)?, asked))
         })
     }
@@ -103,8 +103,8 @@ impl<S: SocketStream> PollWrite for S {
         if buf.is_empty() {
             return Poll::Ready(Ok(0));
         }
-        let asked = Asked::bytes(buf.len());
-        self.evented().poll(Side::Write, context, any_registrar, |socket| {
+        let asked = Requested::bytes(buf.len());
+        self.registered().poll(Direction::Write, context, any_registrar, |socket| {
             Ok(Attempt::of_bytes(S::transmit(socket, buf)?, asked))
         })
     }
@@ -117,8 +117,8 @@ impl<S: SocketStream> PollWrite for S {
         let lens = bufs.iter().map(|buf| buf.len());
         let Some(first) = first_nonempty(lens) else { return Poll::Ready(Ok(0)) };
         let bufs = &bufs[first..];
-        let asked = Asked::slices(bufs.iter().map(|buf| buf.len()));
-        self.evented().poll(Side::Write, context, any_registrar, |socket| {
+        let asked = Requested::slices(bufs.iter().map(|buf| buf.len()));
+        self.registered().poll(Direction::Write, context, any_registrar, |socket| {
             Ok(Attempt::of_bytes(S::transmit_vectored(socket, bufs)?, asked))
         })
     }
@@ -143,7 +143,7 @@ macro_rules! socket_stream {
         impl crate::bridge::SocketStream for $stream {
             type Io = $io;
 
-            fn evented(&self) -> &Evented<$io> {
+            fn registered(&self) -> &Registered<$io> {
                 &self.socket
             }
 
@@ -176,9 +176,9 @@ macro_rules! socket_stream {
 
             fn after_read(
                 done: usize,
-                asked: crate::reactor::Asked,
+                asked: crate::reactor::Requested,
             ) -> crate::reactor::Attempt<usize> {
-                let after: fn(usize, crate::reactor::Asked) -> crate::reactor::Attempt<usize> =
+                let after: fn(usize, crate::reactor::Requested) -> crate::reactor::Attempt<usize> =
                     $read;
                 after(done, asked)
             }

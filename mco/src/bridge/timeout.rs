@@ -8,7 +8,7 @@ use std::time::Duration;
 use pin_project_lite::pin_project;
 
 use super::sleep::Sleep;
-use crate::clock::Moment;
+use crate::clock::Timestamp;
 use crate::std::time::Elapsed;
 
 /// A future that is given up when it has not ended in `duration`, counted from this call.
@@ -35,7 +35,7 @@ use crate::std::time::Elapsed;
 /// assert_eq!(answer, Ok(42));
 /// ```
 pub fn timeout<F: IntoFuture>(duration: Duration, future: F) -> Timeout<F::IntoFuture> {
-    let sleep = Sleep::until(Moment::after(duration));
+    let sleep = Sleep::until(Timestamp::after(duration));
     Timeout { future: future.into_future(), sleep }
 }
 

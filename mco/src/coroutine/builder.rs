@@ -56,7 +56,7 @@ impl Builder {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        let create = |attributes| TaskRef::create(f, attributes);
+        let create = |options| TaskRef::create(f, options);
         JoinHandle::new(self.spawn_task(Location::caller(), create))
     }
 
@@ -78,7 +78,7 @@ impl Builder {
     pub(super) fn spawn_task(
         self,
         site: &'static Location<'static>,
-        create: impl FnOnce(crate::task::Attributes) -> TaskRef,
+        create: impl FnOnce(crate::task::SpawnOptions) -> TaskRef,
     ) -> Coroutine {
         runtime::spawn_current(self.name, self.stack_size, site, create)
     }

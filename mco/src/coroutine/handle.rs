@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use crate::task::{Reason, TaskRef, current, spend_budget};
-use crate::wait::{Entered, Wait, Waiter};
+use crate::wait::{Wait, Waiter, WaiterGuard};
 
 /// A coroutine, whatever its result is: to name it, to wake it, to cancel it.
 #[derive(Clone)]
@@ -139,7 +139,7 @@ pub(super) fn wait_for_end(task: &TaskRef, wait: Wait) -> bool {
     if !task.add_joiner(waiter.clone()) {
         return true;
     }
-    let _entered = Entered::new(waiter, |waiter| task.remove_joiner(waiter));
+    let _entered = WaiterGuard::new(waiter, |waiter| task.remove_joiner(waiter));
     // SAFETY: `task` is borrowed during the call, in which the wait is used.
     let wait = unsafe { wait.of(task) };
     wait.wait_for(|| task.is_finished())
@@ -152,7 +152,7 @@ pub(super) fn wait_until_gone(task: &TaskRef, wait: &Wait) {
         // SAFETY: as in `wait_for_end`.
         let wait = unsafe { wait.of(task) };
         while !task.is_finished() {
-            wait.park_through();
+            wait.park_ignoring_cancel();
         }
     }
 }

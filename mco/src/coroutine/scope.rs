@@ -21,9 +21,9 @@ use parking_lot::Mutex;
 use super::handle::wait_until_gone;
 use super::{Builder, Cancelled, Coroutine, JoinHandle};
 use crate::scheduler;
-use crate::spare::Slab;
-use crate::task::awaited::{Awaited, Enders};
-use crate::task::{self, Attributes, Output, Reason, TaskRef, current, spend_budget};
+use crate::shrinking::Slab;
+use crate::task::wait_target::{BlockedOn, WaitTarget};
+use crate::task::{self, Output, Reason, SpawnOptions, TaskRef, current, spend_budget};
 use crate::wait::{Wait, Waiter};
 
 /// Spawns coroutines that may borrow from the caller. See [`scope`].
@@ -104,7 +104,7 @@ where
         Err(payload) => task::cancel::resume_unwind(payload),
         Ok(value) if scope.data.panicked.load(Ordering::Relaxed) => {
             // Before, for if its destructor panics while this does the process is aborted.
-            task::here(|| drop(value));
+            task::run_user_code_here(|| drop(value));
             panic!("a scoped coroutine panicked")
         }
         Ok(value) => (value, cancelled),
@@ -139,7 +139,7 @@ impl<'scope> Scope<'scope, '_> {
     pub(crate) fn spawn_by<F, T>(
         &'scope self,
         f: F,
-        spawn: impl FnOnce(&mut dyn FnMut(Attributes) -> TaskRef) -> Coroutine,
+        spawn: impl FnOnce(&mut dyn FnMut(SpawnOptions) -> TaskRef) -> Coroutine,
     ) -> ScopedJoinHandle<'scope, T>
     where
         F: FnOnce() -> T + Send + 'scope,
@@ -150,13 +150,13 @@ impl<'scope> Scope<'scope, '_> {
         let (child, packet) = Child::new(self.data.clone(), f);
         let key = child.key;
         let mut child = Some(child);
-        let coroutine = spawn(&mut |attributes| {
+        let coroutine = spawn(&mut |options| {
             let child = child.take().expect("one coroutine is created");
             // SAFETY: the child counts itself off when it has been dropped, and `scope` does not
             // return before: so the closure is gone before what it borrows. The result is in the
             // packet, which the child lets go of first, and which the handle keeps for no longer
             // than `'scope`.
-            let task = unsafe { TaskRef::create_scoped(move || child.run(), attributes) };
+            let task = unsafe { TaskRef::create_scoped(move || child.run(), options) };
             *self.data.children.lock().get_mut(key).expect("it is in place") = Some(task.clone());
             task
         });
@@ -212,7 +212,7 @@ impl Data {
         // Acquire pairs with the Release of each child's last decrement.
         while self.running.load(Ordering::Acquire) > 0 {
             if passed_on {
-                wait.park_through();
+                wait.park_ignoring_cancel();
                 continue;
             }
             let before = wait.before();
@@ -235,17 +235,17 @@ impl Data {
 }
 
 /// The end of all children.
-impl Awaited for Data {
+impl WaitTarget for Data {
     fn address(&self) -> usize {
         std::ptr::from_ref(self).addr()
     }
 
-    fn enders(&self) -> Enders {
+    fn blocked_on(&self) -> BlockedOn {
         // One of them may just be coming or going, and be locked out for the moment.
-        let Some(children) = self.children.try_lock() else { return Enders::Unknown };
+        let Some(children) = self.children.try_lock() else { return BlockedOn::Unknown };
         let ids: Option<Vec<u64>> =
             children.iter().map(|child| child.as_ref().map(TaskRef::id)).collect();
-        ids.filter(|ids| !ids.is_empty()).map_or(Enders::Unknown, Enders::Each)
+        ids.filter(|ids| !ids.is_empty()).map_or(BlockedOn::Unknown, BlockedOn::Each)
     }
 }
 

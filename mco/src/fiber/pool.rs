@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_are_kept_apart() {
+    fn stacks_of_different_sizes_are_pooled_separately() {
         let mut pool = Pool::new(8);
         burst(&mut pool, 1);
         let fiber = pool.take(4 * SIZE).expect("a stack");

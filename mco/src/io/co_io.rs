@@ -11,8 +11,8 @@ use mio::unix::SourceFd;
 use mio::{Interest, Token};
 
 use super::wait_io;
-use crate::net::options::{Timeout, timeouts};
-use crate::reactor::{Attempt, Evented, Side};
+use crate::net::socket_macros::{Timeout, timeouts};
+use crate::reactor::{Attempt, Direction, Registered};
 use crate::task::Reason;
 use crate::wait::Wait;
 
@@ -42,7 +42,7 @@ use crate::wait::Wait;
 /// ```
 pub struct CoIo<T: AsFd> {
     /// Goes before `inner`, which closes the descriptor.
-    evented: Evented<Handle>,
+    registered: Registered<Handle>,
     /// The descriptor may have changed since it was last looked at.
     stale: AtomicBool,
     read_timeout: Timeout,
@@ -75,7 +75,7 @@ impl<T: AsFd> CoIo<T> {
         set_nonblocking(inner.as_fd(), true)?;
         let handle = Handle(AtomicI32::new(inner.as_fd().as_raw_fd()));
         Ok(CoIo {
-            evented: Evented::new(handle),
+            registered: Registered::new(handle),
             stale: AtomicBool::new(false),
             read_timeout: Timeout::default(),
             write_timeout: Timeout::default(),
@@ -91,7 +91,7 @@ impl<T: AsFd> CoIo<T> {
     /// What is inside. If something else is put there, that is made nonblocking by the next operation.
     pub fn inner_mut(&mut self) -> &mut T {
         // The descriptor's number could come to stand for something else.
-        self.evented.deregister();
+        self.registered.deregister();
         self.stale.store(true, Ordering::Relaxed);
         &mut self.inner
     }
@@ -102,8 +102,8 @@ impl<T: AsFd> CoIo<T> {
     ///
     /// What the system says.
     pub fn into_inner(self) -> io::Result<T> {
-        let CoIo { evented, inner, .. } = self;
-        drop(evented);
+        let CoIo { registered, inner, .. } = self;
+        drop(registered);
         set_nonblocking(inner.as_fd(), false)?;
         Ok(inner)
     }
@@ -116,7 +116,7 @@ impl<T: AsFd> CoIo<T> {
     ///
     /// None; the signature is that of mco's sockets.
     pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
-        self.evented.set_nonblocking(nonblocking);
+        self.registered.set_nonblocking(nonblocking);
         Ok(())
     }
 
@@ -126,7 +126,7 @@ impl<T: AsFd> CoIo<T> {
             let fd = self.inner.as_fd();
             check(fd)?;
             set_nonblocking(fd, true)?;
-            self.evented.io().0.store(fd.as_raw_fd(), Ordering::Relaxed);
+            self.registered.io().0.store(fd.as_raw_fd(), Ordering::Relaxed);
             self.stale.store(false, Ordering::Relaxed);
         }
         Ok(())
@@ -136,12 +136,15 @@ impl<T: AsFd> CoIo<T> {
 /// Does `op` on what is inside, one way or the other, as often as need be. A macro, since `op` may
 /// need the one field for itself.
 macro_rules! operate {
-    ($this:ident, $side:ident, $timeout:ident, $op:expr) => {{
+    ($this:ident, $direction:ident, $timeout:ident, $op:expr) => {{
         $this.refresh()?;
-        let wait = Wait::new(Reason::$side);
+        let wait = Wait::new(Reason::$direction);
         let deadline = || $this.$timeout.deadline();
         // What is short of what was asked for says nothing: a terminal gives a line at a time.
-        $this.evented.run(Side::$side, wait, deadline, |_| $op.map(Attempt::More)).map_err(explain)
+        $this
+            .registered
+            .run(Direction::$direction, wait, deadline, |_| $op.map(Attempt::More))
+            .map_err(explain)
     }};
 }
 
@@ -222,7 +225,7 @@ where
 wait_io!(CoIo<T: AsFd>, |this| {
     // What fails is met again by the wait.
     let _ = this.refresh();
-    &this.evented
+    &this.registered
 });
 
 impl<T: AsFd> AsFd for CoIo<T> {

@@ -5,9 +5,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::Moment;
+use crate::clock::Timestamp;
 use crate::net::accept::any_registrar;
-use crate::reactor::{Evented, Io, Side, Source};
+use crate::reactor::{Direction, Io, IoState, Registered};
 use crate::task::Reason;
 use crate::wait::Wait;
 
@@ -82,16 +82,16 @@ pub trait WaitIo {
 
 /// Makes a [`wait_io`](WaitIo::wait_io) return. It does not keep the descriptor open.
 #[derive(Clone)]
-pub struct WaitIoWaker(Arc<Source>);
+pub struct WaitIoWaker(Arc<IoState>);
 
 impl WaitIoWaker {
-    pub(crate) fn new<S: Io>(evented: &Evented<S>) -> WaitIoWaker {
-        WaitIoWaker(evented.source().clone())
+    pub(crate) fn new<S: Io>(registered: &Registered<S>) -> WaitIoWaker {
+        WaitIoWaker(registered.io_state().clone())
     }
 
     /// Makes those who are in [`wait_io`](WaitIo::wait_io) return, and the next one that would wait.
     pub fn wakeup(&self) {
-        self.0.pretend_event();
+        self.0.wake_spuriously();
     }
 }
 
@@ -102,21 +102,22 @@ impl fmt::Debug for WaitIoWaker {
 }
 
 #[track_caller]
-pub(crate) fn wait_event<S: Io>(evented: &Evented<S>) -> io::Result<()> {
-    evented.wait_event(Wait::new(Reason::Read), any_registrar)
+pub(crate) fn wait_event<S: Io>(registered: &Registered<S>) -> io::Result<()> {
+    registered.wait_event(Wait::new(Reason::Read), any_registrar)
 }
 
 #[track_caller]
 pub(crate) fn wait_ready<S: Io>(
-    evented: &Evented<S>,
-    side: Side,
+    registered: &Registered<S>,
+    direction: Direction,
     timeout: Option<Duration>,
 ) -> io::Result<()> {
-    let (reason, what) = match side {
-        Side::Read => (Reason::Read, "there was nothing to read"),
-        Side::Write => (Reason::Write, "there was no room to write"),
+    let (reason, what) = match direction {
+        Direction::Read => (Reason::Read, "there was nothing to read"),
+        Direction::Write => (Reason::Write, "there was no room to write"),
     };
-    let ready = evented.wait_ready(side, Wait::new(reason), || timeout.map(Moment::after));
+    let ready =
+        registered.wait_ready(direction, Wait::new(reason), || timeout.map(Timestamp::after));
     ready.map_err(|error| match (error.kind(), timeout) {
         (io::ErrorKind::TimedOut, Some(timeout)) => {
             io::Error::new(io::ErrorKind::TimedOut, format!("{what} within {timeout:?}"))
@@ -125,7 +126,7 @@ pub(crate) fn wait_ready<S: Io>(
     })
 }
 
-/// Implements `WaitIo` for a type with an `Evented`, which `$evented` returns.
+/// Implements `WaitIo` for a type with an `Registered`, which `$evented` returns.
 macro_rules! wait_io {
     ($type:ident $(<$T:ident: $bound:path>)?, |$this:ident| $evented:expr) => {
         impl $(<$T: $bound>)? crate::io::WaitIo for $type $(<$T>)? {
@@ -148,13 +149,13 @@ macro_rules! wait_io {
             #[track_caller]
             fn wait_readable(&self, timeout: Option<std::time::Duration>) -> std::io::Result<()> {
                 let $this = self;
-                crate::io::wait_ready($evented, crate::reactor::Side::Read, timeout)
+                crate::io::wait_ready($evented, crate::reactor::Direction::Read, timeout)
             }
 
             #[track_caller]
             fn wait_writable(&self, timeout: Option<std::time::Duration>) -> std::io::Result<()> {
                 let $this = self;
-                crate::io::wait_ready($evented, crate::reactor::Side::Write, timeout)
+                crate::io::wait_ready($evented, crate::reactor::Direction::Write, timeout)
             }
         }
     };

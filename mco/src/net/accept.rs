@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::coroutine;
-use crate::reactor::{Attempt, Evented, Io, Registrar, Side};
+use crate::reactor::{Attempt, Direction, Io, Registered, Registrar};
 use crate::runtime;
 use crate::wait::{Wait, Waiter};
 
@@ -15,7 +15,7 @@ pub(crate) trait Accepting {
     /// A connection, and where it comes from.
     type Accepted;
 
-    fn evented(&self) -> &Evented<Self::Io>;
+    fn registered(&self) -> &Registered<Self::Io>;
 
     /// The system call.
     fn accept_from(io: &Self::Io) -> io::Result<Self::Accepted>;
@@ -24,11 +24,11 @@ pub(crate) trait Accepting {
 /// Waits for a connection. Passes over those that their clients have given up, and waits for about a
 /// second when the process is out of descriptors.
 pub(crate) fn accept<L: Accepting>(listener: &L, wait: Wait) -> io::Result<L::Accepted> {
-    let socket = listener.evented();
+    let socket = listener.registered();
     let mut pause = FIRST_PAUSE;
     loop {
         let accept = |io: &L::Io| L::accept_from(io).map(Attempt::More);
-        match socket.run(Side::Read, wait, || None, accept) {
+        match socket.run(Direction::Read, wait, || None, accept) {
             Ok(accepted) => return Ok(accepted),
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) if is_out_of_descriptors(&error) => {
@@ -46,7 +46,7 @@ pub(crate) fn accept<L: Accepting>(listener: &L, wait: Wait) -> io::Result<L::Ac
 /// Accepts a connection if there is one. Passes over those that their clients have given up.
 pub(crate) fn try_accept<L: Accepting>(listener: &L) -> io::Result<Option<L::Accepted>> {
     loop {
-        match listener.evented().attempt(Side::Read, L::accept_from) {
+        match listener.registered().attempt(Direction::Read, L::accept_from) {
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             done => return done,
         }
@@ -55,12 +55,12 @@ pub(crate) fn try_accept<L: Accepting>(listener: &L) -> io::Result<Option<L::Acc
 
 /// Has `waiter` woken when there may be a connection; `false`: there may be one now.
 pub(crate) fn enter<L: Accepting>(listener: &L, waiter: &Waiter) -> io::Result<bool> {
-    listener.evented().enter(Side::Read, waiter, any_registrar)
+    listener.registered().enter(Direction::Read, waiter, any_registrar)
 }
 
 /// Undoes `enter`.
 pub(crate) fn leave<L: Accepting>(listener: &L, waiter: &Waiter) {
-    listener.evented().leave(Side::Read, waiter);
+    listener.registered().leave(Direction::Read, waiter);
 }
 
 /// The reactor of some worker, for a thread that waits for more than one thing.

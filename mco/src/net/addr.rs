@@ -97,7 +97,7 @@ impl<T: ToSocketAddrs + ?Sized> ToSocketAddrs for &T {
 /// Asks the system for the addresses of a name, on the blocking pool.
 #[track_caller]
 fn look_up(host: String, port: u16) -> io::Result<vec::IntoIter<SocketAddr>> {
-    // Owned and apart, so that a coroutine which is cancelled need not wait for a slow server.
+    // Owned and separate, so that a coroutine which is cancelled need not wait for a slow server.
     let blocking = move || {
         std::net::ToSocketAddrs::to_socket_addrs(&(host.as_str(), port)).map_err(|error| {
             io::Error::new(error.kind(), format!("no address for `{host}`: {error}"))

@@ -10,10 +10,10 @@ use socket2::SockRef;
 
 use super::accept::{self, Accepting};
 use super::addr::{self, ToSocketAddrs};
-use super::options::{common, conversions};
+use super::error_context::with_context;
+use super::socket_macros::{common, conversions};
 use super::stream::TcpStream;
-use super::tried::tried;
-use crate::reactor::Evented;
+use crate::reactor::Registered;
 use crate::task::Reason;
 use crate::wait::Wait;
 
@@ -43,7 +43,7 @@ use crate::wait::Wait;
 /// # }
 /// ```
 pub struct TcpListener {
-    socket: Evented<sys::TcpListener>,
+    socket: Registered<sys::TcpListener>,
 }
 
 impl TcpListener {
@@ -69,14 +69,14 @@ impl TcpListener {
                     }
                     _ => "",
                 };
-                tried(format!("listen on {addr}"), error, remedy)
+                with_context(format!("listen on {addr}"), error, remedy)
             })
         };
         Ok(TcpListener::from_mio(addr::each(addr, listen)?))
     }
 
     fn from_mio(socket: sys::TcpListener) -> TcpListener {
-        TcpListener { socket: Evented::new(socket) }
+        TcpListener { socket: Registered::new(socket) }
     }
 
     /// Waits for a connection.
@@ -164,7 +164,7 @@ impl Accepting for TcpListener {
     type Io = sys::TcpListener;
     type Accepted = (TcpStream, SocketAddr);
 
-    fn evented(&self) -> &Evented<sys::TcpListener> {
+    fn registered(&self) -> &Registered<sys::TcpListener> {
         &self.socket
     }
 

@@ -8,12 +8,12 @@
 pub(crate) mod accept;
 mod addr;
 pub(crate) mod bytes;
+pub(crate) mod error_context;
 mod listener;
-pub(crate) mod options;
+pub(crate) mod socket_macros;
 mod stream;
 #[cfg(feature = "tls")]
 pub mod tls;
-pub(crate) mod tried;
 mod udp;
 
 pub use addr::ToSocketAddrs;

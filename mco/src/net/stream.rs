@@ -11,12 +11,12 @@ use socket2::SockRef;
 use super::addr::{self, ToSocketAddrs};
 #[cfg(feature = "tls")]
 use super::bytes;
-use super::options::{Timeout, conversions, stream, stream_io};
-use super::tried::tried;
-use crate::clock::Moment;
+use super::error_context::with_context;
+use super::socket_macros::{Timeout, conversions, stream, stream_io};
+use crate::clock::Timestamp;
 #[cfg(feature = "tls")]
-use crate::reactor::Asked;
-use crate::reactor::{Attempt, Evented, Side};
+use crate::reactor::Requested;
+use crate::reactor::{Attempt, Direction, Registered};
 use crate::task::Reason;
 use crate::wait::Wait;
 
@@ -41,7 +41,7 @@ use crate::wait::Wait;
 /// # }
 /// ```
 pub struct TcpStream {
-    socket: Evented<sys::TcpStream>,
+    socket: Registered<sys::TcpStream>,
     read_timeout: Timeout,
     write_timeout: Timeout,
 }
@@ -93,7 +93,7 @@ impl TcpStream {
     fn connect_until(
         addr: &SocketAddr,
         wait: Wait,
-        deadline: Option<Moment>,
+        deadline: Option<Timestamp>,
     ) -> io::Result<TcpStream> {
         let stream = TcpStream::from_mio(sys::TcpStream::connect(*addr)?);
         let connected = |socket: &sys::TcpStream| {
@@ -108,13 +108,13 @@ impl TcpStream {
                 Err(error) => Err(error),
             }
         };
-        stream.socket.run(Side::Write, wait, || deadline, connected)?;
+        stream.socket.run(Direction::Write, wait, || deadline, connected)?;
         Ok(stream)
     }
 
     pub(super) fn from_mio(socket: sys::TcpStream) -> TcpStream {
         TcpStream {
-            socket: Evented::new(socket),
+            socket: Registered::new(socket),
             read_timeout: Timeout::default(),
             write_timeout: Timeout::default(),
         }
@@ -195,7 +195,7 @@ impl TcpStream {
 }
 
 fn cannot_connect(addr: SocketAddr, error: io::Error) -> io::Error {
-    tried(format!("connect to {addr}"), error, "")
+    with_context(format!("connect to {addr}"), error, "")
 }
 
 /// What TLS is made of.
@@ -206,25 +206,26 @@ impl TcpStream {
     pub(super) fn read_until(
         &self,
         buf: &mut [u8],
-        deadline: impl FnOnce() -> Option<Moment>,
+        deadline: impl FnOnce() -> Option<Timestamp>,
     ) -> io::Result<usize> {
-        let asked = Asked::bytes(buf.len());
-        self.socket.run(Side::Read, Wait::new(Reason::Read), deadline, |socket| {
+        let asked = Requested::bytes(buf.len());
+        self.socket.run(Direction::Read, Wait::new(Reason::Read), deadline, |socket| {
             Ok(Attempt::of_bytes(bytes::read(socket, buf)?, asked))
         })
     }
 
     /// Reads what is there, without waiting or suspending; else `WouldBlock`.
     pub(super) fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
-        let asked = Asked::bytes(buf.len());
-        self.socket
-            .try_now(Side::Read, |socket| Ok(Attempt::of_bytes(bytes::read(socket, buf)?, asked)))
+        let asked = Requested::bytes(buf.len());
+        self.socket.try_now(Direction::Read, |socket| {
+            Ok(Attempt::of_bytes(bytes::read(socket, buf)?, asked))
+        })
     }
 
     /// Writes what there is room for, without waiting or suspending; else `WouldBlock`.
     pub(super) fn try_write(&self, bufs: &[io::IoSlice<'_>]) -> io::Result<usize> {
-        let asked = Asked::slices(bufs.iter().map(|buf| buf.len()));
-        self.socket.try_now(Side::Write, |mut socket| {
+        let asked = Requested::slices(bufs.iter().map(|buf| buf.len()));
+        self.socket.try_now(Direction::Write, |mut socket| {
             let done = match bufs {
                 [buf] => bytes::write(socket, buf)?,
                 _ => io::Write::write_vectored(&mut socket, bufs)?,
@@ -238,46 +239,50 @@ impl TcpStream {
     #[track_caller]
     pub(super) fn wait_readable(
         &self,
-        deadline: Option<Moment>,
+        deadline: Option<Timestamp>,
         or_writable: bool,
     ) -> io::Result<()> {
         let wait = Wait::new(Reason::Read).until(deadline);
         if or_writable {
             self.socket.block_either(&wait)
         } else {
-            self.socket.block(Side::Read, &wait)
+            self.socket.block(Direction::Read, &wait)
         }
     }
 
     /// Ends a wait of a coroutine's in `wait_readable`.
     pub(super) fn interrupt_reader(&self) {
-        self.socket.source().pretend_event();
+        self.socket.io_state().wake_spuriously();
     }
 
-    /// Has `waiter` woken when `side` may be ready, once an attempt has said that it is not; `false`: it may
+    /// Has `waiter` woken when `direction` may be ready, once an attempt has said that it is not; `false`: it may
     /// be now.
     #[cfg(feature = "_bridge")]
-    pub(super) fn enter(&self, side: Side, waiter: &crate::wait::Waiter) -> io::Result<bool> {
-        self.socket.enter(side, waiter, super::accept::any_registrar)
+    pub(super) fn enter(
+        &self,
+        direction: Direction,
+        waiter: &crate::wait::Waiter,
+    ) -> io::Result<bool> {
+        self.socket.enter(direction, waiter, super::accept::any_registrar)
     }
 
     /// Undoes `enter`.
     #[cfg(feature = "_bridge")]
-    pub(super) fn leave(&self, side: Side, waiter: &crate::wait::Waiter) {
-        self.socket.leave(side, waiter);
+    pub(super) fn leave(&self, direction: Direction, waiter: &crate::wait::Waiter) {
+        self.socket.leave(direction, waiter);
     }
 
     /// Waits until there may be room again, once `try_write` has said that there is none.
     #[track_caller]
-    pub(super) fn wait_writable(&self, deadline: Option<Moment>) -> io::Result<()> {
-        self.socket.block(Side::Write, &Wait::new(Reason::Write).until(deadline))
+    pub(super) fn wait_writable(&self, deadline: Option<Timestamp>) -> io::Result<()> {
+        self.socket.block(Direction::Write, &Wait::new(Reason::Write).until(deadline))
     }
 
-    pub(super) fn read_deadline(&self) -> Option<Moment> {
+    pub(super) fn read_deadline(&self) -> Option<Timestamp> {
         self.read_timeout.deadline()
     }
 
-    pub(super) fn write_deadline(&self) -> Option<Moment> {
+    pub(super) fn write_deadline(&self) -> Option<Timestamp> {
         self.write_timeout.deadline()
     }
 

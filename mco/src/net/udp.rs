@@ -8,9 +8,9 @@ use mio::net as sys;
 use socket2::SockRef;
 
 use super::addr::{self, ToSocketAddrs};
-use super::options::{Timeout, common, conversions, directions, timeouts};
-use super::tried::tried;
-use crate::reactor::{Attempt, Evented};
+use super::error_context::with_context;
+use super::socket_macros::{Timeout, common, conversions, directions, timeouts};
+use crate::reactor::{Attempt, Registered};
 
 /// A UDP socket, as `std::net::UdpSocket`.
 ///
@@ -41,7 +41,7 @@ use crate::reactor::{Attempt, Evented};
 /// # }
 /// ```
 pub struct UdpSocket {
-    socket: Evented<sys::UdpSocket>,
+    socket: Registered<sys::UdpSocket>,
     read_timeout: Timeout,
     write_timeout: Timeout,
 }
@@ -60,14 +60,14 @@ impl UdpSocket {
     pub fn bind<A: ToSocketAddrs>(addr: A) -> io::Result<UdpSocket> {
         let bind = |addr| {
             sys::UdpSocket::bind(addr)
-                .map_err(|error| tried(format!("bind a UDP socket to {addr}"), error, ""))
+                .map_err(|error| with_context(format!("bind a UDP socket to {addr}"), error, ""))
         };
         Ok(UdpSocket::from_mio(addr::each(addr, bind)?))
     }
 
     fn from_mio(socket: sys::UdpSocket) -> UdpSocket {
         UdpSocket {
-            socket: Evented::new(socket),
+            socket: Registered::new(socket),
             read_timeout: Timeout::default(),
             write_timeout: Timeout::default(),
         }
@@ -87,7 +87,7 @@ impl UdpSocket {
     pub fn connect<A: ToSocketAddrs>(&self, addr: A) -> io::Result<()> {
         addr::each(addr, |addr| {
             let connected = self.socket.with(|socket| socket.connect(addr));
-            connected.map_err(|error| tried(format!("connect to {addr}"), error, ""))
+            connected.map_err(|error| with_context(format!("connect to {addr}"), error, ""))
         })
     }
 

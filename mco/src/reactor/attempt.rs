@@ -10,7 +10,7 @@ pub(crate) enum Attempt<R> {
     /// It may succeed too.
     More(R),
     /// It did less than it was asked for, so the next one would block.
-    Drained(R),
+    Partial(R),
 }
 
 /// The most slices that a call surely looks at: what std passes on, or less.
@@ -27,28 +27,28 @@ const BYTES: usize = (1 << 31) - (64 << 10);
 
 /// How many bytes a system call was asked to move, of those that its caller has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Asked(usize);
+pub(crate) struct Requested(usize);
 
-impl Asked {
+impl Requested {
     /// By a call for so many bytes.
     #[inline]
-    pub(crate) fn bytes(len: usize) -> Asked {
-        Asked(len.min(BYTES))
+    pub(crate) fn bytes(len: usize) -> Requested {
+        Requested(len.min(BYTES))
     }
 
     /// By a call for slices of these lengths.
-    pub(crate) fn slices(lens: impl Iterator<Item = usize>) -> Asked {
-        Asked::bytes(lens.take(SLICES).fold(0, usize::saturating_add))
+    pub(crate) fn slices(lens: impl Iterator<Item = usize>) -> Requested {
+        Requested::bytes(lens.take(SLICES).fold(0, usize::saturating_add))
     }
 }
 
 impl Attempt<usize> {
     /// The outcome of moving `done` bytes through a stream.
     #[inline]
-    pub(crate) fn of_bytes(done: usize, asked: Asked) -> Attempt<usize> {
+    pub(crate) fn of_bytes(done: usize, requested: Requested) -> Attempt<usize> {
         // On Windows a short transfer says nothing.
-        if done > 0 && done < asked.0 && cfg!(unix) {
-            Attempt::Drained(done)
+        if done > 0 && done < requested.0 && cfg!(unix) {
+            Attempt::Partial(done)
         } else {
             Attempt::More(done)
         }
@@ -66,43 +66,46 @@ pub(crate) fn first_nonempty(mut lens: impl Iterator<Item = usize>) -> Option<us
 mod tests {
     use super::*;
 
-    fn drains(done: usize, asked: Asked) -> bool {
-        matches!(Attempt::of_bytes(done, asked), Attempt::Drained(_))
+    fn is_partial(done: usize, requested: Requested) -> bool {
+        matches!(Attempt::of_bytes(done, requested), Attempt::Partial(_))
     }
 
     #[test]
-    fn a_short_transfer_drains_and_a_full_one_does_not() {
-        assert!(drains(1, Asked::bytes(2)));
-        assert!(!drains(2, Asked::bytes(2)));
+    fn a_short_transfer_is_partial_and_a_full_one_is_not() {
+        assert!(is_partial(1, Requested::bytes(2)));
+        assert!(!is_partial(2, Requested::bytes(2)));
         // The end.
-        assert!(!drains(0, Asked::bytes(2)));
-        assert!(drains(3, Asked::slices([2, 0, 2].into_iter())));
-        assert!(!drains(4, Asked::slices([2, 0, 2].into_iter())));
+        assert!(!is_partial(0, Requested::bytes(2)));
+        assert!(is_partial(3, Requested::slices([2, 0, 2].into_iter())));
+        assert!(!is_partial(4, Requested::slices([2, 0, 2].into_iter())));
     }
 
     #[test]
-    fn slices_that_the_system_leaves_aside_were_not_asked_for() {
+    fn slices_beyond_the_limit_of_the_system_do_not_count() {
         let taken = 2 * SLICES;
         for count in [SLICES, SLICES + 1, 100 * SLICES] {
-            let asked = Asked::slices(std::iter::repeat_n(2, count));
-            assert!(!drains(taken, asked), "of {count}");
-            assert!(drains(taken - 1, asked), "of {count}");
+            let requested = Requested::slices(std::iter::repeat_n(2, count));
+            assert!(!is_partial(taken, requested), "of {count}");
+            assert!(is_partial(taken - 1, requested), "of {count}");
         }
     }
 
     /// With pages of 4, 16 and 64 KiB.
     #[test]
-    fn bytes_that_the_system_leaves_aside_were_not_asked_for() {
+    fn bytes_beyond_the_limit_of_the_system_do_not_count() {
         const GIB: usize = 1 << 30;
         for page in [4 << 10, 16 << 10, 64 << 10] {
             let taken = 2 * GIB - page;
             for len in [taken, taken + 1, 2 * GIB - 1, 2 * GIB, 3 * GIB, isize::MAX as usize] {
-                assert!(!drains(taken, Asked::bytes(len)), "of {len}");
-                assert!(!drains(taken, Asked::slices([GIB, len - GIB].into_iter())), "of {len}");
+                assert!(!is_partial(taken, Requested::bytes(len)), "of {len}");
+                assert!(
+                    !is_partial(taken, Requested::slices([GIB, len - GIB].into_iter())),
+                    "of {len}"
+                );
             }
-            assert!(drains(GIB, Asked::bytes(taken)));
+            assert!(is_partial(GIB, Requested::bytes(taken)));
         }
         // Slices may overlap.
-        assert!(!drains(2 * GIB, Asked::slices([usize::MAX, usize::MAX].into_iter())));
+        assert!(!is_partial(2 * GIB, Requested::slices([usize::MAX, usize::MAX].into_iter())));
     }
 }

@@ -1,24 +1,24 @@
 //! Waiting for sockets: one `mio::Poll` per worker.
 //!
-//! A socket ([`Evented`]) is registered when a coroutine would first block on it, with the reactor
+//! A socket ([`Registered`]) is registered when a coroutine would first block on it, with the reactor
 //! of the worker on which that happens, for both directions, edge triggered, once. What the kernel
-//! then reports is remembered in its [`Source`], so that an operation is tried when it is likely
-//! to succeed and not otherwise. Every operation is one retry loop, [`Evented::run`].
+//! then reports is remembered in its [`IoState`], so that an operation is tried when it is likely
+//! to succeed and not otherwise. Every operation is one retry loop, [`Registered::run`].
 //!
 //! A plain thread that waits for a socket does so in the system's own `poll` call, on the
 //! descriptor: it must not stall because a worker is busy.
 
 mod attempt;
-mod evented;
-#[cfg(unix)]
-mod now_and_then;
-#[cfg(any(target_os = "linux", target_os = "android"))]
-mod precise;
+mod io_state;
 mod readiness;
-mod source;
-mod thread;
+mod registered;
+#[cfg(unix)]
+mod retry_backoff;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod sub_ms_wait;
+mod thread_poll;
 
-/// What `readiness` builds on, apart so that the models in `tests/loom` can supply loom's.
+/// What `readiness` builds on, separate so that the models in `tests/loom` can supply loom's.
 mod atomic {
     pub(super) use std::sync::atomic::{AtomicU64, Ordering};
 }
@@ -31,15 +31,15 @@ use std::time::Duration;
 use mio::{Events, Interest, Poll, Token};
 use parking_lot::{Mutex, RwLock};
 
-pub(crate) use attempt::{Asked, Attempt, first_nonempty};
-pub(crate) use evented::{Evented, Io};
+pub(crate) use attempt::{Attempt, Requested, first_nonempty};
+pub(crate) use io_state::IoState;
+pub(crate) use readiness::Direction;
+pub(crate) use registered::{Io, Registered};
 #[cfg(unix)]
-pub(crate) use now_and_then::run_now_and_then;
-pub(crate) use readiness::Side;
-pub(crate) use source::Source;
+pub(crate) use retry_backoff::retry_with_backoff;
 
 use crate::prefetch::prefetch;
-use crate::spare::Slab;
+use crate::shrinking::Slab;
 use crate::wait::WaiterList;
 
 /// The token of the waker; sources have the index of their place in the slab.
@@ -69,7 +69,7 @@ pub(crate) struct Registrar {
     registry: mio::Registry,
     /// A dropped source leaves at once, but an event for it may already have been fetched, and its
     /// place be taken by another. The other is then woken for nothing, tries and finds out.
-    sources: Mutex<Slab<Arc<Source>>>,
+    sources: Mutex<Slab<Arc<IoState>>>,
 }
 
 struct Open {
@@ -115,7 +115,7 @@ impl Reactor {
         let timeout = match timeout {
             None | Some(Duration::ZERO) => timeout,
             Some(short) if short.as_millis() == 0 => {
-                if !precise::wait(&self.poll, short) {
+                if !sub_ms_wait::wait(&self.poll, short) {
                     return;
                 }
                 Some(Duration::ZERO)
@@ -175,9 +175,9 @@ impl Registrar {
         }
     }
 
-    /// For a source that is entered here: whether the worker still polls, and so renews what the source
+    /// For a source that is entered here: whether the worker still polls, and so keeps up to date what the source
     /// remembers.
-    fn renews(&self, source: &Source) -> bool {
+    fn is_open_for(&self, source: &IoState) -> bool {
         // Held meanwhile: the worker's end clears what this sets.
         let open = self.open.read();
         if open.is_some() {
@@ -189,7 +189,7 @@ impl Registrar {
     /// Enters a source. `register` is given what to pass to mio.
     fn add(
         &self,
-        source: Arc<Source>,
+        source: Arc<IoState>,
         register: impl FnOnce(&mio::Registry, Token, Interest) -> io::Result<()>,
     ) -> io::Result<usize> {
         let open = self.open.read();

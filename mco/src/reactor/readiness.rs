@@ -6,11 +6,11 @@
 //! ```text
 //!            event: count + 1, READY (CLOSED too if the kernel says so), no longer WAITED
 //!   ───────────────────────────────────────────────────────────────────>
-//!            clear(glance): drops READY if the count is still the glance's
+//!            clear(snapshot): drops READY if the count is still the snapshot's
 //!   <───────────────────────────────────────────────────────────────────
 //! ```
 //!
-//! An operation takes a glance, tries the system call, and clears the readiness that the glance saw
+//! An operation takes a snapshot, tries the system call, and clears the readiness that the snapshot saw
 //! if the call found nothing, or less than it asked for. Edges are reported once, so clearing must
 //! not swallow one that came after the call: then the count has changed and the clearing does
 //! nothing. On the worker that polls there is no such race, since it does not poll in between; but
@@ -37,7 +37,7 @@
 //! A future is polled once for each time that its task is woken: what it found in the list, or it tries
 //! again itself before it is pending.
 //!
-//! RENEWED says that the socket is registered with a reactor that polls, so that what is remembered is
+//! REGISTERED says that the socket is registered with a reactor that polls, so that what is remembered is
 //! worth something. Whoever registers it sets it, before the first event; the end of the registration, or
 //! of the reactor, clears it, with an event so that all who wait try again.
 
@@ -51,12 +51,12 @@ use crate::wait::{Waiter, WaiterList};
 
 /// Which way data flows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Side {
+pub(crate) enum Direction {
     Read,
     Write,
 }
 
-const SIDES: [Side; 2] = [Side::Read, Side::Write];
+const DIRECTIONS: [Direction; 2] = [Direction::Read, Direction::Write];
 
 // Of each direction.
 const READY: u64 = 1;
@@ -67,10 +67,10 @@ const WAITED: u64 = 4;
 /// How many flags each direction has.
 const FLAGS: u32 = 3;
 
-const RENEWED: u64 = 1 << (2 * FLAGS);
-const ONE_EVENT: u64 = RENEWED << 1;
+const REGISTERED: u64 = 1 << (2 * FLAGS);
+const ONE_EVENT: u64 = REGISTERED << 1;
 
-impl Side {
+impl Direction {
     /// The flag of this direction.
     const fn flag(self, flag: u64) -> u64 {
         flag << (self as u32 * FLAGS)
@@ -86,17 +86,17 @@ pub(super) struct Readiness {
 
 /// What the word was before an attempt.
 #[derive(Clone, Copy)]
-pub(super) struct Glance(u64);
+pub(super) struct Snapshot(u64);
 
-impl Glance {
+impl Snapshot {
     /// Whether there may be something.
-    pub(super) fn is_ready(self, side: Side) -> bool {
-        self.0 & side.flag(READY) != 0
+    pub(super) fn is_ready(self, direction: Direction) -> bool {
+        self.0 & direction.flag(READY) != 0
     }
 
-    /// Whether a reactor renews what is remembered.
-    pub(super) fn is_renewed(self) -> bool {
-        self.0 & RENEWED != 0
+    /// Whether a reactor keeps up to date what is remembered.
+    pub(super) fn is_registered(self) -> bool {
+        self.0 & REGISTERED != 0
     }
 
     /// How many events there have been.
@@ -111,104 +111,108 @@ pub(super) struct Event(u64);
 
 impl Event {
     /// There may be something, and with `closed` that holds for good.
-    pub(super) fn ready(self, side: Side, closed: bool) -> Event {
-        let closed = if closed { side.flag(CLOSED) } else { 0 };
-        Event(self.0 | side.flag(READY) | closed)
+    pub(super) fn ready(self, direction: Direction, closed: bool) -> Event {
+        let closed = if closed { direction.flag(CLOSED) } else { 0 };
+        Event(self.0 | direction.flag(READY) | closed)
     }
 }
 
 impl Readiness {
     /// Ready both ways, so that the first operation is tried.
     pub(super) fn new() -> Readiness {
-        let ready = Side::Read.flag(READY) | Side::Write.flag(READY);
+        let ready = Direction::Read.flag(READY) | Direction::Write.flag(READY);
         let lists = array::from_fn(|_| WaiterList::new());
         Readiness { word: AtomicU64::new(ready), waiters: Mutex::new(lists) }
     }
 
     #[inline]
-    pub(super) fn glance(&self) -> Glance {
+    pub(super) fn snapshot(&self) -> Snapshot {
         // Acquire pairs with the Release of `note`.
-        Glance(self.word.load(Ordering::Acquire))
+        Snapshot(self.word.load(Ordering::Acquire))
     }
 
     /// The system call would have blocked.
-    pub(super) fn clear(&self, side: Side, glance: Glance) {
-        if glance.is_ready(side) {
-            let flags = side.flag(READY | CLOSED);
+    pub(super) fn clear(&self, direction: Direction, snapshot: Snapshot) {
+        if snapshot.is_ready(direction) {
+            let flags = direction.flag(READY | CLOSED);
             let update =
-                |word: u64| (Glance(word).events() == glance.events()).then_some(word & !flags);
+                |word: u64| (Snapshot(word).events() == snapshot.events()).then_some(word & !flags);
             let _ = self.word.fetch_update(Ordering::AcqRel, Ordering::Relaxed, update);
         }
     }
 
     /// The system call did less than it was asked for: the next one would block, unless the
-    /// direction is closed, or nobody renews what is remembered.
-    pub(super) fn clear_if_open(&self, side: Side, glance: Glance) {
-        if glance.is_renewed() && glance.0 & side.flag(CLOSED) == 0 {
-            self.clear(side, glance);
+    /// direction is closed, or nobody keeps up to date what is remembered.
+    pub(super) fn clear_if_open(&self, direction: Direction, snapshot: Snapshot) {
+        if snapshot.is_registered() && snapshot.0 & direction.flag(CLOSED) == 0 {
+            self.clear(direction, snapshot);
         }
     }
 
     /// From here on a reactor reports events.
     pub(super) fn begin(&self) {
-        self.word.fetch_or(RENEWED, Ordering::AcqRel);
+        self.word.fetch_or(REGISTERED, Ordering::AcqRel);
     }
 
     /// Nobody reports events any more: makes everyone try again.
     pub(super) fn end(&self) {
-        self.word.fetch_and(!RENEWED, Ordering::AcqRel);
-        let both = Event::default().ready(Side::Read, false).ready(Side::Write, false);
+        self.word.fetch_and(!REGISTERED, Ordering::AcqRel);
+        let both = Event::default().ready(Direction::Read, false).ready(Direction::Write, false);
         self.note(both, |waiters| waiters.wake_all());
     }
 
     /// Notes an event, and gives those who wait for it to `woken`, for each direction, without a lock.
     #[inline]
     pub(super) fn note(&self, event: Event, mut woken: impl FnMut(WaiterList)) {
-        let ready = event.0 & (Side::Read.flag(READY) | Side::Write.flag(READY));
+        let ready = event.0 & (Direction::Read.flag(READY) | Direction::Write.flag(READY));
         let waited = ready * WAITED;
         let update = |word: u64| Some((word.wrapping_add(ONE_EVENT) | event.0) & !waited);
         // Release: what has happened is visible to who sees READY. Acquire: so is the entry of who is
         // waited for, although the lock says so too.
         let before = self.word.fetch_update(Ordering::AcqRel, Ordering::Relaxed, update);
         let waited = before.unwrap_or_default() & waited;
-        for side in SIDES {
-            if waited & side.flag(WAITED) != 0 {
-                let waiters = mem::take(&mut self.waiters.lock()[side as usize]);
+        for direction in DIRECTIONS {
+            if waited & direction.flag(WAITED) != 0 {
+                let waiters = mem::take(&mut self.waiters.lock()[direction as usize]);
                 woken(waiters);
             }
         }
     }
 
     /// Has `waiter` woken at the next event, unless the direction is ready: `false`.
-    pub(super) fn enter(&self, side: Side, waiter: &Waiter) -> bool {
-        let waits = self.add(side, waiter.clone());
+    pub(super) fn enter(&self, direction: Direction, waiter: &Waiter) -> bool {
+        let waits = self.add(direction, waiter.clone());
         if !waits {
-            self.leave(side, |list| list.remove(waiter));
+            self.leave(direction, |list| list.remove(waiter));
         }
         waits
     }
 
     /// Enters `waiter`, to be woken at the next event. `false`: the direction is ready now.
     #[inline]
-    pub(super) fn add(&self, side: Side, waiter: Waiter) -> bool {
+    pub(super) fn add(&self, direction: Direction, waiter: Waiter) -> bool {
         let mut waiters = self.waiters.lock();
-        let replaced = waiters[side as usize].add(waiter);
+        let replaced = waiters[direction as usize].add(waiter);
         // Acquire pairs with the Release of `note`; Release for one that sees WAITED.
-        let before = self.word.fetch_or(side.flag(WAITED), Ordering::AcqRel);
+        let before = self.word.fetch_or(direction.flag(WAITED), Ordering::AcqRel);
         drop(waiters);
         // Without the lock: it may be of others.
         drop(replaced);
-        !Glance(before).is_ready(side)
+        !Snapshot(before).is_ready(direction)
     }
 
     /// Takes a waiter out, if there is somebody to take out, with `remove`.
     #[inline]
-    pub(super) fn leave(&self, side: Side, remove: impl FnOnce(&mut WaiterList) -> Option<Waiter>) {
-        if self.word.load(Ordering::Relaxed) & side.flag(WAITED) != 0 {
+    pub(super) fn leave(
+        &self,
+        direction: Direction,
+        remove: impl FnOnce(&mut WaiterList) -> Option<Waiter>,
+    ) {
+        if self.word.load(Ordering::Relaxed) & direction.flag(WAITED) != 0 {
             let mut waiters = self.waiters.lock();
-            let removed = remove(&mut waiters[side as usize]);
-            if waiters[side as usize].is_empty() {
-                self.word.fetch_and(!side.flag(WAITED), Ordering::Relaxed);
+            let removed = remove(&mut waiters[direction as usize]);
+            if waiters[direction as usize].is_empty() {
+                self.word.fetch_and(!direction.flag(WAITED), Ordering::Relaxed);
             }
             drop(waiters);
             // Without the lock, as above.

@@ -34,7 +34,7 @@ impl Metrics {
         Metrics {
             workers: workers.map(|counters| WorkerMetrics { counters }).collect(),
             spawned_outside: scheduler.spawned_outside(),
-            timers: scheduler.alarms(),
+            timers: scheduler.queued_timers(),
             stacks: fiber::mapped(),
             blocking: blocking::counters(),
         }
@@ -58,7 +58,7 @@ impl Metrics {
         self.workers.iter().map(WorkerMetrics::resumed).sum()
     }
 
-    /// How often a worker has taken fresh coroutines from another one.
+    /// How often a worker has taken unstarted coroutines from another one.
     #[must_use]
     pub fn stolen(&self) -> u64 {
         self.workers.iter().map(WorkerMetrics::stolen).sum()
@@ -122,7 +122,7 @@ impl WorkerMetrics {
         self.counters.resumed
     }
 
-    /// How often this worker has taken fresh coroutines from another one.
+    /// How often this worker has taken unstarted coroutines from another one.
     #[must_use]
     pub fn stolen(&self) -> u64 {
         self.counters.stolen

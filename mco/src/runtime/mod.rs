@@ -19,16 +19,16 @@ pub use metrics::{Metrics, WorkerMetrics};
 #[cfg(feature = "hyper")]
 pub use crate::bridge::{Executor, Timer};
 
-use crate::bare;
 #[cfg(feature = "calendar")]
 use crate::clock;
 use crate::clock::VirtualClock;
 use crate::config::config;
 use crate::coroutine::{self, Coroutine, JoinHandle};
 use crate::fiber::MIN_STACK_SIZE;
+use crate::runtime_thread;
 use crate::scheduler::{self, Scheduler, Settings};
-use crate::task::{Attributes, TaskRef, beneath, cancel};
-use crate::wait::Hold;
+use crate::task::{SpawnOptions, TaskRef, cancel, stack_check};
+use crate::wait::ExternalWait;
 
 /// The runtime of the plain threads, and of `#[mco::main]`. Never dropped.
 static GLOBAL: OnceCell<Runtime> = OnceCell::new();
@@ -40,7 +40,9 @@ pub(crate) fn global() -> &'static Runtime {
 
 /// As [`global`], for those who can say it better than with a panic.
 pub(crate) fn try_global() -> io::Result<&'static Runtime> {
-    GLOBAL.get_or_try_init(|| bare::for_the_process(|| Runtime::builder().name("mco").build()))
+    GLOBAL.get_or_try_init(|| {
+        runtime_thread::on_raw_thread(|| Runtime::builder().name("mco").build())
+    })
 }
 
 /// The scheduler of the [`global`] runtime.
@@ -58,33 +60,33 @@ pub(crate) fn spawn_current(
     name: Option<String>,
     stack_size: Option<usize>,
     site: &'static Location<'static>,
-    create: impl FnOnce(Attributes) -> TaskRef,
+    create: impl FnOnce(SpawnOptions) -> TaskRef,
 ) -> Coroutine {
-    let mut attributes = with_current(attributes_at(stack_size, site));
-    attributes.name = name.map(String::into_boxed_str);
-    let task = create(attributes);
+    let mut options = with_current(options_at(stack_size, site));
+    options.name = name.map(String::into_boxed_str);
+    let task = create(options);
     with_current(|scheduler| scheduler.spawn(task.clone()));
     Coroutine::new(task)
 }
 
 /// The same for a timer, by the worker that fires it: behind those of earlier ones.
-pub(crate) fn spawn_due(
+pub(crate) fn spawn_from_timer(
     site: &'static Location<'static>,
-    create: impl FnOnce(Attributes) -> TaskRef,
+    create: impl FnOnce(SpawnOptions) -> TaskRef,
 ) -> Coroutine {
-    let task = create(with_current(attributes_at(None, site)));
-    with_current(|scheduler| scheduler.spawn_due(task.clone()));
+    let task = create(with_current(options_at(None, site)));
+    with_current(|scheduler| scheduler.spawn_from_timer(task.clone()));
     Coroutine::new(task)
 }
 
-fn attributes_at(
+fn options_at(
     stack_size: Option<usize>,
     site: &'static Location<'static>,
-) -> impl Fn(&Arc<Scheduler>) -> Attributes {
+) -> impl Fn(&Arc<Scheduler>) -> SpawnOptions {
     move |scheduler| {
         let stack_size = stack_size.or(scheduler.settings().stack_size);
         let stack_size = stack_size.unwrap_or_else(|| config().get_stack_size());
-        scheduler::attributes(None, stack_size, site)
+        scheduler::spawn_options(None, stack_size, site)
     }
 }
 
@@ -139,11 +141,11 @@ impl Runtime {
         F: FnOnce() -> T + Send,
         T: Send,
     {
-        let attributes = self.handle.attributes(Location::caller());
-        let _hold = self.handle.scheduler.holds_clock_of_caller().then(Hold::new);
+        let options = self.handle.options(Location::caller());
+        let _external_wait = self.handle.scheduler.holds_clock_of_caller().then(ExternalWait::new);
         let output = coroutine::scope(|s| {
             let root = s.spawn_by(f, |create| {
-                let task = create(attributes);
+                let task = create(options);
                 self.handle.scheduler.spawn(task.clone());
                 Coroutine::new(task)
             });
@@ -177,7 +179,7 @@ impl Runtime {
 
 impl Drop for Runtime {
     fn drop(&mut self) {
-        self.handle.scheduler.stop(dump::left);
+        self.handle.scheduler.stop(dump::describe_remaining);
     }
 }
 
@@ -202,7 +204,7 @@ impl Handle {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        self.spawn_as(self.attributes(Location::caller()), f)
+        self.spawn_as(self.options(Location::caller()), f)
     }
 
     /// Spawns the root coroutine of a program or a test, which was written at `site`.
@@ -216,15 +218,15 @@ impl Handle {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        self.spawn_as(Attributes { name: Some(name.into()), ..self.attributes(site) }, f)
+        self.spawn_as(SpawnOptions { name: Some(name.into()), ..self.options(site) }, f)
     }
 
-    fn spawn_as<F, T>(&self, attributes: Attributes, f: F) -> JoinHandle<T>
+    fn spawn_as<F, T>(&self, options: SpawnOptions, f: F) -> JoinHandle<T>
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        let task = TaskRef::create(f, attributes);
+        let task = TaskRef::create(f, options);
         self.scheduler.spawn(task.clone());
         JoinHandle::new(Coroutine::new(task))
     }
@@ -239,10 +241,10 @@ impl Handle {
         &self.scheduler
     }
 
-    fn attributes(&self, site: &'static Location<'static>) -> Attributes {
+    fn options(&self, site: &'static Location<'static>) -> SpawnOptions {
         let stack_size = self.scheduler.settings().stack_size;
         let stack_size = stack_size.unwrap_or_else(|| config().get_stack_size());
-        scheduler::attributes(None, stack_size, site)
+        scheduler::spawn_options(None, stack_size, site)
     }
 }
 
@@ -274,7 +276,7 @@ pub struct Builder {
     name: Option<String>,
     virtual_time: bool,
     seed: Option<u64>,
-    world: Option<u64>,
+    test_run: Option<u64>,
 }
 
 /// What tests ask for.
@@ -291,9 +293,9 @@ impl Builder {
         self
     }
 
-    /// In a world of its own: for one run of a test.
-    pub(crate) fn new_world(mut self) -> Builder {
-        self.world = Some(scheduler::new_world());
+    /// As a test run of its own: for one run of a test.
+    pub(crate) fn new_test_run(mut self) -> Builder {
+        self.test_run = Some(scheduler::new_test_run());
         self
     }
 }
@@ -367,7 +369,7 @@ impl Builder {
             pool_capacity: self.pool_capacity.unwrap_or_else(|| config().get_pool_capacity()),
             virtual_clock: self.virtual_time.then(|| Arc::new(VirtualClock::new())),
             seed: self.seed,
-            world: self.world.unwrap_or_else(scheduler::current_world),
+            test_run: self.test_run.unwrap_or_else(scheduler::current_test_run),
         };
         let scheduler = Scheduler::start(settings).map_err(|error| {
             if error.kind() == io::ErrorKind::Unsupported {
@@ -379,7 +381,7 @@ impl Builder {
             );
             io::Error::new(error.kind(), text)
         })?;
-        beneath::prepare();
+        stack_check::prepare();
         Ok(Runtime { handle: Handle { scheduler } })
     }
 }

@@ -37,14 +37,14 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::forked;
-use crate::clock::Moment;
+use crate::clock::Timestamp;
 use crate::config::config;
 use crate::task::{cancel, current, deadline, spend_budget};
-use crate::wait::{Hold, Parked, Wait, Waiter, Wake};
-use crate::{bare, report, spare};
+use crate::wait::{ExternalWait, Parked, Wait, Waiter, Wake};
+use crate::{report, runtime_thread, shrinking};
 
 /// How long a thread waits for another job before it ends.
-const PATIENCE: Duration = Duration::from_secs(10);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The pool counts as saturated when a job has waited for a thread for so long.
 const SATURATED_AFTER: Duration = Duration::from_millis(500);
 
@@ -88,7 +88,7 @@ struct State {
 
 struct Queued {
     job: Arc<dyn Work>,
-    since: Moment,
+    since: Timestamp,
 }
 
 /// What a thread of the pool does.
@@ -124,7 +124,7 @@ struct Outcome<T> {
 }
 
 /// What has become of a job.
-enum Fate<T> {
+enum JobStatus<T> {
     Pending,
     Refused,
     Done(thread::Result<T>),
@@ -145,23 +145,23 @@ where
     }
 
     /// The result, if there is one. While it is pending, the caller is woken at its end.
-    fn take(&self) -> Fate<T> {
+    fn take(&self) -> JobStatus<T> {
         let mut outcome = self.outcome.lock();
         if let Some(result) = outcome.result.take() {
-            return Fate::Done(result);
+            return JobStatus::Done(result);
         }
         if mem::take(&mut outcome.refused) {
-            return Fate::Refused;
+            return JobStatus::Refused;
         }
         if outcome.waiter.is_none() {
             outcome.waiter = Some(Waiter::current());
         }
-        Fate::Pending
+        JobStatus::Pending
     }
 
-    fn settle(&self, settle: impl FnOnce(&mut Outcome<T>)) {
+    fn complete(&self, complete: impl FnOnce(&mut Outcome<T>)) {
         let mut outcome = self.outcome.lock();
-        settle(&mut outcome);
+        complete(&mut outcome);
         let waiter = outcome.waiter.take();
         drop(outcome);
         if let Some(waiter) = waiter {
@@ -178,12 +178,12 @@ where
     fn work(&self) {
         let closure = self.closure.lock().take().expect("a job runs once");
         let result = catch_unwind(AssertUnwindSafe(closure));
-        self.settle(|outcome| outcome.result = Some(result));
+        self.complete(|outcome| outcome.result = Some(result));
     }
 
     fn refuse(&self) {
         let mut is_left = false;
-        self.settle(|outcome| {
+        self.complete(|outcome| {
             outcome.refused = true;
             is_left = outcome.left;
         });
@@ -200,11 +200,11 @@ where
     T: Send,
 {
     job: Arc<Job<F, T>>,
-    place: Place,
+    location: JobLocation,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum JobLocation {
     /// Nobody but the submitter has it.
     Here,
     /// The pool may have it, and a thread was coming for it.
@@ -220,8 +220,8 @@ where
     T: Send + 'static,
 {
     let job = Arc::new(Job::new(closure));
-    let place = POOL.submit(job.clone());
-    Submitted { job, place }
+    let location = POOL.submit(job.clone());
+    Submitted { job, location }
 }
 
 /// Runs `closure` on the pool while the calling coroutine waits. Unwinds if that is cancelled before
@@ -240,7 +240,7 @@ where
     // does, and takes it; or it unwinds when it has got the job back from the pool. Nothing else in
     // between unwinds. What the pool may drop later is the emptied job.
     let work = unsafe { mem::transmute::<Arc<dyn Work + '_>, Arc<dyn Work + 'static>>(work) };
-    let mut submitted = Submitted { job, place: POOL.submit(work) };
+    let mut submitted = Submitted { job, location: POOL.submit(work) };
     submitted.wait(wait, false)
 }
 
@@ -260,20 +260,20 @@ where
     result.unwrap_or_else(|payload| cancel::resume_unwind(payload))
 }
 
-/// Runs code of others, for which nobody waits, on the pool; or here, if no thread can be had.
-pub(crate) fn run_apart(f: impl FnOnce() + Send + 'static) {
-    struct Apart(Mutex<Option<Box<dyn FnOnce() + Send>>>);
-    impl Work for Apart {
+/// Runs user code, for which nobody waits, on the pool; or here, if no thread can be had.
+pub(crate) fn run_user_code(f: impl FnOnce() + Send + 'static) {
+    struct UserCode(Mutex<Option<Box<dyn FnOnce() + Send>>>);
+    impl Work for UserCode {
         fn work(&self) {
             let f = self.0.lock().take().expect("a job runs once");
-            bare::quietly(f);
+            runtime_thread::contain_panic(f);
         }
 
         fn refuse(&self) {
             self.work();
         }
     }
-    POOL.submit(Arc::new(Apart(Mutex::new(Some(Box::new(f))))));
+    POOL.submit(Arc::new(UserCode(Mutex::new(Some(Box::new(f))))));
 }
 
 impl<F, T> Submitted<F, T>
@@ -283,43 +283,44 @@ where
 {
     /// Waits for the job's end. See [`run`]; with `leave`, [`run_detached`].
     pub(crate) fn wait(&mut self, wait: &Wait, leave: bool) -> (thread::Result<T>, Parked) {
-        let mut look = (self.place == Place::Behind).then(|| Moment::after(SATURATED_AFTER));
-        let _hold = Hold::new();
+        let mut next_check =
+            (self.location == JobLocation::Behind).then(|| Timestamp::after(SATURATED_AFTER));
+        let _external_wait = ExternalWait::new();
         loop {
             match self.job.take() {
-                Fate::Done(result) => {
-                    self.place = Place::Here;
+                JobStatus::Done(result) => {
+                    self.location = JobLocation::Here;
                     return (result, wait.before());
                 }
-                Fate::Refused => {
-                    self.place = Place::Here;
+                JobStatus::Refused => {
+                    self.location = JobLocation::Here;
                     wait.before().unwind_if_cancelled();
                     self.job.work();
                     continue;
                 }
-                Fate::Pending => {}
+                JobStatus::Pending => {}
             }
-            let parked = wait.until(look).park_uncancellable();
+            let parked = wait.until(next_check).park_uncancellable();
             if parked.is_cancelled() {
                 if self.withdraw() || leave {
                     parked.unwind_if_cancelled();
                 }
-                self.wait_through(wait);
+                self.wait_ignoring_cancel(wait);
             } else if parked.wake == Wake::TimedOut {
-                look = Some(POOL.look());
+                next_check = Some(POOL.check_saturation());
             }
         }
     }
 
     /// Of a job that has begun, or has been refused: waits for that end of it, whatever is due meanwhile.
-    fn wait_through(&self, wait: &Wait) {
-        let is_settled = || {
+    fn wait_ignoring_cancel(&self, wait: &Wait) {
+        let is_complete = || {
             let outcome = self.job.outcome.lock();
             outcome.result.is_some() || outcome.refused
         };
         // The waiter is entered, since a look has come to nothing before.
-        while !is_settled() {
-            wait.park_through();
+        while !is_complete() {
+            wait.park_ignoring_cancel();
         }
     }
 
@@ -344,10 +345,10 @@ where
 
     /// Takes the job back, if it has not begun.
     fn withdraw(&mut self) -> bool {
-        if self.place != Place::Here && POOL.withdraw(Arc::as_ptr(&self.job).cast()) {
-            self.place = Place::Here;
+        if self.location != JobLocation::Here && POOL.withdraw(Arc::as_ptr(&self.job).cast()) {
+            self.location = JobLocation::Here;
         }
-        self.place == Place::Here
+        self.location == JobLocation::Here
     }
 }
 
@@ -359,7 +360,7 @@ where
     /// Of one that is not waited for: the coroutine that would have never started. Was it cancelled, so is the
     /// job. Has its runtime come to its end, or was there no stack, the job is the pool's, which goes on.
     fn drop(&mut self) {
-        if self.place == Place::Here {
+        if self.location == JobLocation::Here {
             return;
         }
         // Whoever has cancelled it had its handle after the store, and so this sees it.
@@ -374,25 +375,25 @@ where
 }
 
 impl Pool {
-    fn submit(&'static self, job: Arc<dyn Work>) -> Place {
+    fn submit(&'static self, job: Arc<dyn Work>) -> JobLocation {
         forked::check("a job for the blocking pool");
         let mut state = self.state.lock();
         state.submitted += 1;
-        state.queue.push_back(Queued { job: job.clone(), since: Moment::real() });
+        state.queue.push_back(Queued { job: job.clone(), since: Timestamp::monotonic() });
         if state.queue.len() <= state.coming {
-            return if state.starting == 0 { Place::Pool } else { Place::Behind };
+            return if state.starting == 0 { JobLocation::Pool } else { JobLocation::Behind };
         }
         if let Some(sleeper) = state.idle.pop() {
             state.coming += 1;
             sleeper.notify_one();
-            return Place::Pool;
+            return JobLocation::Pool;
         }
         if state.threads >= config().get_blocking_threads() {
-            return Place::Behind;
+            return JobLocation::Behind;
         }
         match self.start(state) {
-            Ok(()) => Place::Pool,
-            Err(_) => Place::Behind,
+            Ok(()) => JobLocation::Pool,
+            Err(_) => JobLocation::Behind,
         }
     }
 
@@ -408,7 +409,8 @@ impl Pool {
         let serve = || {
             self.serve();
         };
-        let Err(error) = bare::for_the_process(|| bare::start(name, serve)) else {
+        let Err(error) = runtime_thread::on_raw_thread(|| runtime_thread::start(name, serve))
+        else {
             return Ok(());
         };
         let mut state = self.state.lock();
@@ -438,16 +440,16 @@ impl Pool {
         state.said_refused = false;
         loop {
             state.coming -= 1;
-            while let Some(Queued { job, .. }) = spare::pop_front(&mut state.queue) {
+            while let Some(Queued { job, .. }) = shrinking::pop_front(&mut state.queue) {
                 drop(state);
                 job.work();
                 // If nobody waits any more, the result is dropped here.
-                bare::quietly(|| drop(job));
+                runtime_thread::contain_panic(|| drop(job));
                 state = self.state.lock();
             }
             state.reported = false;
             state.idle.push(sleeper.clone());
-            let end = Moment::after(PATIENCE);
+            let end = Timestamp::after(IDLE_TIMEOUT);
             let is_idle = |state: &State| state.idle.iter().any(|s| Arc::ptr_eq(s, &sleeper));
             while is_idle(&state) {
                 if sleeper.wait_until(&mut state, end.to_std()).timed_out() && is_idle(&state) {
@@ -465,9 +467,9 @@ impl Pool {
 
     /// By one whose job may wait for a thread: tries to get one that could not be started before, and says
     /// so if it takes too long. Returns when to look again.
-    fn look(&'static self) -> Moment {
+    fn check_saturation(&'static self) -> Timestamp {
         let mut state = self.state.lock();
-        let now = Moment::real();
+        let now = Timestamp::monotonic();
         let next = now + SATURATED_AFTER;
         let oldest = state.queue.front().map(|queued| now.since(queued.since));
         let Some(waited) = oldest.filter(|waited| *waited >= SATURATED_AFTER) else { return next };
@@ -509,9 +511,9 @@ impl Pool {
 impl State {
     /// Takes a job out of the queue, if it is there.
     fn withdraw(&mut self, job: *const ()) -> bool {
-        let place = self.queue.iter().position(|q| Arc::as_ptr(&q.job).cast::<()>() == job);
-        let withdrawn = place.and_then(|place| self.queue.remove(place)).is_some();
-        spare::trim_queue(&mut self.queue);
+        let location = self.queue.iter().position(|q| Arc::as_ptr(&q.job).cast::<()>() == job);
+        let withdrawn = location.and_then(|location| self.queue.remove(location)).is_some();
+        shrinking::trim_queue(&mut self.queue);
         withdrawn
     }
 }

@@ -22,12 +22,12 @@ const WHY: &str = "this process is the child of a `fork`, in which the runtimes 
                    starts";
 
 /// Has the children of this process marked. When a runtime starts.
-pub(super) fn expect() {
+pub(super) fn install() {
     #[cfg(unix)]
     {
         extern "C" fn mark() {
             FORKED.store(true, Ordering::Relaxed);
-            super::local::Local::with(|local| {
+            super::local::LocalWorker::with(|local| {
                 local.worker().blocked.store(true, Ordering::Relaxed)
             });
         }

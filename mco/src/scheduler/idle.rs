@@ -3,7 +3,7 @@
 //!
 //! A worker without work of its own *searches* (takes from the queues of the others) if it sees anything
 //! there, and when it finds nothing it *announces* that it sleeps, looks once more, and sleeps in its reactor.
-//! Whoever makes a fresh coroutine available calls [`Idle::pick`] after queueing it:
+//! Whoever makes an unstarted coroutine available calls [`Idle::pick`] after queueing it:
 //!
 //! ```text
 //!   worker                                      producer
@@ -33,8 +33,8 @@ pub(super) struct Idle {
 }
 
 impl Idle {
-    pub(super) fn new(workers: usize, places: usize) -> Idle {
-        let words = places.div_ceil(64);
+    pub(super) fn new(workers: usize, slots: usize) -> Idle {
+        let words = slots.div_ceil(64);
         Idle {
             announced: (0..words).map(|_| AtomicU64::new(0)).collect(),
             searching: AtomicUsize::new(0),

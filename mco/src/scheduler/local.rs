@@ -1,7 +1,7 @@
 //! A worker's own half: its queues and its loop. What it does without work is in [`idling`].
 
-mod chance;
 mod idling;
+mod seeded;
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
@@ -13,17 +13,17 @@ use std::time::Duration;
 use crossbeam_deque::{Steal, Worker as Deque};
 
 use super::Scheduler;
-use super::delay::DelayMeter;
-use super::worker::{Seat, Worker};
-use crate::clock::Moment;
+use super::run_delay::RunDelay;
+use super::worker::{RemoteWorker, WorkerResources};
+use crate::clock::Timestamp;
 use crate::config::config;
 use crate::fiber::Pool;
 use crate::reactor::Reactor;
-use crate::task::{Home, Pause, TaskRef, cancel, current};
+use crate::task::{Home, RunOutcome, TaskRef, cancel, current};
 use crate::wait::timers;
-use crate::{spare, trace};
+use crate::{shrinking, trace};
 
-/// Every so many turns a fresh coroutine that has waited longest goes first, so that none waits for ever.
+/// Every so many turns an unstarted coroutine that has waited longest goes first, so that none waits for ever.
 const FAIR_TURN: u64 = 61;
 
 /// A busy worker looks at its sockets this often.
@@ -43,12 +43,12 @@ const LOOK_UPS: usize = 32;
 const PLACEMENT_SLACK: usize = 16;
 
 /// The worker's own half. Lives in a thread-local variable, so that coroutines reach it.
-pub(super) struct Local {
+pub(super) struct LocalWorker {
     scheduler: Arc<Scheduler>,
-    worker: Arc<Worker>,
+    worker: Arc<RemoteWorker>,
     /// Started coroutines that can go on.
     pub(super) ready: RefCell<VecDeque<TaskRef>>,
-    pub(super) fresh: Deque<TaskRef>,
+    pub(super) unstarted: Deque<TaskRef>,
     reactor: RefCell<Reactor>,
     pool: RefCell<Pool>,
     /// Copies of `Counts`, which spare the atomics' read-modify-write.
@@ -61,15 +61,15 @@ pub(super) struct Local {
     yielded: Cell<bool>,
     /// Yields in a row that found nobody to yield to.
     idle_yields: Cell<u32>,
-    /// How much speaks for a wake from another thread soon, up to `idling::CERTAIN`.
-    expectation: Cell<u32>,
+    /// How much speaks for a wake from another thread soon, up to `idling::MAX_SPIN_CREDIT`.
+    spin_credit: Cell<u32>,
     /// Since when this worker has left to others what it could have stolen, and how many it hosted
     /// then.
-    declined: Cell<Option<(Moment, usize)>>,
-    /// The next fresh coroutine was stolen, or handed over, to be started here, however many are hosted.
+    steal_backoff: Cell<Option<(Timestamp, usize)>>,
+    /// The next unstarted coroutine was stolen, or handed over, to be started here, however many are hosted.
     start_here: Cell<bool>,
     /// How long to wait before looking again for a deadlock; zero if there was none to suspect.
-    suspicion: Cell<Duration>,
+    deadlock_recheck: Cell<Duration>,
     /// At shutdown: everything that is hosted here has been cancelled.
     cancelled_all: Cell<bool>,
 }
@@ -80,20 +80,20 @@ struct Clock {
     countdown: Cell<u32>,
     /// Turns between looks, adapted to how long turns take.
     interval: Cell<u32>,
-    looked: Cell<Moment>,
-    polled: Cell<Moment>,
+    looked: Cell<Timestamp>,
+    polled: Cell<Timestamp>,
 }
 
 impl Clock {
     fn new() -> Clock {
-        let now = Moment::real();
+        let now = Timestamp::monotonic();
         let (countdown, interval) = (Cell::new(0), Cell::new(0));
         Clock { countdown, interval, looked: Cell::new(now), polled: Cell::new(now) }
     }
 }
 
 thread_local! {
-    static LOCAL: OnceCell<Local> = const { OnceCell::new() };
+    static LOCAL: OnceCell<LocalWorker> = const { OnceCell::new() };
     /// Ids that this thread may give away: the next one and the end of its block.
     static IDS: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
 }
@@ -123,7 +123,7 @@ pub(crate) fn yield_now() {
             std::thread::yield_now();
         }
         Some(running) => {
-            if Local::with(Local::may_skip_yield) == Some(true) {
+            if LocalWorker::with(LocalWorker::may_skip_yield) == Some(true) {
                 cancel::check(running);
             } else {
                 running.yield_now(Location::caller());
@@ -132,26 +132,30 @@ pub(crate) fn yield_now() {
     }
 }
 
-impl Local {
+impl LocalWorker {
     /// The life of a worker's thread.
-    pub(super) fn run(scheduler: Arc<Scheduler>, worker: Arc<Worker>, seat: Seat) {
-        let Seat { fresh, reactor } = seat;
+    pub(super) fn run(
+        scheduler: Arc<Scheduler>,
+        worker: Arc<RemoteWorker>,
+        resources: WorkerResources,
+    ) {
+        let WorkerResources { unstarted, reactor } = resources;
         if let Some(clock) = &scheduler.settings.virtual_clock {
             clock.enter();
         }
         if let Some(seed) = scheduler.settings.seed {
-            chance::begin(seed);
+            seeded::begin(seed);
         }
         reactor.enter();
         let home: Arc<dyn Home> = worker.clone();
         current::enter_home(&home);
         trace::enter(scheduler.traced, worker.index, worker.clone());
-        worker.set_clock(Moment::real());
-        let _ = worker.delay.set(DelayMeter::of_this_thread());
+        worker.set_clock(Timestamp::monotonic());
+        let _ = worker.run_delay.set(RunDelay::of_this_thread());
         let pool_capacity = scheduler.settings.pool_capacity / scheduler.settings.workers;
-        let local = Local {
+        let local = LocalWorker {
             ready: RefCell::new(VecDeque::new()),
-            fresh,
+            unstarted,
             reactor: RefCell::new(reactor),
             pool: RefCell::new(Pool::new(pool_capacity.max(1))),
             turn: Cell::new(worker.turn()),
@@ -160,10 +164,10 @@ impl Local {
             clock: Clock::new(),
             yielded: Cell::new(false),
             idle_yields: Cell::new(0),
-            expectation: Cell::new(0),
-            declined: Cell::new(None),
+            spin_credit: Cell::new(0),
+            steal_backoff: Cell::new(None),
             start_here: Cell::new(false),
-            suspicion: Cell::new(Duration::ZERO),
+            deadlock_recheck: Cell::new(Duration::ZERO),
             cancelled_all: Cell::new(false),
             scheduler,
             worker,
@@ -175,12 +179,12 @@ impl Local {
             current::leave_home();
             trace::leave();
             local.reactor.borrow_mut().close();
-            local.worker.errands.close();
+            local.worker.requests.close();
         });
     }
 
     /// Calls `f` with the worker that this thread is.
-    pub(super) fn with<R>(f: impl FnOnce(&Local) -> R) -> Option<R> {
+    pub(super) fn with<R>(f: impl FnOnce(&LocalWorker) -> R) -> Option<R> {
         LOCAL.try_with(|local| local.get().map(f)).ok().flatten()
     }
 
@@ -188,15 +192,15 @@ impl Local {
         &self.scheduler
     }
 
-    pub(super) fn worker(&self) -> &Arc<Worker> {
+    pub(super) fn worker(&self) -> &Arc<RemoteWorker> {
         &self.worker
     }
 
-    /// Queues a fresh coroutine that was spawned on this worker.
+    /// Queues an unstarted coroutine that was spawned on this worker.
     pub(super) fn spawn(&self, task: TaskRef) {
         self.count_spawned();
-        if let Some(older) = self.worker.newest.swap(Some(task)) {
-            self.fresh.push(older);
+        if let Some(older) = self.worker.lifo_slot.swap(Some(task)) {
+            self.unstarted.push(older);
             self.scheduler.wake_one();
         }
     }
@@ -212,13 +216,14 @@ impl Local {
         self.pool.borrow_mut().trim();
     }
 
-    /// Runs `f`, code of others, in a coroutine of its own, even if the runtime has been shut down.
+    /// Runs `f`, user code, in a coroutine of its own, even if the runtime has been shut down.
     #[cold]
-    pub(super) fn run_apart(&self, f: Box<dyn FnOnce() + Send>) {
+    pub(super) fn run_user_code(&self, f: Box<dyn FnOnce() + Send>) {
         let stack_size = self.scheduler.settings.stack_size;
         let stack_size = stack_size.unwrap_or_else(|| config().get_stack_size());
         let name = Some("waker or destructor".into());
-        let task = TaskRef::apart(f, super::attributes(name, stack_size, Location::caller()));
+        let task =
+            TaskRef::for_user_code(f, super::spawn_options(name, stack_size, Location::caller()));
         self.make_ready(task);
     }
 
@@ -229,14 +234,14 @@ impl Local {
 }
 
 /// The loop.
-impl Local {
+impl LocalWorker {
     #[inline(never)]
     fn work(&self) {
         loop {
             self.receive();
             if let Some(task) = self.next() {
                 self.run_one(task);
-                self.look_at_clock();
+                self.check_clock();
             } else if !self.idle() {
                 return;
             }
@@ -254,24 +259,26 @@ impl Local {
     /// What to run next.
     fn next(&self) -> Option<TaskRef> {
         if self.scheduler.settings.seed.is_some() {
-            return self.next_by_chance();
+            return self.pick_seeded();
         }
         if self.turn.get().is_multiple_of(FAIR_TURN)
-            && let Some(task) = self.oldest_fresh()
+            && let Some(task) = self.oldest_unstarted()
         {
             return Some(task);
         }
         // An attempt to pop costs a fence even if there is nothing.
-        let older = || if self.fresh.is_empty() { None } else { self.fresh.pop() };
-        let injector = &self.scheduler.injector;
-        let due = || if injector.has_due() { retry(|| injector.steal()) } else { None };
-        let placed = || self.next_placed();
-        let fresh = || due().or_else(|| self.worker.newest.take()).or_else(placed).or_else(older);
+        let older = || if self.unstarted.is_empty() { None } else { self.unstarted.pop() };
+        let global_queue = &self.scheduler.global_queue;
+        let due =
+            || if global_queue.has_from_timers() { retry(|| global_queue.steal()) } else { None };
+        let handed_over = || self.next_handed_over();
+        let unstarted =
+            || due().or_else(|| self.worker.lifo_slot.take()).or_else(handed_over).or_else(older);
         if self.yielded.take() {
             // It lets the others run first, and those that have not started are others too.
-            fresh().or_else(|| self.next_ready())
+            unstarted().or_else(|| self.next_ready())
         } else {
-            self.next_ready().or_else(fresh)
+            self.next_ready().or_else(unstarted)
         }
     }
 
@@ -280,7 +287,7 @@ impl Local {
     #[inline(always)]
     fn next_ready(&self) -> Option<TaskRef> {
         let mut ready = self.ready.borrow_mut();
-        let next = spare::pop_front(&mut ready);
+        let next = shrinking::pop_front(&mut ready);
         if let Some(task) = ready.get(STACKS_AHEAD) {
             task.prefetch_stack();
         }
@@ -299,29 +306,29 @@ impl Local {
         ready.iter().take(STACKS_AHEAD + 1).for_each(TaskRef::prefetch_stack);
     }
 
-    /// The fresh coroutine that has waited longest: of those from outside, of those handed over, or of those
+    /// The unstarted coroutine that has waited longest: of those from outside, of those handed over, or of those
     /// spawned here; each of the three goes first in its turn.
-    fn oldest_fresh(&self) -> Option<TaskRef> {
+    fn oldest_unstarted(&self) -> Option<TaskRef> {
         const QUEUES: u64 = 3;
-        let injector = &self.scheduler.injector;
+        let global_queue = &self.scheduler.global_queue;
         let first = self.turn.get() / FAIR_TURN;
         let oldest = (first..first + QUEUES).find_map(|queue| match queue % QUEUES {
-            0 if injector.is_empty() => None,
-            0 => retry(|| injector.steal()),
-            1 => self.next_placed(),
+            0 if global_queue.is_empty() => None,
+            0 => retry(|| global_queue.steal()),
+            1 => self.next_handed_over(),
             _ => retry(|| self.worker.stealer.steal()),
         });
-        oldest.or_else(|| self.worker.newest.take())
+        oldest.or_else(|| self.worker.lifo_slot.take())
     }
 
     /// The next one that was handed over.
     #[inline(always)]
-    fn next_placed(&self) -> Option<TaskRef> {
-        let placed = self.worker.placed.pop();
-        if placed.is_some() {
+    fn next_handed_over(&self) -> Option<TaskRef> {
+        let handed_over = self.worker.handed_over.pop();
+        if handed_over.is_some() {
             self.start_here.set(true);
         }
-        placed
+        handed_over
     }
 
     #[inline(always)]
@@ -336,19 +343,19 @@ impl Local {
         counts.current_id.store(task.id(), Ordering::Relaxed);
         let slice = trace::begin();
         let pause = task.run();
-        slice.end(task.id(), task.spawned_at(), || task.why_paused(pause));
+        slice.end(task.id(), task.spawned_at(), || task.trace_end(pause));
         counts.current_id.store(0, Ordering::Relaxed);
         match pause {
-            Pause::Parked => {
+            RunOutcome::Parked => {
                 task.enter(&self.worker.registry);
                 task.leave_parked();
             }
-            Pause::Yielded => {
+            RunOutcome::Yielded => {
                 task.enter(&self.worker.registry);
                 self.ready.borrow_mut().push_back(task);
                 self.yielded.set(true);
             }
-            Pause::Finished => {
+            RunOutcome::Finished => {
                 self.set_hosted(self.hosted.get() - 1);
                 let size = task.stack_size();
                 let leftover = task.retire(&self.worker.registry, |fiber| {
@@ -356,7 +363,7 @@ impl Local {
                 });
                 if let Some(leftover) = leftover {
                     // It was detached in its last moment.
-                    self.run_apart(Box::new(move || drop(leftover)));
+                    self.run_user_code(Box::new(move || drop(leftover)));
                 }
             }
         }
@@ -365,13 +372,13 @@ impl Local {
         }
     }
 
-    /// Gives a fresh coroutine a stack and makes this its home. `false`: it went elsewhere, or
+    /// Gives an unstarted coroutine a stack and makes this its home. `false`: it went elsewhere, or
     /// ended here.
     fn start(&self, task: &TaskRef) -> bool {
         let start_here = self.start_here.take();
         let is_condemned = task.is_cancelled() || !self.scheduler.may_start(task);
         if is_condemned && !task.has_destructor() {
-            task.clone().discard_fresh(None);
+            task.clone().discard_unstarted(None);
             return false;
         }
         if !is_condemned
@@ -379,9 +386,9 @@ impl Local {
             && !start_here
             // Then the emptiest is one that has ended.
             && !self.scheduler.is_shut_down()
-            && let Some(other) = self.emptier_worker()
+            && let Some(other) = self.less_loaded_worker()
         {
-            other.place(task.clone(), |back| self.fresh.push(back));
+            other.hand_over(task.clone(), |back| self.unstarted.push(back));
             return false;
         }
         let fiber = self.pool.borrow_mut().take(task.stack_size());
@@ -407,7 +414,8 @@ impl Local {
                 if task.has_destructor() {
                     self.scheduler.discard_elsewhere(task.clone(), message);
                 } else {
-                    task.clone().discard_fresh(message.map(|message| Box::new(message) as Box<_>));
+                    task.clone()
+                        .discard_unstarted(message.map(|message| Box::new(message) as Box<_>));
                 }
                 false
             }
@@ -421,8 +429,8 @@ impl Local {
     }
 
     /// Pinning makes imbalance permanent, so it is avoided at birth: a worker that hosts an eighth
-    /// more than the emptiest one, and some, gives its fresh coroutines to that one.
-    fn emptier_worker(&self) -> Option<&Worker> {
+    /// more than the emptiest one, and some, gives its unstarted coroutines to that one.
+    fn less_loaded_worker(&self) -> Option<&RemoteWorker> {
         let regular = self.scheduler.regular().iter();
         let candidates = regular.filter(|w| !w.blocked.load(Ordering::Relaxed));
         let emptiest = candidates.min_by_key(|w| w.load())?;
@@ -436,8 +444,8 @@ impl Local {
     /// By a coroutine that yields: is there nobody to yield to? Now and then the answer is no
     /// without a look, so that the loop sees its inbox and its sockets.
     fn may_skip_yield(&self) -> bool {
-        const IN_A_ROW: u32 = 64;
-        let alone = self.idle_yields.get() < IN_A_ROW && self.is_alone();
+        const MAX_IN_A_ROW: u32 = 64;
+        let alone = self.idle_yields.get() < MAX_IN_A_ROW && self.is_alone();
         self.idle_yields.set(if alone { self.idle_yields.get() + 1 } else { 0 });
         alone
     }
@@ -445,23 +453,23 @@ impl Local {
     /// Whether nothing is queued here behind the coroutine that runs.
     fn is_alone(&self) -> bool {
         self.ready.borrow().is_empty()
-            && self.worker.newest.is_empty()
+            && self.worker.lifo_slot.is_empty()
             && self.worker.inbox.is_empty()
-            && self.worker.placed.is_empty()
-            && self.fresh.is_empty()
+            && self.worker.handed_over.is_empty()
+            && self.unstarted.is_empty()
     }
 
     /// Between two runs: fires timers and polls, but not each time.
-    fn look_at_clock(&self) {
+    fn check_clock(&self) {
         let clock = &self.clock;
         if clock.countdown.get() > 0 {
             clock.countdown.set(clock.countdown.get() - 1);
             return;
         }
         trace::looked(self.ready.borrow().len());
-        let now = Moment::real();
+        let now = Timestamp::monotonic();
         self.worker.set_clock(now);
-        self.run_errands();
+        self.run_requests();
         let interval = clock.interval.get();
         let took = now.since(clock.looked.replace(now));
         clock.interval.set(if took > CLOCK_INTERVAL {
@@ -472,7 +480,7 @@ impl Local {
         clock.countdown.set(clock.interval.get());
         // What the others host may have changed.
         self.placement_limit.set(self.placement_limit.get().min(PLACEMENT_SLACK));
-        self.expire(Moment::now_given(now));
+        self.expire(Timestamp::now_or(now));
         if now.since(clock.polled.get()) >= POLL_INTERVAL {
             clock.polled.set(now);
             self.poll(Some(Duration::ZERO));
@@ -484,16 +492,16 @@ impl Local {
 }
 
 /// Time.
-impl Local {
-    /// When the next timer or alarm of this worker goes off.
-    fn next_timer(&self) -> Option<Moment> {
-        [timers::next(), self.worker.alarms.next()].into_iter().flatten().min()
+impl LocalWorker {
+    /// When the next timer or queued timer of this worker goes off.
+    fn next_timer(&self) -> Option<Timestamp> {
+        [timers::next(), self.worker.timer_queue.next()].into_iter().flatten().min()
     }
 
     /// Lets those go off whose time has come by `now`, on the runtime's clock.
-    fn expire(&self, now: Moment) {
+    fn expire(&self, now: Timestamp) {
         timers::expire(now);
-        self.worker.alarms.fire(now);
+        self.worker.timer_queue.fire(now);
     }
 }
 

@@ -3,16 +3,16 @@
 //! Each worker is a thread with queues of its own:
 //!
 //! ```text
-//!            spawn here ──> newest ──older one──> fresh ───────────┐ stolen by idle workers,
+//!            spawn here ──> lifo_slot ──older──> unstarted ────────┐ stolen by idle workers,
 //!                             │                     │               │ oldest first
 //!   wake here, yield ──> ready│                     │               v
 //!                          │  │                     │            another worker
 //!   wake from elsewhere    v  v                     v
-//!     ──> inbox ──> ready ──> run, in this order, but every 61st turn takes the oldest fresh one
-//!     handed over ──> placed ──> run, before older fresh ones
+//!     ──> inbox ──> ready ──> run, in this order, but every 61st turn takes the oldest unstarted one
+//!     handed over ──> handed_over ──> run, before older unstarted ones
 //! ```
 //!
-//! - **Fresh** coroutines own no stack and may start anywhere. The newest runs first, while what it
+//! - **Unstarted** coroutines own no stack and may start anywhere. The newest runs first, while what it
 //!   was given is still in the cache, on the stack that the last one has just given back. Idle
 //!   workers steal from the other end. The very newest is not offered to thieves: its parent is
 //!   probably about to wait for it. The monitor offers it if the parent goes on for long.
@@ -21,24 +21,24 @@
 //! [`local`] has the loop; [`idle`] how workers sleep without missing anything; [`monitor`] what
 //! happens when a coroutine holds its worker up.
 
-pub(crate) mod alarms;
+pub(crate) mod all_idle;
 pub(crate) mod blocking;
-mod delay;
-mod ends;
-mod errands;
 pub(crate) mod forked;
-mod fresh;
+mod global_queue;
+mod handover_queue;
 mod idle;
-mod injected;
+mod inbox_gate;
 mod local;
 mod monitor;
-mod placed;
-mod presence;
-mod quiet;
-pub(crate) mod standstill;
+mod quiescence;
+mod requests;
+mod run_delay;
+mod shutdown_waits;
+pub(crate) mod timer_queue;
+mod unstarted;
 mod worker;
 
-/// The atomics of [`quiet`] and [`presence`], apart so that their models can supply loom's.
+/// The atomics of [`quiescence`] and [`inbox_gate`], separate so that their models can supply loom's.
 mod atomic {
     pub(super) use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 }
@@ -53,31 +53,31 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::bare;
-use crate::clock::Moment;
+use crate::clock::Timestamp;
 use crate::clock::VirtualClock;
 use crate::fiber::Pool;
 use crate::reactor::Registrar;
 use crate::report;
-use crate::task::{self, Attributes, Reason, TaskRef};
+use crate::runtime_thread;
+use crate::task::{self, Reason, SpawnOptions, TaskRef};
 use crate::trace;
-use crate::wait::{Hold, Wait, Waiter, WaiterList};
-pub(crate) use errands::Errand;
+use crate::wait::{ExternalWait, Wait, Waiter, WaiterList};
+use all_idle::DeadlockHook;
 #[cfg(feature = "dump")]
-pub(crate) use errands::Reply;
-#[cfg(feature = "dump")]
-pub(crate) use fresh::{Fresh, FreshList};
+pub(crate) use all_idle::all;
+use global_queue::GlobalQueue;
 use idle::Idle;
-use injected::Injected;
-use local::Local;
+use local::LocalWorker;
 pub(crate) use local::yield_now;
 use monitor::Monitor;
-use quiet::Quiet;
-use standstill::Watching;
+use quiescence::Quiescence;
 #[cfg(feature = "dump")]
-pub(crate) use standstill::all;
+pub(crate) use requests::Reply;
+pub(crate) use requests::Request;
+#[cfg(feature = "dump")]
+pub(crate) use unstarted::{Unstarted, UnstartedList};
 pub(crate) use worker::Counters;
-use worker::Worker;
+use worker::RemoteWorker;
 
 /// What a scheduler is built from.
 #[derive(Clone, Debug)]
@@ -94,24 +94,24 @@ pub(crate) struct Settings {
     /// one worker.
     pub(crate) seed: Option<u64>,
     /// Of which run of a test it is; 0: of none.
-    pub(crate) world: u64,
+    pub(crate) test_run: u64,
 }
 
 /// The workers of one runtime and what they share.
 pub(crate) struct Scheduler {
     settings: Settings,
     traced: trace::Runtime,
-    /// The regular ones first, then the places for spare ones.
-    workers: Box<[Arc<Worker>]>,
+    /// The regular ones first, then the slots for spare ones.
+    workers: Box<[Arc<RemoteWorker>]>,
     /// How many of them, from the first on, have ever had a thread. Who looks for work looks no further.
-    seats: AtomicUsize,
-    /// Fresh coroutines from outside, for any worker.
-    injector: Injected,
+    started: AtomicUsize,
+    /// Unstarted coroutines from outside, for any worker.
+    global_queue: GlobalQueue,
     idle: Idle,
     monitor: Monitor,
-    quiet: Quiet,
+    quiescence: Quiescence,
     /// Who wants to know of a deadlock, and what describes it.
-    watch: OnceLock<Watching>,
+    deadlock_hook: OnceLock<DeadlockHook>,
     /// Set once; from then on nothing starts but [what somebody waits for](Scheduler::may_start), and
     /// everything that has started is cancelled.
     shutdown: AtomicBool,
@@ -139,18 +139,20 @@ impl Scheduler {
         if forked::is_child() {
             return Err(io::Error::new(io::ErrorKind::Unsupported, forked::why()));
         }
-        forked::expect();
+        forked::install();
         task::install_handlers();
         let regular = settings.workers;
-        let places = regular + spares(regular);
+        let slots = regular + spares(regular);
         let scheduler = Arc::new(Scheduler {
-            workers: (0..places).map(|index| Arc::new(Worker::new(index, &settings))).collect(),
-            seats: AtomicUsize::new(0),
-            injector: Injected::new(),
-            idle: Idle::new(regular, places),
+            workers: (0..slots)
+                .map(|index| Arc::new(RemoteWorker::new(index, &settings)))
+                .collect(),
+            started: AtomicUsize::new(0),
+            global_queue: GlobalQueue::new(),
+            idle: Idle::new(regular, slots),
             monitor: Monitor::new(),
-            quiet: Quiet::new(),
-            watch: OnceLock::new(),
+            quiescence: Quiescence::new(),
+            deadlock_hook: OnceLock::new(),
             shutdown: AtomicBool::new(false),
             blocked: AtomicUsize::new(0),
             spawned_outside: AtomicU64::new(0),
@@ -168,23 +170,23 @@ impl Scheduler {
             scheduler.stop(|_| String::new());
             return Err(error);
         }
-        standstill::enter(&scheduler);
+        all_idle::enter(&scheduler);
         Ok(scheduler)
     }
 
     fn start_worker(self: &Arc<Self>, index: usize) -> io::Result<()> {
         let (scheduler, worker) = (self.clone(), self.workers[index].clone());
-        let seat = worker.take_seat()?;
+        let resources = worker.take_resources()?;
         // Before the thread begins: others may register sockets there at once.
-        let _ = worker.registrar.set(seat.reactor.registrar().clone());
+        let _ = worker.registrar.set(resources.reactor.registrar().clone());
         // Sequentially consistent, and before anything is queued there: see `idle`.
-        self.seats.fetch_max(index + 1, Ordering::SeqCst);
+        self.started.fetch_max(index + 1, Ordering::SeqCst);
         let kind = if index < self.settings.workers { "worker" } else { "spare" };
         let name = format!("{}-{kind}-{index}", self.settings.name);
-        let run = move || Local::run(scheduler, worker, seat);
-        self.quiet.rise();
+        let run = move || LocalWorker::run(scheduler, worker, resources);
+        self.quiescence.activate();
         self.start_thread(name, run).inspect_err(|_| {
-            self.quiet.fall();
+            self.quiescence.deactivate();
             self.workers[index].leave();
         })?;
         Ok(())
@@ -197,7 +199,7 @@ impl Scheduler {
     ) -> io::Result<Thread> {
         let scheduler = self.clone();
         self.thread_begins();
-        let started = bare::start(name, move || {
+        let started = runtime_thread::start(name, move || {
             run();
             scheduler.thread_ended();
         });
@@ -225,13 +227,13 @@ impl Scheduler {
     fn wait_for_threads(&self, describe: fn(&Scheduler) -> String) {
         /// Long enough for what unwinds and tidies up.
         const LONG: Duration = Duration::from_secs(1);
-        let report = Moment::after(LONG);
+        let report = Timestamp::after(LONG);
         let mut wait = Wait::new(Reason::Runtime).until(Some(report));
-        let _hold = Hold::new();
+        let _external_wait = ExternalWait::new();
         self.stopping.lock().add(Waiter::current());
         // Acquire pairs with the Release of each end.
         while self.alive.load(Ordering::Acquire) > 0 {
-            wait.park_through();
+            wait.park_ignoring_cancel();
             if wait.has_timed_out() && self.alive.load(Ordering::Acquire) > 0 {
                 wait = wait.until(None);
                 report::say(format_args!(
@@ -246,19 +248,19 @@ impl Scheduler {
     /// Whether the caller is a coroutine of another runtime, whose clock is virtual: what it waits for here takes
     /// no time there.
     pub(crate) fn holds_clock_of_caller(&self) -> bool {
-        let other = |local: &Local| {
+        let other = |local: &LocalWorker| {
             local.scheduler().settings.virtual_clock.is_some()
                 && !std::ptr::eq(&raw const **local.scheduler(), self)
         };
-        Local::with(other) == Some(true) && task::current::running().is_some()
+        LocalWorker::with(other) == Some(true) && task::current::running().is_some()
     }
 
-    /// The world that it belongs to; 0: none.
-    pub(crate) fn world(&self) -> u64 {
-        self.settings.world
+    /// The test run that it belongs to; 0: none.
+    pub(crate) fn test_run(&self) -> u64 {
+        self.settings.test_run
     }
 
-    /// Queues a fresh coroutine: here if this is one of the workers, else for any of them.
+    /// Queues an unstarted coroutine: here if this is one of the workers, else for any of them.
     pub(crate) fn spawn(&self, task: TaskRef) {
         if !self.may_start(&task) {
             discard(task);
@@ -266,7 +268,7 @@ impl Scheduler {
         }
         trace::spawn(task.id(), task.name(), || task::current::running().is_some());
         let task = Cell::new(Some(task));
-        Local::with(|local| {
+        LocalWorker::with(|local| {
             if std::ptr::eq(&raw const **local.scheduler(), self) {
                 task.take().into_iter().for_each(|task| local.spawn(task));
             }
@@ -277,17 +279,17 @@ impl Scheduler {
         }
     }
 
-    /// Queues the fresh coroutine of a timer, behind those of earlier ones. By the worker that fires it, which is about
+    /// Queues the unstarted coroutine of a timer, behind those of earlier ones. By the worker that fires it, which is about
     /// to look for something to run: it need not be seen that the runtime is shut down meanwhile.
-    pub(crate) fn spawn_due(&self, task: TaskRef) {
+    pub(crate) fn spawn_from_timer(&self, task: TaskRef) {
         if self.is_shut_down() {
             discard(task);
             return;
         }
         trace::spawn(task.id(), task.name(), || false);
-        Local::with(Local::count_spawned);
-        let is_behind_others = self.injector.has_due();
-        self.injector.push_due(task);
+        LocalWorker::with(LocalWorker::count_spawned);
+        let is_behind_others = self.global_queue.has_from_timers();
+        self.global_queue.push_from_timer(task);
         if is_behind_others {
             self.wake_one();
         }
@@ -295,52 +297,52 @@ impl Scheduler {
 
     fn inject(&self, task: TaskRef) {
         forked::check("a coroutine is spawned");
-        self.injector.push(task);
+        self.global_queue.push(task);
         // Begins with a sequentially consistent fence, so either the look below sees that the runtime has
         // been shut down, or `stop`, which looks into the queue after it has said so, finds the coroutine.
         self.wake_one();
         if self.is_shut_down() {
-            self.discard_injected(discard);
+            self.discard_global_queue(discard);
         }
     }
 
     /// After the shutdown: ends, by `discard`, what is not to start any more, and nobody may take out of the
     /// queue any more.
-    fn discard_injected(&self, discard: impl Fn(TaskRef)) {
+    fn discard_global_queue(&self, discard: impl Fn(TaskRef)) {
         fence(Ordering::SeqCst);
         let mut left = Vec::new();
-        while let Some(task) = self.injector.take() {
+        while let Some(task) = self.global_queue.take() {
             if self.may_start(&task) { left.push(task) } else { discard(task) }
         }
         if !left.is_empty() {
             // The worker of who waits for them is still there.
-            left.into_iter().for_each(|task| self.injector.push(task));
+            left.into_iter().for_each(|task| self.global_queue.push(task));
             self.wake_one();
         }
     }
 
-    /// Ends a fresh coroutine, with this message if it has failed to start, in a thread of the blocking
+    /// Ends an unstarted coroutine, with this message if it has failed to start, in a thread of the blocking
     /// pool: where no coroutine can drop its closure, and the caller should not.
     fn discard_elsewhere(self: &Arc<Self>, task: TaskRef, message: Option<String>) {
         let scheduler = self.clone();
         scheduler.thread_begins();
-        blocking::run_apart(move || {
-            task.discard_fresh(message.map(|message| Box::new(message) as Box<_>));
+        blocking::run_user_code(move || {
+            task.discard_unstarted(message.map(|message| Box::new(message) as Box<_>));
             scheduler.thread_ended();
         });
     }
 
     /// By the monitor: makes a coroutine that was queued for one worker available to all.
     fn offer(self: &Arc<Self>, task: TaskRef) {
-        self.injector.push(task);
+        self.global_queue.push(task);
         // As in `inject`.
         self.wake_one();
         if self.is_shut_down() {
-            self.discard_injected(|task| self.discard_elsewhere(task, None));
+            self.discard_global_queue(|task| self.discard_elsewhere(task, None));
         }
     }
 
-    /// Wakes a sleeping worker for fresh coroutines that have just been queued.
+    /// Wakes a sleeping worker for unstarted coroutines that have just been queued.
     fn wake_one(&self) {
         if let Some(index) = self.idle.pick() {
             self.workers[index].interrupt();
@@ -360,11 +362,11 @@ impl Scheduler {
     }
 
     /// Those that may have something queued.
-    fn seated(&self) -> &[Arc<Worker>] {
-        &self.workers[..self.seats.load(Ordering::SeqCst)]
+    fn started_workers(&self) -> &[Arc<RemoteWorker>] {
+        &self.workers[..self.started.load(Ordering::SeqCst)]
     }
 
-    fn regular(&self) -> &[Arc<Worker>] {
+    fn regular(&self) -> &[Arc<RemoteWorker>] {
         &self.workers[..self.settings.workers]
     }
 
@@ -393,14 +395,14 @@ impl Scheduler {
             worker.interrupt_always();
         }
         self.monitor.wake();
-        let on_worker = Local::with(|local| Arc::ptr_eq(local.scheduler(), self));
+        let on_worker = LocalWorker::with(|local| Arc::ptr_eq(local.scheduler(), self));
         if on_worker == Some(true) {
             // The workers do all the rest.
             return;
         }
-        let caller = Local::with(|local| local.scheduler().clone());
+        let caller = LocalWorker::with(|local| local.scheduler().clone());
         let caller = caller.filter(|_| task::current::running().is_some());
-        let waits = match caller.map(|caller| ends::Waits::begin(&caller, self)) {
+        let waits = match caller.map(|caller| shutdown_waits::ShutdownWait::begin(&caller, self)) {
             // The workers do all the rest, without the caller.
             Some(None) => return,
             waits => waits.flatten(),
@@ -414,7 +416,7 @@ impl Scheduler {
         let scheduler = self.clone();
         if task::current::is_on_own_stack() && task::current::running().is_some() {
             self.thread_begins();
-            blocking::run_apart(move || {
+            blocking::run_user_code(move || {
                 scheduler.join_threads();
                 scheduler.thread_ended();
             });
@@ -423,7 +425,7 @@ impl Scheduler {
             self.join_threads();
         }
         // If the workers have never started.
-        self.discard_injected(discard);
+        self.discard_global_queue(discard);
         trace::flush();
     }
 
@@ -441,13 +443,13 @@ impl Scheduler {
     }
 
     /// One of the workers, each in turn, but none that is held up if there is another.
-    fn any_worker(&self) -> Arc<Worker> {
+    fn any_worker(&self) -> Arc<RemoteWorker> {
         static TURN: AtomicUsize = AtomicUsize::new(0);
         self.worker_near(TURN.fetch_add(1, Ordering::Relaxed))
     }
 
     /// The worker of this number, modulo their number, or the next one that is not held up if there is any.
-    fn worker_near(&self, number: usize) -> Arc<Worker> {
+    fn worker_near(&self, number: usize) -> Arc<RemoteWorker> {
         forked::check("a timer or a socket needs a worker");
         let workers = self.regular();
         let first = number % workers.len();
@@ -469,29 +471,29 @@ impl Scheduler {
 
     /// For one who may keep coroutines from going on: as long as what this returns lives, nobody takes
     /// the runtime to be at rest.
-    pub(crate) fn stay_awake(&self) -> Awake<'_> {
-        self.quiet.rise();
-        Awake(self)
+    pub(crate) fn keep_active(&self) -> ActiveGuard<'_> {
+        self.quiescence.activate();
+        ActiveGuard(self)
     }
 
     /// What "now" is there.
-    pub(crate) fn now(&self) -> Moment {
-        self.settings.virtual_clock.as_ref().map_or_else(Moment::real, |clock| clock.now())
+    pub(crate) fn now(&self) -> Timestamp {
+        self.settings.virtual_clock.as_ref().map_or_else(Timestamp::monotonic, |clock| clock.now())
     }
 
-    /// The places for workers.
-    pub(crate) fn worker_places(&self) -> usize {
+    /// The slots for workers.
+    pub(crate) fn worker_slots(&self) -> usize {
         self.workers.len()
     }
 
     /// What a dump shows of one of them.
-    pub(crate) fn inspect_worker(&self, index: usize) -> WorkerState {
+    pub(crate) fn inspect_worker(&self, index: usize) -> WorkerSnapshot {
         let worker = &self.workers[index];
         // The coroutine that runs is read before those that are hosted, so that it is in one of them.
         let current = worker.current();
         let mut tasks = Vec::new();
         worker.registry.visit(|task| tasks.push(task.clone()));
-        WorkerState { current, tasks }
+        WorkerSnapshot { current, tasks }
     }
 
     /// The coroutine that a worker runs now, if any, and the number of its turn.
@@ -500,21 +502,22 @@ impl Scheduler {
         (worker.turn(), worker.current().map(|(id, _)| id))
     }
 
-    /// Asks a worker to run an errand soon: between two turns.
-    pub(crate) fn send(&self, index: usize, errands: impl IntoIterator<Item = Errand>) {
+    /// Asks a worker to run a request soon: between two turns.
+    pub(crate) fn send(&self, index: usize, requests: impl IntoIterator<Item = Request>) {
         let worker = &self.workers[index];
-        worker.errands.add(errands);
+        worker.requests.add(requests);
         worker.interrupt();
     }
 
-    /// After errands of a worker are over that it has not come to.
-    pub(crate) fn recall(&self, index: usize) {
-        self.workers[index].errands.forget_old();
+    /// After requests of a worker are over that it has not come to.
+    pub(crate) fn cancel_requests(&self, index: usize) {
+        self.workers[index].requests.remove_cancelled();
     }
 
     /// How many coroutines are queued that have not started, about.
-    pub(crate) fn fresh(&self) -> usize {
-        self.injector.len() + self.workers.iter().map(|worker| worker.fresh_len()).sum::<usize>()
+    pub(crate) fn unstarted(&self) -> usize {
+        self.global_queue.len()
+            + self.workers.iter().map(|worker| worker.unstarted_len()).sum::<usize>()
     }
 
     pub(crate) fn settings(&self) -> &Settings {
@@ -522,22 +525,22 @@ impl Scheduler {
     }
 }
 
-/// Ends a fresh coroutine of a runtime that has been shut down, by whoever finds that out.
+/// Ends an unstarted coroutine of a runtime that has been shut down, by whoever finds that out.
 fn discard(task: TaskRef) {
-    if task.has_destructor() && task::current::is_bare_home() {
-        // A worker between two turns: `Local::start` gives it a coroutine.
-        Local::with(|local| local.make_ready(task));
+    if task.has_destructor() && task::current::is_between_turns() {
+        // A worker between two turns: `LocalWorker::start` gives it a coroutine.
+        LocalWorker::with(|local| local.make_ready(task));
     } else {
-        task.discard_fresh(None);
+        task.discard_unstarted(None);
     }
 }
 
-/// See [`Scheduler::stay_awake`].
-pub(crate) struct Awake<'a>(&'a Scheduler);
+/// See [`Scheduler::keep_active`].
+pub(crate) struct ActiveGuard<'a>(&'a Scheduler);
 
-impl Drop for Awake<'_> {
+impl Drop for ActiveGuard<'_> {
     fn drop(&mut self) {
-        if self.0.quiet.fall() {
+        if self.0.quiescence.deactivate() {
             // One of them has to look again.
             self.0.workers[0].interrupt();
         }
@@ -545,7 +548,7 @@ impl Drop for Awake<'_> {
 }
 
 /// What [`Scheduler::inspect_worker`] finds.
-pub(crate) struct WorkerState {
+pub(crate) struct WorkerSnapshot {
     /// The id and the spawn site of the coroutine that it runs.
     pub(crate) current: Option<(u64, &'static Location<'static>)>,
     /// Those that it hosts and that have been suspended at least once.
@@ -559,27 +562,27 @@ fn spares(regular: usize) -> usize {
 
 /// Calls `f` with the scheduler of the worker that this thread is.
 pub(crate) fn with_current<R>(f: impl FnOnce(&Arc<Scheduler>) -> R) -> Option<R> {
-    Local::with(|local| f(local.scheduler()))
+    LocalWorker::with(|local| f(local.scheduler()))
 }
 
-/// The world of the worker that this thread is; 0 elsewhere. See [`standstill`].
-pub(crate) fn current_world() -> u64 {
-    Local::with(|local| local.scheduler().settings.world).unwrap_or(0)
+/// The test run of the worker that this thread is; 0 elsewhere. See [`all_idle`].
+pub(crate) fn current_test_run() -> u64 {
+    LocalWorker::with(|local| local.scheduler().settings.test_run).unwrap_or(0)
 }
 
-/// A world that no runtime is of yet.
-pub(crate) fn new_world() -> u64 {
-    static WORLDS: AtomicU64 = AtomicU64::new(1);
-    WORLDS.fetch_add(1, Ordering::Relaxed)
+/// A test run that no runtime is of yet.
+pub(crate) fn new_test_run() -> u64 {
+    static TEST_RUNS: AtomicU64 = AtomicU64::new(1);
+    TEST_RUNS.fetch_add(1, Ordering::Relaxed)
 }
 
 /// What a spawn knows of a new coroutine, completed with an id.
-pub(crate) fn attributes(
+pub(crate) fn spawn_options(
     name: Option<Box<str>>,
     stack_size: usize,
     spawned_at: &'static Location<'static>,
-) -> Attributes {
+) -> SpawnOptions {
     let parent = task::current::running().map_or(0, task::current::Running::id);
     let stack_size = Pool::class_size(stack_size);
-    Attributes { id: local::next_id(), name, stack_size, spawned_at, parent }
+    SpawnOptions { id: local::next_id(), name, stack_size, spawned_at, parent }
 }

@@ -3,19 +3,19 @@
 //! A thread looks at each worker's turn counter every few milliseconds while any worker is awake,
 //! and sleeps when all of them do. A worker that stays in one turn
 //!
-//! - for a look or two: the fresh coroutines that only it can reach are offered to all;
+//! - for a look or two: the unstarted coroutines that only it can reach are offered to all;
 //! - longer: it counts as blocked, and gets no coroutines placed;
 //! - longer still: its coroutine is named on standard error, once.
 //!
 //! It also has the pools of stacks trimmed: a worker that did so by itself would have to set a timer with each
 //! of its sleeps.
 //!
-//! When all workers are blocked while fresh coroutines wait, a spare worker is started. It stays
+//! When all workers are blocked while unstarted coroutines wait, a spare worker is started. It stays
 //! for the next time, asleep, and hosts what it has started to its end.
 //!
 //! How long a turn has lasted is counted in looks as well as by the clock, and without the time for
 //! which the worker's thread waited for a processor: a machine that was suspended, or has too much to
-//! do, raises no alarm.
+//! do, reports nothing.
 
 use std::collections::HashSet;
 use std::io;
@@ -25,25 +25,25 @@ use std::thread::{self, Thread};
 use std::time::Duration;
 
 use super::Scheduler;
-use super::delay::Account;
-use super::errands::Errand;
-use super::worker::Worker;
-use crate::clock::Moment;
+use super::requests::Request;
+use super::run_delay::ThreadTimes;
+use super::worker::RemoteWorker;
+use crate::clock::Timestamp;
 use crate::report;
 
 /// Between two looks.
-const LOOK: Duration = Duration::from_millis(10);
+const INTERVAL: Duration = Duration::from_millis(10);
 /// A worker is blocked if it has been in one turn for so many looks, and so long.
-const BLOCKED_LOOKS: u32 = 8;
+const BLOCKED_SAMPLES: u32 = 8;
 const BLOCKED_AFTER: Duration = Duration::from_millis(80);
 /// Its coroutine is named if it has been for so long, in at least twice as many looks.
-const BLAME_AFTER: Duration = Duration::from_millis(250);
+const REPORT_AFTER: Duration = Duration::from_millis(250);
 /// So many names are remembered, so that nobody is named twice.
-const REMEMBERED: usize = 4096;
+const MAX_REMEMBERED: usize = 4096;
 /// How often a worker lets its pool of stacks shrink, as long as that gives any back.
 const TRIM_INTERVAL: Duration = Duration::from_secs(10);
 /// No more names than this in one minute.
-const BLAMES_A_MINUTE: u32 = 20;
+const REPORTS_PER_MINUTE: u32 = 20;
 
 /// What the others see of the monitor.
 pub(super) struct Monitor {
@@ -77,84 +77,84 @@ impl Monitor {
 pub(super) fn start(scheduler: &Arc<Scheduler>) -> io::Result<()> {
     let watched = scheduler.clone();
     let name = format!("{}-monitor", scheduler.settings.name);
-    let thread = scheduler.start_thread(name, move || Watch::new(watched).run())?;
+    let thread = scheduler.start_thread(name, move || MonitorThread::new(watched).run())?;
     let _ = scheduler.monitor.thread.set(thread);
     Ok(())
 }
 
 /// The monitor's own half.
-struct Watch {
+struct MonitorThread {
     scheduler: Arc<Scheduler>,
     /// One for each worker.
     turns: Vec<Turn>,
     /// When pools of stacks are trimmed next.
-    next_trim: Moment,
+    next_trim: Timestamp,
     /// Those that have been named, and are not named again.
-    named: HashSet<u64>,
+    reported_ids: HashSet<u64>,
     /// Names given since `minute` began.
-    blames: u32,
-    minute: Moment,
+    reports: u32,
+    minute: Timestamp,
     /// When it was last said that no spare worker could be started.
-    no_spare: Option<Moment>,
+    no_spare: Option<Timestamp>,
 }
 
 /// The turn in which a worker was found last.
 #[derive(Clone, Copy)]
 struct Turn {
     number: u64,
-    since: Moment,
-    looks: u32,
+    since: Timestamp,
+    samples: u32,
     /// How the worker's thread had fared by the first look.
-    first: Account,
+    first: ThreadTimes,
     /// The same by the last one, and when that was.
-    last: (Account, Moment),
+    last: (ThreadTimes, Timestamp),
     /// Up to when it is known what the thread has done.
-    known: Moment,
-    blamed: bool,
+    known: Timestamp,
+    is_reported: bool,
 }
 
 impl Turn {
-    fn new(number: u64, since: Moment) -> Turn {
-        let none = Account::default();
+    fn new(number: u64, since: Timestamp) -> Turn {
+        let none = ThreadTimes::default();
         Turn {
             number,
             since,
-            looks: 0,
+            samples: 0,
             first: none,
             last: (none, since),
             known: since,
-            blamed: false,
+            is_reported: false,
         }
     }
 }
 
-impl Watch {
-    fn new(scheduler: Arc<Scheduler>) -> Watch {
-        let now = Moment::real();
+impl MonitorThread {
+    fn new(scheduler: Arc<Scheduler>) -> MonitorThread {
+        let now = Timestamp::monotonic();
         let turn = Turn::new(0, now);
         let turns = vec![turn; scheduler.workers.len()];
-        Watch {
+        MonitorThread {
             scheduler,
             turns,
             next_trim: now + TRIM_INTERVAL,
-            named: HashSet::new(),
-            blames: 0,
+            reported_ids: HashSet::new(),
+            reports: 0,
             minute: now,
             no_spare: None,
         }
     }
 
     fn run(mut self) {
-        let mut quiet_looks = 0;
+        let mut idle_samples = 0;
         while !self.scheduler.is_shut_down() {
-            quiet_looks = if self.all_asleep() { quiet_looks + 1 } else { 0 };
-            if quiet_looks < 3 {
-                thread::park_timeout(LOOK);
+            idle_samples = if self.all_asleep() { idle_samples + 1 } else { 0 };
+            if idle_samples < 3 {
+                thread::park_timeout(INTERVAL);
             } else {
                 self.sleep();
-                quiet_looks = 0;
+                idle_samples = 0;
             }
-            self.look();
+            self.sample();
         }
     }
 
@@ -168,18 +168,18 @@ impl Watch {
         monitor.dormant.store(true, Ordering::SeqCst);
         if self.all_asleep() && !self.scheduler.is_shut_down() {
             match self.untrimmed().next() {
-                Some(_) => thread::park_timeout(self.next_trim.since(Moment::real())),
+                Some(_) => thread::park_timeout(self.next_trim.since(Timestamp::monotonic())),
                 None => thread::park(),
             }
         }
         monitor.dormant.store(false, Ordering::SeqCst);
     }
 
-    fn look(&mut self) {
+    fn sample(&mut self) {
         let scheduler = self.scheduler.clone();
         // Then nobody is to run what waits but the worker itself, in its own order.
         let seeded = scheduler.settings.seed.is_some();
-        let now = Moment::real();
+        let now = Timestamp::monotonic();
         for (index, worker) in scheduler.workers.iter().enumerate().filter(|w| w.1.is_running()) {
             if !worker.is_asleep() {
                 worker.set_clock(now);
@@ -189,77 +189,82 @@ impl Watch {
                 *turn = Turn::new(worker.turn(), now);
                 continue;
             }
-            turn.looks += 1;
-            if turn.looks == 1 {
-                turn.first = worker.account();
+            turn.samples += 1;
+            if turn.samples == 1 {
+                turn.first = worker.thread_times();
                 turn.last = (turn.first, now);
             }
-            if turn.looks >= 2 && !seeded {
+            if turn.samples >= 2 && !seeded {
                 // What it carries over is seen by nobody meanwhile.
-                scheduler.quiet.rise();
-                worker.rescue(|task| scheduler.offer(task));
-                if scheduler.quiet.fall() {
+                scheduler.quiescence.activate();
+                worker.reclaim_unstarted(|task| scheduler.offer(task));
+                if scheduler.quiescence.deactivate() {
                     worker.interrupt();
                 }
             }
-            if turn.looks < BLOCKED_LOOKS {
+            if turn.samples < BLOCKED_SAMPLES {
                 continue;
             }
-            let account = worker.account();
-            if let Some(known) = account.known_until(now, turn.last) {
+            let thread_times = worker.thread_times();
+            if let Some(known) = thread_times.known_until(now, turn.last) {
                 turn.known = known;
             }
-            turn.last = (account, now);
+            turn.last = (thread_times, now);
             // What it would have done with a processor of its own.
-            let delay = account.delay.saturating_sub(turn.first.delay);
-            let held = turn.known.since(turn.since).saturating_sub(delay);
-            if held >= BLOCKED_AFTER && !seeded && worker.set_blocked() {
+            let delay = thread_times.delay.saturating_sub(turn.first.delay);
+            let blocked_for = turn.known.since(turn.since).saturating_sub(delay);
+            if blocked_for >= BLOCKED_AFTER && !seeded && worker.set_blocked() {
                 scheduler.blocked.fetch_add(1, Ordering::Relaxed);
             }
-            if held >= BLAME_AFTER && turn.looks >= 2 * BLOCKED_LOOKS && !turn.blamed {
-                turn.blamed = true;
-                self.blame(worker, held);
+            if blocked_for >= REPORT_AFTER
+                && turn.samples >= 2 * BLOCKED_SAMPLES
+                && !turn.is_reported
+            {
+                turn.is_reported = true;
+                self.report_blocked(worker, blocked_for);
             }
         }
         self.trim_pools(now);
-        self.help();
+        self.start_spare();
     }
 
     /// Now and then asks the workers that have nothing to do to let stacks go.
-    fn trim_pools(&mut self, now: Moment) {
+    fn trim_pools(&mut self, now: Timestamp) {
         if now >= self.next_trim {
             self.next_trim = now + TRIM_INTERVAL;
             for worker in self.untrimmed().filter(|worker| worker.is_asleep()) {
-                self.scheduler.send(worker.index, [Errand::TrimStacks]);
+                self.scheduler.send(worker.index, [Request::TrimStacks]);
             }
         }
     }
 
     /// Those that have stacks to give back.
-    fn untrimmed(&self) -> impl Iterator<Item = &Worker> {
+    fn untrimmed(&self) -> impl Iterator<Item = &RemoteWorker> {
         let workers = self.scheduler.workers.iter().map(|worker| &**worker);
         workers.filter(|w| w.is_running() && !w.counts.trimmed.load(Ordering::Relaxed))
     }
 
     /// If nobody can run what waits, gets somebody who can.
-    fn help(&mut self) {
+    fn start_spare(&mut self) {
         let workers = || self.scheduler.workers.iter().filter(|w| w.is_running());
-        let waiting = || !self.scheduler.injector.is_empty() || workers().any(|w| w.has_fresh());
+        let waiting =
+            || !self.scheduler.global_queue.is_empty() || workers().any(|w| w.has_unstarted());
         if self.scheduler.blocked.load(Ordering::Relaxed) == 0 || !waiting() {
             return;
         }
         if let Some(free) = workers().find(|w| !w.is_blocked()) {
             free.interrupt();
-        } else if let Some(place) = self.scheduler.workers.iter().position(|w| w.is_vacant())
+        } else if let Some(place) =
+            self.scheduler.workers.iter().position(|w| w.has_never_started())
             && let Err(error) = self.scheduler.start_worker(place)
         {
-            self.say_no_spare(&error);
+            self.report_no_spare(&error);
         }
     }
 
     /// Once a minute: it is tried again with each look.
-    fn say_no_spare(&mut self, error: &io::Error) {
-        let now = Moment::real();
+    fn report_no_spare(&mut self, error: &io::Error) {
+        let now = Timestamp::monotonic();
         if self.no_spare.is_none_or(|said| now.since(said) >= Duration::from_secs(60)) {
             self.no_spare = Some(now);
             let workers = match self.scheduler.settings.workers {
@@ -273,21 +278,21 @@ impl Watch {
         }
     }
 
-    fn blame(&mut self, worker: &Worker, held: Duration) {
+    fn report_blocked(&mut self, worker: &RemoteWorker, blocked_for: Duration) {
         let Some((id, site)) = worker.current() else { return };
-        if self.named.len() >= REMEMBERED {
-            self.named.clear();
+        if self.reported_ids.len() >= MAX_REMEMBERED {
+            self.reported_ids.clear();
         }
-        if !self.named.insert(id) {
+        if !self.reported_ids.insert(id) {
             return;
         }
-        let now = Moment::real();
+        let now = Timestamp::monotonic();
         if now.since(self.minute) >= Duration::from_secs(60) {
-            (self.minute, self.blames) = (now, 0);
+            (self.minute, self.reports) = (now, 0);
         }
-        self.blames += 1;
-        if self.blames > BLAMES_A_MINUTE {
-            if self.blames == BLAMES_A_MINUTE + 1 {
+        self.reports += 1;
+        if self.reports > REPORTS_PER_MINUTE {
+            if self.reports == REPORTS_PER_MINUTE + 1 {
                 report::say(format_args!(
                     "further coroutines hold workers up; not named for a minute"
                 ));
@@ -304,7 +309,7 @@ impl Watch {
             many => format!("the {many} other coroutines of that worker cannot run"),
         };
         report::say(format_args!(
-            "{who} has held a worker up for {held:.0?}: it blocks its thread, or computes without a \
+            "{who} has held a worker up for {blocked_for:.0?}: it blocks its thread, or computes without a \
              pause, and {others}; use mco's own sleep, locks and sockets instead of std's, or call \
              `yield_now` now and then"
         ));

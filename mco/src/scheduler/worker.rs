@@ -10,57 +10,57 @@ use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 
 use super::Settings;
-use super::alarms::Alarms;
-use super::delay::{Account, DelayMeter};
-use super::errands::Errands;
+use super::handover_queue::HandoverQueue;
 use super::idle::Sleep;
-use super::local::Local;
-use super::placed::Placed;
-use super::presence::Presence;
-use crate::bare;
-use crate::clock::Moment;
+use super::inbox_gate::InboxGate;
+use super::local::LocalWorker;
+use super::requests::Requests;
+use super::run_delay::{RunDelay, ThreadTimes};
+use super::timer_queue::TimerQueue;
+use crate::clock::Timestamp;
 use crate::reactor::{Reactor, Registrar};
+use crate::runtime_thread;
 use crate::task::{AtomicSite, Home, Inbox, Registry, Slot, TaskRef, current};
 use crate::trace;
 
 /// The part of a worker that others see.
-pub(super) struct Worker {
+pub(super) struct RemoteWorker {
     pub(super) index: usize,
     /// Coroutines of this worker that were woken from elsewhere.
     pub(super) inbox: CachePadded<Inbox>,
-    /// Fresh ones from elsewhere, which start here.
-    pub(super) placed: Placed,
+    /// Unstarted ones from elsewhere, which start here.
+    pub(super) handed_over: HandoverQueue,
     pub(super) sleep: Sleep,
-    pub(super) alarms: Alarms,
-    /// The newest fresh coroutine. Its own worker and the monitor swap it.
-    pub(super) newest: Slot,
+    pub(super) timer_queue: TimerQueue,
+    /// The newest unstarted coroutine. Its own worker and the monitor swap it.
+    pub(super) lifo_slot: Slot,
     pub(super) stealer: Stealer<TaskRef>,
     /// Set when the worker's thread first starts.
     pub(super) registrar: OnceLock<Arc<Registrar>>,
     pub(super) registry: Registry,
-    /// The owner's end of the queue of fresh coroutines, until a thread takes it.
-    fresh: Mutex<Option<Deque<TaskRef>>>,
-    /// A thread is running, and will come to what is handed over. Spare places mostly have none.
-    presence: Presence,
+    /// The owner's end of the queue of unstarted coroutines, until a thread takes it.
+    unstarted: Mutex<Option<Deque<TaskRef>>>,
+    /// A thread is running, and will come to what is handed over. Spare slots mostly have none.
+    inbox_gate: InboxGate,
     /// By the monitor: a coroutine holds this worker up. Reset by the worker.
     pub(super) blocked: AtomicBool,
     /// How long the worker's thread has waited for a processor, if the system tells.
-    pub(super) delay: OnceLock<DelayMeter>,
+    pub(super) run_delay: OnceLock<RunDelay>,
     pub(super) counts: CachePadded<Counts>,
     /// What the clock said when this worker, or the monitor while it is in a long turn, looked last.
     pub(super) clock: AtomicU64,
-    pub(super) errands: Errands,
+    pub(super) requests: Requests,
     /// What it has left behind when it last fell asleep.
-    last_will: LastWill,
+    sleep_snapshot: SleepSnapshot,
 }
 
 /// What a worker says before it falls asleep, for the one that falls last. Ordered by
-/// [`quiet`](super::quiet).
-struct LastWill {
+/// [`quiescence`](super::quiescence).
+struct SleepSnapshot {
     /// When the next timer of its coroutines is due; `NEVER` for none.
     timer: AtomicU64,
     /// How many waits of its coroutines are for what happens outside.
-    held: AtomicUsize,
+    external_waits: AtomicUsize,
 }
 
 const NEVER: u64 = u64::MAX;
@@ -92,28 +92,28 @@ pub(crate) struct Counters {
 }
 
 /// What the thread that serves a worker has for itself.
-pub(super) struct Seat {
-    pub(super) fresh: Deque<TaskRef>,
+pub(super) struct WorkerResources {
+    pub(super) unstarted: Deque<TaskRef>,
     pub(super) reactor: Reactor,
 }
 
-impl Worker {
-    pub(super) fn new(index: usize, settings: &Settings) -> Worker {
-        let fresh = Deque::new_lifo();
-        Worker {
+impl RemoteWorker {
+    pub(super) fn new(index: usize, settings: &Settings) -> RemoteWorker {
+        let unstarted = Deque::new_lifo();
+        RemoteWorker {
             index,
             inbox: CachePadded::new(Inbox::new()),
-            placed: Placed::new(),
+            handed_over: HandoverQueue::new(),
             sleep: Sleep::new(),
-            alarms: Alarms::new(settings.virtual_clock.as_ref().map(|clock| clock.now())),
-            newest: Slot::new(),
-            stealer: fresh.stealer(),
+            timer_queue: TimerQueue::new(settings.virtual_clock.as_ref().map(|clock| clock.now())),
+            lifo_slot: Slot::new(),
+            stealer: unstarted.stealer(),
             registrar: OnceLock::new(),
             registry: Registry::default(),
-            fresh: Mutex::new(Some(fresh)),
-            presence: Presence::new(),
+            unstarted: Mutex::new(Some(unstarted)),
+            inbox_gate: InboxGate::new(),
             blocked: AtomicBool::new(false),
-            delay: OnceLock::new(),
+            run_delay: OnceLock::new(),
             counts: CachePadded::new(Counts {
                 turn: AtomicU64::new(0),
                 current_id: AtomicU64::new(0),
@@ -125,26 +125,29 @@ impl Worker {
                 trimmed: AtomicBool::new(true),
             }),
             clock: AtomicU64::new(0),
-            errands: Errands::new(),
-            last_will: LastWill { timer: AtomicU64::new(NEVER), held: AtomicUsize::new(0) },
+            requests: Requests::new(),
+            sleep_snapshot: SleepSnapshot {
+                timer: AtomicU64::new(NEVER),
+                external_waits: AtomicUsize::new(0),
+            },
         }
     }
 
-    /// Claims the worker for a thread, which has to call [`Local::run`] with what this returns.
+    /// Claims the worker for a thread, which has to call [`LocalWorker::run`] with what this returns.
     ///
     /// # Errors
     ///
     /// The system's, if it has no descriptors left for a reactor.
-    pub(super) fn take_seat(&self) -> io::Result<Seat> {
+    pub(super) fn take_resources(&self) -> io::Result<WorkerResources> {
         let reactor = Reactor::new()?;
-        let fresh = self.fresh.lock().take().expect("a worker has one thread");
-        self.presence.enter();
-        Ok(Seat { fresh, reactor })
+        let unstarted = self.unstarted.lock().take().expect("a worker has one thread");
+        self.inbox_gate.open();
+        Ok(WorkerResources { unstarted, reactor })
     }
 
     /// Whether no thread has served it.
-    pub(super) fn is_vacant(&self) -> bool {
-        self.fresh.lock().is_some()
+    pub(super) fn has_never_started(&self) -> bool {
+        self.unstarted.lock().is_some()
     }
 
     pub(super) fn hosted(&self) -> usize {
@@ -191,22 +194,22 @@ impl Worker {
     }
 
     /// Notes what time it is, for those who need not know exactly.
-    pub(super) fn set_clock(&self, now: Moment) {
+    pub(super) fn set_clock(&self, now: Timestamp) {
         self.clock.store(now.as_nanos(), Ordering::Relaxed);
     }
 
     /// How many it hosts, or will when it comes to them.
     pub(super) fn load(&self) -> usize {
-        self.hosted() + self.placed.len()
+        self.hosted() + self.handed_over.len()
     }
 
-    /// Hands a fresh coroutine over to this worker. If it has ended, gives it to `back`, and maybe others.
-    pub(super) fn place(&self, task: TaskRef, back: impl FnMut(TaskRef)) {
-        self.placed.push(task);
-        if self.presence.will_come() {
+    /// Hands an unstarted coroutine over to this worker. If it has ended, gives it to `back`, and maybe others.
+    pub(super) fn hand_over(&self, task: TaskRef, back: impl FnMut(TaskRef)) {
+        self.handed_over.push(task);
+        if self.inbox_gate.accepts_pushed() {
             self.interrupt();
         } else {
-            std::iter::from_fn(|| self.placed.pop()).for_each(back);
+            std::iter::from_fn(|| self.handed_over.pop()).for_each(back);
         }
     }
 
@@ -220,101 +223,101 @@ impl Worker {
     }
 
     /// How its thread has fared so far.
-    pub(super) fn account(&self) -> Account {
-        self.delay.get().map_or_else(Account::default, DelayMeter::read)
+    pub(super) fn thread_times(&self) -> ThreadTimes {
+        self.run_delay.get().map_or_else(ThreadTimes::default, RunDelay::read)
     }
 
     /// By the worker, before it falls asleep.
-    pub(super) fn leave_behind(&self, timer: Option<Moment>, held: usize) {
+    pub(super) fn publish_before_park(&self, timer: Option<Timestamp>, external_waits: usize) {
         let timer = timer.map_or(NEVER, |at| at.as_nanos().min(NEVER - 1));
-        self.last_will.timer.store(timer, Ordering::Relaxed);
-        self.last_will.held.store(held, Ordering::Relaxed);
-        self.alarms.settle();
+        self.sleep_snapshot.timer.store(timer, Ordering::Relaxed);
+        self.sleep_snapshot.external_waits.store(external_waits, Ordering::Relaxed);
+        self.timer_queue.refresh_earliest();
     }
 
-    /// Of a worker that is asleep: when its next timer or alarm is due.
-    pub(super) fn due(&self) -> Option<Moment> {
-        let timer = self.last_will.timer.load(Ordering::Relaxed);
-        let timer = (timer != NEVER).then(|| Moment::from_nanos(timer));
-        [timer, self.alarms.next()].into_iter().flatten().min()
+    /// Of a worker that is asleep: when its next timer or queued timer is due.
+    pub(super) fn due(&self) -> Option<Timestamp> {
+        let timer = self.sleep_snapshot.timer.load(Ordering::Relaxed);
+        let timer = (timer != NEVER).then(|| Timestamp::from_nanos(timer));
+        [timer, self.timer_queue.next()].into_iter().flatten().min()
     }
 
     /// Of a worker that is asleep: how many of its coroutines' waits are for what happens outside.
-    pub(super) fn held(&self) -> usize {
-        self.last_will.held.load(Ordering::Relaxed)
+    pub(super) fn external_waits(&self) -> usize {
+        self.sleep_snapshot.external_waits.load(Ordering::Relaxed)
     }
 
     /// Whether anything is queued for it or by it that others can see.
-    pub(super) fn has_any(&self) -> bool {
+    pub(super) fn has_queued(&self) -> bool {
         !self.inbox.is_empty()
-            || !self.newest.is_empty()
-            || !self.placed.is_empty()
-            || self.has_fresh()
+            || !self.lifo_slot.is_empty()
+            || !self.handed_over.is_empty()
+            || self.has_unstarted()
     }
 
     /// By the worker itself, when it has nothing left. `false`: something has come meanwhile.
     pub(super) fn leave(&self) -> bool {
-        self.presence.leave(|| self.inbox.is_empty() && self.placed.is_empty())
+        self.inbox_gate.try_close(|| self.inbox.is_empty() && self.handed_over.is_empty())
     }
 
     pub(super) fn is_running(&self) -> bool {
-        self.presence.is_here()
+        self.inbox_gate.is_open()
     }
 
-    /// By the monitor, for a worker that is held up: takes the fresh coroutines that nobody else
+    /// By the monitor, for a worker that is held up: takes the unstarted coroutines that nobody else
     /// can reach.
-    pub(super) fn rescue(&self, mut each: impl FnMut(TaskRef)) {
-        if let Some(task) = self.newest.swap(None) {
+    pub(super) fn reclaim_unstarted(&self, mut each: impl FnMut(TaskRef)) {
+        if let Some(task) = self.lifo_slot.swap(None) {
             each(task);
         }
-        std::iter::from_fn(|| self.placed.pop()).for_each(each);
+        std::iter::from_fn(|| self.handed_over.pop()).for_each(each);
     }
 
-    /// How many fresh coroutines are queued here, as far as others see it.
-    pub(super) fn fresh_len(&self) -> usize {
-        self.stealer.len() + self.placed.len() + usize::from(!self.newest.is_empty())
+    /// How many unstarted coroutines are queued here, as far as others see it.
+    pub(super) fn unstarted_len(&self) -> usize {
+        self.stealer.len() + self.handed_over.len() + usize::from(!self.lifo_slot.is_empty())
     }
 
     /// Whether somebody could steal from here.
-    pub(super) fn has_fresh(&self) -> bool {
+    pub(super) fn has_unstarted(&self) -> bool {
         !self.stealer.is_empty()
     }
 }
 
-impl trace::Watched for Worker {
+impl trace::TracedWorker for RemoteWorker {
     fn running(&self) -> Option<(u64, &'static Location<'static>)> {
         self.current()
     }
 }
 
-impl Home for Worker {
+impl Home for RemoteWorker {
     fn schedule_here(&self, task: TaskRef) {
         let mut task = Some(task);
-        Local::with(|local| local.make_ready(task.take().expect("it is called once")));
+        LocalWorker::with(|local| local.make_ready(task.take().expect("it is called once")));
         if let Some(task) = task {
             // The process exits by a call from this thread, whose own half of the worker is gone.
             self.schedule_from_elsewhere(task);
         }
     }
 
-    fn should_look_out(&self) -> bool {
-        Local::with(Local::should_look_out) == Some(true)
+    fn should_spin(&self) -> bool {
+        LocalWorker::with(LocalWorker::should_spin) == Some(true)
     }
 
-    fn look_out(&self, has_happened: &mut dyn FnMut() -> bool) {
-        Local::with(|local| local.look_out(has_happened));
+    fn spin_wait(&self, has_happened: &mut dyn FnMut() -> bool) {
+        LocalWorker::with(|local| local.spin_wait(has_happened));
     }
 
-    fn world(&self) -> u64 {
-        super::current_world()
+    fn test_run(&self) -> u64 {
+        super::current_test_run()
     }
 
-    fn run_apart(&self, f: Box<dyn FnOnce() + Send>) {
+    fn run_user_code(&self, f: Box<dyn FnOnce() + Send>) {
         let mut f = Some(f);
-        Local::with(|local| f.take().into_iter().for_each(|f| local.run_apart(f)));
+        LocalWorker::with(|local| f.take().into_iter().for_each(|f| local.run_user_code(f)));
         if let Some(f) = f {
             // The process exits by a call from this thread, whose own half of the worker is gone.
-            bare::quietly(f);
+            runtime_thread::contain_panic(f);
         }
     }
 
@@ -323,7 +326,7 @@ impl Home for Worker {
     }
 
     fn schedule_from_elsewhere(&self, task: TaskRef) {
-        current::woke_elsewhere();
+        current::note_remote_wake();
         self.inbox.push(task);
         self.interrupt();
     }

@@ -22,7 +22,7 @@
 //! the token is closed: nobody gives any more, and the arms are outside of all queues.
 //!
 //! With a `default` the same is done, without parking: default is taken only if all arms have entered, with the
-//! token unclaimed when it is closed, and no arm that is woken has become ready by then ([`Arm::is_due`]).
+//! token unclaimed when it is closed, and no arm that is woken has become ready by then ([`Arm::is_ready_now`]).
 //! Then there was a moment at which none was ready, that after the last one had entered: an arm that is given
 //! something would have been given it from when it entered, since the token was open; and an arm that is woken
 //! waits for what stays true once it is, and it was not true later. Polls alone would not do: the value that
@@ -34,8 +34,8 @@
 //! first poll finds nothing, in a scope that ends before `run` returns: those that lose are
 //! cancelled, and waited for.
 //!
-//! Dumps ask the arms what they wait for ([`Arm::awaits`]), while the one who selects is parked and
-//! [held](crate::task::awaited). What that costs a `select!` is the pointer to its arms that it leaves.
+//! Dumps ask the arms what they wait for ([`Arm::wait_info`]), while the one who selects is parked and
+//! [frozen](crate::task::wait_target). What that costs a `select!` is the pointer to its arms that it leaves.
 
 #![allow(unsafe_code)]
 #![allow(missing_docs, reason = "only the expansion of a macro calls it")]
@@ -47,11 +47,11 @@ pub mod probe;
 
 use std::pin::Pin;
 
-use crate::clock::Moment;
+use crate::clock::Timestamp;
 use crate::coroutine::{self, Scope, scope_to_the_end};
-use crate::task::awaited::{ArmWait, Awaited, Enders};
+use crate::task::wait_target::{ArmWait, BlockedOn, WaitTarget};
 use crate::task::{Reason, spend_budget};
-use crate::wait::{Parked, Token, Wait, Waiter};
+use crate::wait::{Parked, SelectToken, Wait, Waiter};
 
 use order::{Digits, Order};
 
@@ -59,7 +59,7 @@ pub use arms::{
     AcceptArm, JoinArm, RecvArm, SelectJoin, SendArm, SleepArm, WaitArm, is_sleep, join_arm,
     sleep_arm,
 };
-pub use operation::{Back, Gone, Native, NoArm, Operation};
+pub use operation::{NeverArm, NotReclaimed, Operation, ReclaimOnLoss, Selectable};
 
 /// How to choose.
 #[derive(Clone, Copy, Debug)]
@@ -86,7 +86,7 @@ pub trait Arm {
     /// # Safety
     ///
     /// The caller must make the arm leave before the token goes away.
-    unsafe fn enter(self: Pin<&mut Self>, entry: &Entry<'_>) -> bool;
+    unsafe fn enter(self: Pin<&mut Self>, entry: &ArmEntry<'_>) -> bool;
 
     /// Undoes `enter`. To be called also for an arm that has not entered.
     fn leave(self: Pin<&mut Self>);
@@ -99,11 +99,11 @@ pub trait Arm {
 
     /// What it waits for. Called on any thread, while the one who selects is kept where it is parked:
     /// must neither block nor touch anything of the user's.
-    fn awaits(&self) -> Awaits;
+    fn wait_info(&self) -> ArmWaitInfo;
 
     /// By one that has entered, if it is woken rather than given something: whether a poll would find now that
     /// the operation is possible.
-    fn is_due(&self) -> bool;
+    fn is_ready_now(&self) -> bool;
 
     /// Whether it needs a child coroutine that has not been started.
     fn wants_child(&self) -> bool;
@@ -119,24 +119,24 @@ pub trait Arm {
 
 /// When an arm becomes ready by itself.
 #[derive(Clone, Copy, Debug)]
-pub struct Deadline(Option<Moment>);
+pub struct Deadline(Option<Timestamp>);
 
-/// What an arm waits for, for those who look on.
+/// What an arm waits for, for dumps.
 #[derive(Debug)]
-pub struct Awaits(ArmWait);
+pub struct ArmWaitInfo(ArmWait);
 
 /// What an arm enters with.
-pub struct Entry<'a> {
-    token: &'a Token,
+pub struct ArmEntry<'a> {
+    token: &'a SelectToken,
     index: usize,
     waiter: &'a Waiter,
     /// Whether the caller will park, and not only see what comes of it.
     parks: bool,
 }
 
-impl std::fmt::Debug for Entry<'_> {
+impl std::fmt::Debug for ArmEntry<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Entry").field("index", &self.index).finish_non_exhaustive()
+        f.debug_struct("ArmEntry").field("index", &self.index).finish_non_exhaustive()
     }
 }
 
@@ -167,7 +167,7 @@ pub fn run(arms: &mut [Pin<&mut (dyn Arm + '_)>], enabled: &[bool], mode: Mode) 
         })
         .0;
     }
-    if mode.default { arms.look_again().unwrap_or(DEFAULT) } else { arms.wait(&wait) }
+    if mode.default { arms.poll_entered().unwrap_or(DEFAULT) } else { arms.wait(&wait) }
 }
 
 /// All arms have been disabled, and there is no `else`.
@@ -214,13 +214,14 @@ impl<'a, 'env> Arms<'a, '_, 'env> {
     /// For one that does not wait, after a poll that has found nothing: has one happen that is ready. `None`: there
     /// was a moment at which none was. See the module.
     #[inline(never)]
-    fn look_again(&mut self) -> Option<usize> {
+    fn poll_entered(&mut self) -> Option<usize> {
         // Of one arm a poll is such a moment.
         self.enabled().nth(1)?;
         loop {
-            let token = Token::new();
-            let entered = Entered { arms: self, token: &token };
-            let none_is_ready = entered.arms.enter(&token, false) && !entered.arms.is_any_due();
+            let token = SelectToken::new();
+            let entered = EnteredArms { arms: self, token: &token };
+            let none_is_ready =
+                entered.arms.enter(&token, false) && !entered.arms.is_any_ready_now();
             drop(entered);
             if let Some(index) = token.claimed() {
                 self.arms[index].as_mut().complete();
@@ -235,8 +236,8 @@ impl<'a, 'env> Arms<'a, '_, 'env> {
         }
     }
 
-    fn is_any_due(&self) -> bool {
-        self.enabled().any(|index| self.arms[index].is_due())
+    fn is_any_ready_now(&self) -> bool {
+        self.enabled().any(|index| self.arms[index].is_ready_now())
     }
 
     /// Waits until one has happened.
@@ -256,8 +257,8 @@ impl<'a, 'env> Arms<'a, '_, 'env> {
 
     /// Waits until something may have happened; says which arm has been claimed.
     fn wait_once(&mut self, wait: &Wait) -> (Parked, Option<usize>) {
-        let token = Token::new();
-        let entered = Entered { arms: self, token: &token };
+        let token = SelectToken::new();
+        let entered = EnteredArms { arms: self, token: &token };
         let mut parked = wait.before();
         if entered.arms.enter(&token, true) && token.claimed().is_none() && !parked.is_cancelled() {
             // SAFETY: `entered` stays where it is until the park is over.
@@ -269,19 +270,19 @@ impl<'a, 'env> Arms<'a, '_, 'env> {
     }
 
     /// When one of them becomes ready by itself, as far as is known once they have entered.
-    fn deadline(&self) -> Option<Moment> {
+    fn deadline(&self) -> Option<Timestamp> {
         self.enabled().filter_map(|index| self.arms[index].deadline().0).min()
     }
 
     /// Enters them; `false`, if one was ready instead.
-    fn enter(&mut self, token: &Token, parks: bool) -> bool {
+    fn enter(&mut self, token: &SelectToken, parks: bool) -> bool {
         let waiter = Waiter::current();
         (0..self.arms.len()).map(|position| self.order.at(position)).all(|index| {
             if !self.enabled[index] {
                 return true;
             }
-            let entry = Entry { token, index, waiter: &waiter, parks };
-            // SAFETY: the caller has an `Entered`, which is dropped before the token.
+            let entry = ArmEntry { token, index, waiter: &waiter, parks };
+            // SAFETY: the caller has an `EnteredArms`, which is dropped before the token.
             unsafe { self.arms[index].as_mut().enter(&entry) }
         })
     }
@@ -302,7 +303,7 @@ impl<'a, 'env> Arms<'a, '_, 'env> {
         let chosen = if default {
             // So that those which do not block come to their end.
             coroutine::yield_now();
-            self.poll().or_else(|| self.look_again()).unwrap_or(DEFAULT)
+            self.poll().or_else(|| self.poll_entered()).unwrap_or(DEFAULT)
         } else {
             self.wait(wait)
         };
@@ -314,33 +315,33 @@ impl<'a, 'env> Arms<'a, '_, 'env> {
 }
 
 /// Has all arms leave, however their wait ends, after closing their token.
-struct Entered<'t, 'r, 'a, 'b, 'env> {
+struct EnteredArms<'t, 'r, 'a, 'b, 'env> {
     arms: &'r mut Arms<'a, 'b, 'env>,
-    token: &'t Token,
+    token: &'t SelectToken,
 }
 
-// SAFETY: others see it only by way of `Awaited`, while the one who selects is parked. So nobody writes to
+// SAFETY: others see it only by way of `WaitTarget`, while the one who selects is parked. So nobody writes to
 // the arms but those who hold the lock of a queue, to what is there for them to write to; and of an
-// arm nothing is called but `awaits`, which reads no value of the user's.
-unsafe impl Sync for Entered<'_, '_, '_, '_, '_> {}
+// arm nothing is called but `wait_info`, which reads no user value.
+unsafe impl Sync for EnteredArms<'_, '_, '_, '_, '_> {}
 
-impl Awaited for Entered<'_, '_, '_, '_, '_> {
+impl WaitTarget for EnteredArms<'_, '_, '_, '_, '_> {
     fn address(&self) -> usize {
         0
     }
 
-    fn enders(&self) -> Enders {
-        Enders::Unknown
+    fn blocked_on(&self) -> BlockedOn {
+        BlockedOn::Unknown
     }
 
     fn arms(&self) -> Vec<ArmWait> {
         // As they are written, whichever was looked at first.
         let enabled = self.arms.arms.iter().zip(self.arms.enabled).filter(|(_, enabled)| **enabled);
-        enabled.map(|(arm, _)| arm.awaits().0).collect()
+        enabled.map(|(arm, _)| arm.wait_info().0).collect()
     }
 }
 
-impl Drop for Entered<'_, '_, '_, '_, '_> {
+impl Drop for EnteredArms<'_, '_, '_, '_, '_> {
     fn drop(&mut self) {
         self.token.close();
         for index in self.arms.enabled() {
@@ -365,7 +366,7 @@ mod tests {
             false
         }
 
-        unsafe fn enter(self: Pin<&mut Self>, _: &Entry<'_>) -> bool {
+        unsafe fn enter(self: Pin<&mut Self>, _: &ArmEntry<'_>) -> bool {
             self.get_mut().1.take().into_iter().for_each(|f| f());
             true
         }
@@ -378,11 +379,11 @@ mod tests {
             Deadline(None)
         }
 
-        fn awaits(&self) -> Awaits {
-            Awaits(ArmWait::at(Reason::Receive, 0))
+        fn wait_info(&self) -> ArmWaitInfo {
+            ArmWaitInfo(ArmWait::at(Reason::Receive, 0))
         }
 
-        fn is_due(&self) -> bool {
+        fn is_ready_now(&self) -> bool {
             false
         }
 
@@ -402,7 +403,7 @@ mod tests {
     const IN_ORDER: Mode = Mode { biased: true, default: true };
 
     #[test]
-    fn what_goes_from_one_arm_to_another_during_the_look_is_found() {
+    fn a_value_that_moves_between_arms_during_a_poll_is_found() {
         let (a, b) = (unbounded(), unbounded());
         b.0.send(1).unwrap();
         // The first one has been looked at, and the last one has not.
@@ -416,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_during_the_second_look_is_taken() {
+    fn a_value_that_comes_during_the_second_poll_is_taken() {
         let (a, b) = (unbounded(), unbounded::<u8>());
         let sends = || a.0.send(1).unwrap();
         let mut first = pin!(Operation::native(RecvArm::new(a.1.channel())));
@@ -429,7 +430,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_was_not_sent_is_given_back_after_two_looks() {
+    fn a_value_that_was_not_sent_is_given_back_after_two_polls() {
         let (a, b) = (crate::std::sync::bounded(0), unbounded::<u8>());
         let mut first = pin!(Operation::native(SendArm::new(a.0.channel(), 7)));
         let mut last = pin!(Operation::native(RecvArm::new(b.1.channel())));

@@ -11,9 +11,9 @@ use std::thread;
 use parking_lot::Mutex;
 use pin_project_lite::pin_project;
 
-use super::{Arm, Awaits, Deadline, Entry};
+use super::{Arm, ArmEntry, ArmWaitInfo, Deadline};
 use crate::coroutine::{Coroutine, Scope};
-use crate::task::awaited::ArmWait;
+use crate::task::wait_target::ArmWait;
 use crate::task::{self, Reason};
 use crate::wait::Waiter;
 
@@ -21,12 +21,12 @@ use crate::wait::Waiter;
 ///
 /// The methods are those of [`Arm`].
 #[expect(clippy::missing_safety_doc, reason = "`Arm` has it")]
-pub trait Native {
+pub trait Selectable {
     type Output;
 
     fn poll(self: Pin<&mut Self>) -> bool;
     #[expect(unsafe_code, reason = "as in `Arm`")]
-    unsafe fn enter(self: Pin<&mut Self>, entry: &Entry<'_>) -> bool;
+    unsafe fn enter(self: Pin<&mut Self>, entry: &ArmEntry<'_>) -> bool;
 
     fn leave(self: Pin<&mut Self>) {}
 
@@ -36,9 +36,9 @@ pub trait Native {
         Deadline(None)
     }
 
-    fn awaits(&self) -> Awaits;
+    fn wait_info(&self) -> ArmWaitInfo;
 
-    fn is_due(&self) -> bool {
+    fn is_ready_now(&self) -> bool {
         false
     }
 
@@ -47,28 +47,28 @@ pub trait Native {
 }
 
 /// What an operation that has not happened gives back.
-pub trait Back {
-    type Back;
+pub trait ReclaimOnLoss {
+    type Reclaimed;
 
-    fn back(self: Pin<&mut Self>) -> Self::Back;
+    fn back(self: Pin<&mut Self>) -> Self::Reclaimed;
 
     /// In its place, if the operation is an expression for a child coroutine.
-    fn of_child() -> Self::Back {
+    fn of_child() -> Self::Reclaimed {
         unreachable!("an operation that has an arm of its own needs no child")
     }
 }
 
 /// Stands for a value that is not given back, since the operation was not mco's own.
 #[derive(Debug)]
-pub struct Gone;
+pub struct NotReclaimed;
 
 /// In place of a native arm, for an operation that has none.
-pub struct NoArm<O> {
+pub struct NeverArm<O> {
     never: std::convert::Infallible,
     _output: PhantomData<fn() -> O>,
 }
 
-impl<O> Native for NoArm<O> {
+impl<O> Selectable for NeverArm<O> {
     type Output = O;
 
     fn poll(self: Pin<&mut Self>) -> bool {
@@ -76,11 +76,11 @@ impl<O> Native for NoArm<O> {
     }
 
     #[expect(unsafe_code, reason = "as in `Arm`")]
-    unsafe fn enter(self: Pin<&mut Self>, _: &Entry<'_>) -> bool {
+    unsafe fn enter(self: Pin<&mut Self>, _: &ArmEntry<'_>) -> bool {
         match self.never {}
     }
 
-    fn awaits(&self) -> Awaits {
+    fn wait_info(&self) -> ArmWaitInfo {
         match self.never {}
     }
 
@@ -89,15 +89,15 @@ impl<O> Native for NoArm<O> {
     }
 }
 
-impl<O> Back for NoArm<O> {
-    type Back = Gone;
+impl<O> ReclaimOnLoss for NeverArm<O> {
+    type Reclaimed = NotReclaimed;
 
-    fn back(self: Pin<&mut Self>) -> Gone {
-        Gone
+    fn back(self: Pin<&mut Self>) -> NotReclaimed {
+        NotReclaimed
     }
 
-    fn of_child() -> Gone {
-        Gone
+    fn of_child() -> NotReclaimed {
+        NotReclaimed
     }
 }
 
@@ -106,7 +106,7 @@ pin_project! {
     #[project = Projected]
     pub enum Operation<'a, N, O> {
         #[doc(hidden)]
-        Native { #[pin] arm: N },
+        Selectable { #[pin] arm: N },
         #[doc(hidden)]
         Child { child: Child<'a, O> },
     }
@@ -123,13 +123,13 @@ pub struct Child<'a, O> {
 }
 
 /// What a child is to run, until it does.
-struct Unstarted<F>(Option<F>);
+struct ChildClosure<F>(Option<F>);
 
-impl<F> Drop for Unstarted<F> {
+impl<F> Drop for ChildClosure<F> {
     fn drop(&mut self) {
         if let Some(closure) = self.0.take() {
             // As with what a child has come to: its panic is no panic of the scope's, nor of the `select!`'s.
-            task::here(|| drop(closure));
+            task::run_user_code_here(|| drop(closure));
         }
     }
 }
@@ -141,17 +141,17 @@ impl<O> Drop for Left<O> {
     fn drop(&mut self) {
         // Of an arm that was not chosen. Nobody has asked for it, so nobody is told of the panic of its destructor.
         if let Some(result) = self.0.lock().take() {
-            task::here(|| drop(result));
+            task::run_user_code_here(|| drop(result));
         }
     }
 }
 
 impl<'a, N, O> Operation<'a, N, O>
 where
-    N: Native<Output = O>,
+    N: Selectable<Output = O>,
 {
     pub fn native(arm: N) -> Self {
-        Operation::Native { arm }
+        Operation::Selectable { arm }
     }
 
     pub fn child(closure: impl FnOnce() -> O + Send + 'a) -> Self
@@ -160,7 +160,7 @@ where
     {
         let place = Arc::new(Mutex::new(None));
         let result = Left(place.clone());
-        let mut closure = Unstarted(Some(closure));
+        let mut closure = ChildClosure(Some(closure));
         let closure = Box::new(move || {
             let closure = closure.0.take().expect("it is called once");
             // Caught here, so that the panic of one that loses is no panic of the scope's.
@@ -174,7 +174,7 @@ where
     /// passes through.
     pub fn output(self: Pin<&mut Self>) -> O {
         match self.project() {
-            Projected::Native { arm } => arm.output(),
+            Projected::Selectable { arm } => arm.output(),
             Projected::Child { child } => {
                 let result = child.result.0.lock().take();
                 let result = result.expect("the child that was chosen has ended");
@@ -184,12 +184,12 @@ where
     }
 
     /// What it gives back, if it has not been chosen.
-    pub fn back(self: Pin<&mut Self>) -> N::Back
+    pub fn back(self: Pin<&mut Self>) -> N::Reclaimed
     where
-        N: Back,
+        N: ReclaimOnLoss,
     {
         match self.project() {
-            Projected::Native { arm } => arm.back(),
+            Projected::Selectable { arm } => arm.back(),
             Projected::Child { .. } => N::of_child(),
         }
     }
@@ -197,54 +197,54 @@ where
 
 impl<N, O> Arm for Operation<'_, N, O>
 where
-    N: Native<Output = O>,
+    N: Selectable<Output = O>,
 {
     fn poll(self: Pin<&mut Self>) -> bool {
         match self.project() {
-            Projected::Native { arm } => arm.poll(),
+            Projected::Selectable { arm } => arm.poll(),
             Projected::Child { child } => child.result.0.lock().is_some(),
         }
     }
 
     #[expect(unsafe_code, reason = "as in `Arm`")]
-    unsafe fn enter(self: Pin<&mut Self>, entry: &Entry<'_>) -> bool {
+    unsafe fn enter(self: Pin<&mut Self>, entry: &ArmEntry<'_>) -> bool {
         match self.project() {
             // SAFETY: the caller's promise.
-            Projected::Native { arm } => unsafe { arm.enter(entry) },
+            Projected::Selectable { arm } => unsafe { arm.enter(entry) },
             // The child wakes the caller.
             Projected::Child { child } => child.result.0.lock().is_none(),
         }
     }
 
     fn leave(self: Pin<&mut Self>) {
-        if let Projected::Native { arm } = self.project() {
+        if let Projected::Selectable { arm } = self.project() {
             arm.leave();
         }
     }
 
     fn complete(self: Pin<&mut Self>) {
-        if let Projected::Native { arm } = self.project() {
+        if let Projected::Selectable { arm } = self.project() {
             arm.complete();
         }
     }
 
     fn deadline(&self) -> Deadline {
         match self {
-            Operation::Native { arm } => arm.deadline(),
+            Operation::Selectable { arm } => arm.deadline(),
             Operation::Child { .. } => Deadline(None),
         }
     }
 
-    fn awaits(&self) -> Awaits {
+    fn wait_info(&self) -> ArmWaitInfo {
         match self {
-            Operation::Native { arm } => arm.awaits(),
-            Operation::Child { child } => awaits_child(child.coroutine.as_ref()),
+            Operation::Selectable { arm } => arm.wait_info(),
+            Operation::Child { child } => child_wait_info(child.coroutine.as_ref()),
         }
     }
 
-    fn is_due(&self) -> bool {
+    fn is_ready_now(&self) -> bool {
         match self {
-            Operation::Native { arm } => arm.is_due(),
+            Operation::Selectable { arm } => arm.is_ready_now(),
             Operation::Child { child } => child.result.0.lock().is_some(),
         }
     }
@@ -276,13 +276,13 @@ where
     }
 }
 
-/// Apart, so that it is compiled once.
-fn awaits_child(child: Option<&Coroutine>) -> Awaits {
+/// A function of its own, so that it is compiled once.
+fn child_wait_info(child: Option<&Coroutine>) -> ArmWaitInfo {
     let wait = child.map_or_else(
         || ArmWait::at(Reason::Join, 0),
         |child| ArmWait::of(Reason::Join, child.task()),
     );
-    Awaits(ArmWait { is_child: true, ..wait })
+    ArmWaitInfo(ArmWait { is_child: true, ..wait })
 }
 
 impl<N, O> fmt::Debug for Operation<'_, N, O> {

@@ -7,10 +7,10 @@
 use crate::random;
 
 /// How many arms there may be at most; the macro refuses more.
-const MOST: usize = 64;
+const MAX_ARMS: usize = 64;
 
 /// The numbers of the arms, in some order.
-pub(super) struct Order([u8; MOST]);
+pub(super) struct Order([u8; MAX_ARMS]);
 
 /// What is left of a random number.
 pub(super) struct Digits(u64);
@@ -18,9 +18,9 @@ pub(super) struct Digits(u64);
 impl Order {
     /// As they are written.
     pub(super) const fn as_written() -> Order {
-        let mut numbers = [0; MOST];
+        let mut numbers = [0; MAX_ARMS];
         let mut n = 0;
-        while n < MOST {
+        while n < MAX_ARMS {
             numbers[n] = n as u8;
             n += 1;
         }
@@ -29,7 +29,7 @@ impl Order {
 
     #[inline]
     pub(super) fn at(&self, position: usize) -> usize {
-        self.0[position % MOST].into()
+        self.0[position % MAX_ARMS].into()
     }
 
     /// Chooses which one of the first `count` comes at this position, among those that have not come before. To
@@ -38,7 +38,7 @@ impl Order {
     pub(super) fn draw(&mut self, position: usize, count: usize, digits: &mut Digits) {
         let other = position + digits.below(position, count - position);
         // There are no others; the remainder spares the check.
-        let (position, other) = (position % MOST, other % MOST);
+        let (position, other) = (position % MAX_ARMS, other % MAX_ARMS);
         (self.0[position], self.0[other]) = (self.0[other], self.0[position]);
     }
 }
@@ -70,7 +70,7 @@ mod tests {
     #[test]
     fn each_number_is_as_likely_at_each_position() {
         const ROUNDS: u32 = 20_000;
-        for count in [2, 3, 5, 9, MOST] {
+        for count in [2, 3, 5, 9, MAX_ARMS] {
             let mut counts = vec![vec![0u32; count]; count];
             let mut order = Order::as_written();
             for _ in 0..ROUNDS {

@@ -25,7 +25,7 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 
 use super::arms::{RecvArm, SendArm};
-use super::operation::{Native, NoArm, Operation};
+use super::operation::{NeverArm, Operation, Selectable};
 use crate::std::sync::channel::SendError;
 use crate::std::sync::{Receiver, Sender};
 use crate::std::time::{Ticker, Time, Timer};
@@ -121,7 +121,7 @@ macro_rules! kind {
     ) => {
         $(#[$doc])*
         pub trait $select {
-            type Arm<'a>: Native
+            type Arm<'a>: Selectable
             where
                 Self: 'a;
 
@@ -143,7 +143,7 @@ macro_rules! kind {
         /// For what has the arm.
         pub trait $native<'a, N>: Sized {
             type On: ?Sized + 'a;
-            type Arm: Native;
+            type Arm: Selectable;
 
             fn $is_native(&self) -> bool {
                 true
@@ -171,7 +171,7 @@ macro_rules! kind {
 
         impl<'a, X, K> $native<'a, ByType> for Probe<X, K>
         where
-            X: $select<Arm<'a>: Native<Output = K>> + ?Sized + 'a,
+            X: $select<Arm<'a>: Selectable<Output = K>> + ?Sized + 'a,
         {
             type On = X;
             type Arm = X::Arm<'a>;
@@ -187,14 +187,14 @@ macro_rules! kind {
                 false
             }
 
-            fn $arm<X: ?Sized, O>(self, _: &X) -> NoArm<O> {
+            fn $arm<X: ?Sized, O>(self, _: &X) -> NeverArm<O> {
                 unreachable!("there is no arm for this type")
             }
 
             fn $child<'c, O: Send + 'c>(
                 self,
                 child: impl FnOnce() -> O + Send + 'c,
-            ) -> Operation<'c, NoArm<O>, O> {
+            ) -> Operation<'c, NeverArm<O>, O> {
                 Operation::child(child)
             }
         }
@@ -345,14 +345,14 @@ pub trait ForeignSend: Sized {
         false
     }
 
-    fn send_arm<X: ?Sized, V, O>(self, _: &X, _: V) -> NoArm<O> {
+    fn send_arm<X: ?Sized, V, O>(self, _: &X, _: V) -> NeverArm<O> {
         unreachable!("there is no arm for this type")
     }
 
     fn send_child<'c, O: Send + 'c>(
         self,
         child: impl FnOnce() -> O + Send + 'c,
-    ) -> Operation<'c, NoArm<O>, O> {
+    ) -> Operation<'c, NeverArm<O>, O> {
         Operation::child(child)
     }
 }

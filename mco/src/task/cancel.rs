@@ -32,9 +32,9 @@ use std::panic::{self, Location};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, ThreadId};
 
-use super::beneath::Refusal;
 use super::current::{self, Running};
 use super::deadline::{self, Deadline};
+use super::stack_check::Refusal;
 use super::{Reason, TaskRef, unwinding};
 
 /// The payload with which a cancelled coroutine unwinds, and that [`JoinHandle::join`] returns.
@@ -81,14 +81,14 @@ pub(crate) fn before_start() -> Box<dyn Any + Send> {
 
 /// Part of each payload that mco unwinds somebody with: of a cancel, or of a deadline.
 pub(super) struct Injection {
-    owner: Owner,
+    owner: StackOwner,
     /// Unique in the process.
     number: u64,
 }
 
 /// Whose stack a payload is on its way up.
 #[derive(PartialEq, Eq)]
-enum Owner {
+enum StackOwner {
     Coroutine(u64),
     Thread(ThreadId),
 }
@@ -99,12 +99,12 @@ impl Injection {
         static NUMBERS: AtomicU64 = AtomicU64::new(1);
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
         with_unwinding(|unwinding| unwinding.injected = number);
-        Injection { owner: Owner::current(), number }
+        Injection { owner: StackOwner::current(), number }
     }
 
     /// If it was the caller's, and has been caught: it is about to go on.
-    fn goes_on(&self) {
-        if self.owner == Owner::current() {
+    fn resumes(&self) {
+        if self.owner == StackOwner::current() {
             with_unwinding(|unwinding| unwinding.injected = self.number);
         }
     }
@@ -113,7 +113,7 @@ impl Injection {
 impl Drop for Injection {
     /// It was caught on the way up. That of another one may be under way since.
     fn drop(&mut self) {
-        if self.owner == Owner::current() {
+        if self.owner == StackOwner::current() {
             with_unwinding(|unwinding| {
                 if unwinding.injected == self.number {
                     unwinding.injected = 0;
@@ -123,11 +123,11 @@ impl Drop for Injection {
     }
 }
 
-impl Owner {
-    fn current() -> Owner {
+impl StackOwner {
+    fn current() -> StackOwner {
         match current::running() {
-            Some(running) => Owner::Coroutine(running.id()),
-            None => Owner::Thread(thread::current().id()),
+            Some(running) => StackOwner::Coroutine(running.id()),
+            None => StackOwner::Thread(thread::current().id()),
         }
     }
 }
@@ -147,18 +147,18 @@ pub(super) struct Unwinding {
 }
 
 thread_local! {
-    /// What was refused last on this thread, and where: apart, so that a [`Due`] stays small.
+    /// What was refused last on this thread, and where: separate, so that a [`PendingUnwind`] stays small.
     static REFUSED: Cell<Option<(Reason, &'static Location<'static>)>> = const { Cell::new(None) };
     /// Of the thread itself, while it runs no coroutine.
     static OF_THREAD: RefCell<Unwinding> = RefCell::default();
 }
 
-/// Gives access to what the calling coroutine or thread knows of its unwinding. `f` must not run code
-/// of the user's or suspend.
+/// Gives access to what the calling coroutine or thread knows of its unwinding. `f` must not run user
+/// code or suspend.
 #[inline]
 pub(super) fn with_unwinding<R>(f: impl FnOnce(&mut Unwinding) -> R) -> R {
     match current::running() {
-        Some(running) => running.with_owned(|owned| f(&mut owned.unwinding)),
+        Some(running) => running.with_home_only(|own| f(&mut own.unwinding)),
         None => OF_THREAD.with_borrow_mut(f),
     }
 }
@@ -187,7 +187,7 @@ pub(super) fn call_hook(hook: impl FnOnce()) {
 pub(crate) fn resume_unwind(payload: Box<dyn Any + Send>) -> ! {
     let cancelled = payload.downcast_ref::<Cancelled>().and_then(|c| c.injection.as_ref());
     if let Some(injection) = cancelled.or_else(|| deadline::injection_of(&*payload)) {
-        injection.goes_on();
+        injection.resumes();
     }
     panic::resume_unwind(payload)
 }
@@ -253,7 +253,7 @@ pub(super) fn require_unwinding() {
 
 /// Why the caller is to be unwound, and may be.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Due {
+pub(crate) enum PendingUnwind {
     /// The coroutine is cancelled.
     Cancel,
     /// The nearest deadline has passed.
@@ -262,17 +262,17 @@ pub(crate) enum Due {
     Refused(Refusal),
 }
 
-impl Due {
+impl PendingUnwind {
     /// Unwinds the coroutine or thread that runs now.
     #[cold]
     pub(crate) fn unwind(self) -> ! {
-        if let Due::Refused(refusal) = self {
+        if let PendingUnwind::Refused(refusal) = self {
             let (reason, site) = REFUSED.get().expect("what is refused was noted");
             refusal.panic(reason, site);
         }
         require_unwinding();
         let payload = match self {
-            Due::Deadline => deadline::payload(Injection::new()),
+            PendingUnwind::Deadline => deadline::payload(Injection::new()),
             _ => Box::new(Cancelled { injection: Some(Injection::new()) }),
         };
         panic::resume_unwind(payload)
@@ -287,52 +287,52 @@ pub(crate) fn note_refusal(reason: Reason, site: &'static Location<'static>) {
 /// Unwinds the coroutine that runs now, if that is due.
 #[inline]
 pub(crate) fn check(running: Running) {
-    if let Some(due) = is_due(running) {
-        due.unwind();
+    if let Some(pending) = pending_unwind(running) {
+        pending.unwind();
     }
 }
 
 /// Unwinds the coroutine or thread that runs now, if that is due.
 pub(crate) fn check_here() {
-    if let Some(due) = is_due_here() {
-        due.unwind();
+    if let Some(pending) = pending_unwind_here() {
+        pending.unwind();
     }
 }
 
 /// Whether the coroutine or thread that runs now is to be unwound, and may be.
 #[inline]
-pub(crate) fn is_due_here() -> Option<Due> {
+pub(crate) fn pending_unwind_here() -> Option<PendingUnwind> {
     match current::running() {
-        Some(running) => is_due(running),
-        None => deadline::has_passed_in_thread().then_some(Due::Deadline),
+        Some(running) => pending_unwind(running),
+        None => deadline::has_passed_in_thread().then_some(PendingUnwind::Deadline),
     }
 }
 
 /// Whether the coroutine that runs now is to be unwound, and may be.
 #[inline]
-pub(crate) fn is_due(running: Running) -> Option<Due> {
+pub(crate) fn pending_unwind(running: Running) -> Option<PendingUnwind> {
     // Relaxed: what led to the cancel becomes visible through the state, which `cancel` notifies.
     if running.header().cancelled.load(Ordering::Relaxed)
-        || running.with_owned(|owned| owned.unwinding.deadline.is_some())
+        || running.with_home_only(|own| own.unwinding.deadline.is_some())
     {
-        is_one_due(running)
+        pending_unwind_slow(running)
     } else {
         None
     }
 }
 
 #[cold]
-fn is_one_due(running: Running) -> Option<Due> {
+fn pending_unwind_slow(running: Running) -> Option<PendingUnwind> {
     let cancelled = running.header().cancelled.load(Ordering::Relaxed);
-    let due = if cancelled && running.with_owned(|owned| owned.unwinding.shields == 0) {
-        Due::Cancel
+    let pending = if cancelled && running.with_home_only(|own| own.unwinding.shields == 0) {
+        PendingUnwind::Cancel
     } else if deadline::has_passed() {
-        Due::Deadline
+        PendingUnwind::Deadline
     } else {
         return None;
     };
-    let is_over = running.with_owned(|owned| owned.ended || owned.unwinding.in_hook);
-    (!is_over && can_unwind(running)).then_some(due)
+    let is_over = running.with_home_only(|own| own.ended || own.unwinding.in_hook);
+    (!is_over && can_unwind(running)).then_some(pending)
 }
 
 impl TaskRef {

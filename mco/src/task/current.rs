@@ -8,12 +8,12 @@ use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::awaited::Awaiting;
 #[cfg(feature = "dump")]
 use super::capture;
-use super::header::{Header, Owned, Pause};
+use super::header::{Header, HomeOnly, RunOutcome};
 use super::record::Reason;
-use super::{Home, TaskRef, beneath, cancel};
+use super::wait_target::WaitInfo;
+use super::{Home, TaskRef, cancel, stack_check};
 use crate::fiber::{Bounds, Suspender, overflow};
 use crate::random;
 
@@ -26,18 +26,18 @@ thread_local! {
     /// changes its thread, so reading one costs an instruction, and the signal handler may do it.
     static RUNNING: Cell<Option<Running>> = const { Cell::new(None) };
     static BUDGET_LEFT: Cell<u32> = const { Cell::new(BUDGET) };
-    /// What a run begins with: [`BUDGET`], or 0 if each operation is to ask [`steps_aside`].
-    static BUDGET_AT_FIRST: Cell<u32> = const { Cell::new(BUDGET) };
+    /// What a run begins with: [`BUDGET`], or 0 if each operation is to ask [`should_yield`].
+    static INITIAL_BUDGET: Cell<u32> = const { Cell::new(BUDGET) };
     /// Of so many operations one lets the others run first, if that is left to chance; else 0.
-    static PREEMPTION: Cell<usize> = const { Cell::new(0) };
+    static YIELD_ONE_IN: Cell<usize> = const { Cell::new(0) };
     /// Where the home of this thread lies, if it is a worker's; to be compared only.
     static HOME: Cell<*const ()> = const { Cell::new(ptr::null()) };
     /// The home of this thread, if it is a worker's.
     static THE_HOME: Cell<Option<NonNull<dyn Home>>> = const { Cell::new(None) };
     /// The coarse clock of the home of this thread.
     static CLOCK: Cell<*const AtomicU64> = const { Cell::new(&raw const NO_CLOCK) };
-    /// So many more waits may be for an answer: see [`expects_answer`].
-    static ANSWERS: Cell<u8> = const { Cell::new(0) };
+    /// So many more waits may be for an answer: see [`expects_reply`].
+    static REPLY_WAITS: Cell<u8> = const { Cell::new(0) };
 }
 
 /// The clock of threads that are no home's.
@@ -64,20 +64,20 @@ pub(crate) fn leave_home() {
 }
 
 /// By a coroutine that ends the process: from here on this is a plain thread like any other.
-pub(super) fn leave_for_good() {
+pub(super) fn leave_home_for_exit() {
     RUNNING.set(None);
     leave_home();
 }
 
 /// Whether this thread is a worker's, between two turns.
 #[inline]
-pub(crate) fn is_bare_home() -> bool {
+pub(crate) fn is_between_turns() -> bool {
     RUNNING.get().is_none() && !HOME.get().is_null()
 }
 
 /// Calls `f` with the home of this thread, if it is a worker's and between two turns.
-pub(super) fn with_bare_home(f: impl FnOnce(&dyn Home)) -> bool {
-    let home = THE_HOME.get().filter(|_| is_bare_home());
+pub(super) fn with_home_between_turns(f: impl FnOnce(&dyn Home)) -> bool {
+    let home = THE_HOME.get().filter(|_| is_between_turns());
     if let Some(home) = home {
         // SAFETY: it is kept until `leave_home`, on this thread.
         f(unsafe { home.as_ref() });
@@ -93,28 +93,28 @@ fn coarse_now() -> u64 {
 }
 
 /// Notes that this thread has made a coroutine of another one go on.
-pub(crate) fn woke_elsewhere() {
+pub(crate) fn note_remote_wake() {
     /// In an exchange one side is sometimes so quick that the other is not waiting yet when it has sent, and
     /// so nobody is woken. The answer comes as soon as ever. That is rare enough twice in a row.
     const WAITS: u8 = 3;
-    ANSWERS.set(WAITS);
+    REPLY_WAITS.set(WAITS);
 }
 
-/// Whether a wait that begins now may be for an answer: this thread [woke somebody elsewhere](woke_elsewhere)
+/// Whether a wait that begins now may be for an answer: this thread [woke somebody elsewhere](note_remote_wake)
 /// before it, or before one of the last few.
 ///
 /// One that wakes nobody elsewhere, as the consumer of a stream, had better let the values gather: to take
 /// each one at once would move the channel to and fro between caches.
 #[inline]
-pub(crate) fn expects_answer() -> bool {
-    let left = ANSWERS.get();
-    ANSWERS.set(left.saturating_sub(1));
+pub(crate) fn expects_reply() -> bool {
+    let left = REPLY_WAITS.get();
+    REPLY_WAITS.set(left.saturating_sub(1));
     left > 0
 }
 
 /// Notes that an answer that was expected has not come.
-pub(crate) fn has_had_no_answer() {
-    ANSWERS.set(0);
+pub(crate) fn note_no_reply() {
+    REPLY_WAITS.set(0);
 }
 
 /// The coroutine that runs now, for its own use: it is alive as long as its code executes.
@@ -152,10 +152,10 @@ impl Running {
         unsafe { TaskRef::from_borrowed(self.header) }
     }
 
-    pub(super) fn with_owned<R>(&self, f: impl FnOnce(&mut Owned) -> R) -> R {
+    pub(super) fn with_home_only<R>(&self, f: impl FnOnce(&mut HomeOnly) -> R) -> R {
         // SAFETY: this is the coroutine's own thread, and all uses in this crate are short,
-        // neither nested nor suspended, and run no code of the user's.
-        unsafe { self.header().with_owned(f) }
+        // neither nested nor suspended, and run no user code.
+        unsafe { self.header().with_home_only(f) }
     }
 
     /// Where its stack lies.
@@ -181,58 +181,53 @@ impl Running {
     /// and takes no notice of a cancel but that it is notified of it. To be called on its own stack
     /// only.
     #[inline(always)]
-    pub(crate) fn park(
-        self,
-        reason: Reason,
-        site: &'static Location<'static>,
-        awaiting: &Awaiting,
-    ) {
+    pub(crate) fn park(self, reason: Reason, site: &'static Location<'static>, info: &WaitInfo) {
         let header = self.header();
-        header.record.set(reason, site, coarse_now(), awaiting);
+        header.record.set(reason, site, coarse_now(), info);
         if header.state.park() {
-            self.switch(Pause::Parked);
+            self.switch(RunOutcome::Parked);
         }
         header.record.clear();
     }
 
-    /// Whether to look out for what it waits for is better than to switch away.
+    /// Whether to spin for what it waits for is better than to switch away.
     #[inline(never)]
-    pub(crate) fn should_look_out(self) -> bool {
-        self.header().home.get().is_some_and(|h| h.should_look_out())
+    pub(crate) fn should_spin(self) -> bool {
+        self.header().home.get().is_some_and(|h| h.should_spin())
     }
 
     /// Looks whether it `has_happened`, as long as that is better than to switch away.
-    pub(crate) fn look_out(self, has_happened: &mut dyn FnMut() -> bool) {
+    pub(crate) fn spin_wait(self, has_happened: &mut dyn FnMut() -> bool) {
         if let Some(home) = self.header().home.get() {
-            home.look_out(has_happened);
+            home.spin_wait(has_happened);
         }
     }
 
     /// Lets the others run first. To be called on its own stack only.
     #[inline(always)]
-    pub(crate) fn step_aside(self) {
-        self.switch(Pause::Yielded);
+    pub(crate) fn reschedule(self) {
+        self.switch(RunOutcome::Yielded);
     }
 
-    /// As `step_aside`. Unwinds after it if the coroutine is cancelled or out of time: not before, or one
+    /// As `reschedule`. Unwinds after it if the coroutine is cancelled or out of time: not before, or one
     /// that catches that and tries again would never let the others run. Does nothing where the coroutine must
     /// not switch.
     #[inline(always)]
     pub(crate) fn yield_now(self, site: &'static Location<'static>) {
         let depth = 0u8;
-        if beneath::look(Some(self), site, (&raw const depth).addr()).is_some() {
+        if stack_check::refusal(Some(self), site, (&raw const depth).addr()).is_some() {
             return;
         }
-        self.step_aside();
+        self.reschedule();
         cancel::check(self);
     }
 
     #[inline(always)]
-    fn switch(self, pause: Pause) {
+    fn switch(self, pause: RunOutcome) {
         let frame = 0u8;
-        self.with_owned(|owned| {
-            owned.pause = pause;
-            owned.frame = (&raw const frame).addr();
+        self.with_home_only(|own| {
+            own.pause = pause;
+            own.frame = (&raw const frame).addr();
         });
         // SAFETY: `self` is the coroutine that runs on this thread, so this is its fiber; and its callers have
         // checked that it is on no other stack.
@@ -261,7 +256,7 @@ impl Running {
     /// Its number.
     #[inline]
     pub(crate) fn id(self) -> u64 {
-        self.header().attributes.id
+        self.header().options.id
     }
 }
 
@@ -279,9 +274,9 @@ pub(crate) fn is_on_own_stack() -> bool {
 #[inline(always)]
 pub(crate) fn spend_budget() {
     #[cold]
-    fn step_aside() {
+    fn reschedule() {
         if let Some(running) = running()
-            && steps_aside()
+            && should_yield()
         {
             running.yield_now(Location::caller());
         }
@@ -291,51 +286,51 @@ pub(crate) fn spend_budget() {
     if left > 0 {
         BUDGET_LEFT.set(left - 1);
     } else {
-        step_aside();
+        reschedule();
     }
 }
 
 /// As `spend_budget`, for the poll of a future, where a coroutine must not switch: its callers may hold
 /// locks that others on this thread take. `false`: the others' turn has come, so the future is to wake its
-/// task and to be pending. [`block_on`](crate::block_on()) then steps aside.
+/// task and to be pending. [`block_on`](crate::block_on()) then reschedules.
 pub(crate) fn has_budget() -> bool {
     let left = BUDGET_LEFT.get();
     if left > 0 {
         BUDGET_LEFT.set(left - 1);
         return true;
     }
-    if PREEMPTION.get() == 0 {
+    if YIELD_ONE_IN.get() == 0 {
         // Once: who polls without regard to this would else get nowhere.
         BUDGET_LEFT.set(BUDGET);
     }
-    running().is_none() || !steps_aside()
+    running().is_none() || !should_yield()
 }
 
 /// At the end of an operation that may wait, is documented to, and has not, but has made others go on: only
 /// where chance decides does it let them go first. Never unwinds.
 #[inline(always)]
-pub(crate) fn let_others_go_on() {
+pub(crate) fn seeded_yield_point() {
     #[cold]
-    fn step_aside() {
+    fn reschedule() {
         if let Some(running) = running()
-            && PREEMPTION.get() != 0
-            && steps_aside()
+            && YIELD_ONE_IN.get() != 0
+            && should_yield()
             && !std::thread::panicking()
-            && beneath::look(Some(running), Location::caller(), (&raw const running).addr())
+            && stack_check::refusal(Some(running), Location::caller(), (&raw const running).addr())
                 .is_none()
         {
-            running.step_aside();
+            running.reschedule();
         }
     }
 
     if BUDGET_LEFT.get() == 0 {
-        step_aside();
+        reschedule();
     }
 }
 
 /// Without budget: whether to let the others run first.
-fn steps_aside() -> bool {
-    match PREEMPTION.get() {
+fn should_yield() -> bool {
+    match YIELD_ONE_IN.get() {
         0 => true,
         one_in => random::below(one_in) == 0,
     }
@@ -343,9 +338,9 @@ fn steps_aside() -> bool {
 
 /// From here on, one of so many operations of the coroutines on this thread lets the others run first,
 /// which one is left to chance.
-pub(crate) fn preempt(one_in: usize) {
-    PREEMPTION.set(one_in);
-    BUDGET_AT_FIRST.set(0);
+pub(crate) fn set_yield_probability(one_in: usize) {
+    YIELD_ONE_IN.set(one_in);
+    INITIAL_BUDGET.set(0);
 }
 
 /// Runs a coroutine that has been started, until it suspends or ends.
@@ -354,17 +349,17 @@ pub(crate) fn preempt(one_in: usize) {
 ///
 /// The caller must be its home worker, outside any coroutine, and hold a reference to it.
 #[inline(always)]
-pub(super) unsafe fn run(task: &TaskRef) -> Pause {
+pub(super) unsafe fn run(task: &TaskRef) -> RunOutcome {
     let header = task.header();
     // SAFETY: the home worker is here, so the coroutine does not run, and nobody else looks.
     let fiber = unsafe { header.fiber() }.as_mut().expect("a started coroutine has a stack");
     header.state.begin();
     RUNNING.set(Some(Running { header: task.as_raw(), suspender: fiber.suspender() }));
-    BUDGET_LEFT.set(BUDGET_AT_FIRST.get());
+    BUDGET_LEFT.set(INITIAL_BUDGET.get());
     fiber.resume();
     RUNNING.set(None);
     // SAFETY: as above.
-    unsafe { header.with_owned(|owned| owned.pause) }
+    unsafe { header.with_home_only(|own| own.pause) }
 }
 
 /// Resumes a coroutine for its backtrace alone. See [`capture`].
@@ -391,10 +386,10 @@ pub(super) fn lookup_overflow(address: usize, found: &mut dyn FnMut(overflow::Vi
     // SAFETY: the coroutine runs on this thread, so its fiber is alive.
     if unsafe { running.suspender.bounds() }.is_guard(address) {
         found(overflow::Victim {
-            name: header.attributes.name.as_deref(),
-            id: header.attributes.id,
-            spawned_at: header.attributes.spawned_at,
-            stack_size: header.attributes.stack_size,
+            name: header.options.name.as_deref(),
+            id: header.options.id,
+            spawned_at: header.options.spawned_at,
+            stack_size: header.options.stack_size,
         });
     }
 }

@@ -14,15 +14,15 @@ use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use super::beneath::{self, Refusal};
 use super::cancel::{self, Injection};
 use super::current;
-use crate::clock::Moment;
+use super::stack_check::{self, Refusal};
+use crate::clock::Timestamp;
 
 /// A point in time at which the caller is to be unwound.
 #[derive(Clone, Copy)]
 pub(crate) struct Deadline {
-    at: Moment,
+    at: Timestamp,
     /// Unique in the process.
     number: u64,
 }
@@ -39,7 +39,7 @@ struct Passed {
 ///
 /// In a program that is built without unwinding, and on another stack than the coroutine's own.
 #[track_caller]
-pub(crate) fn limited<R>(at: Moment, f: impl FnOnce() -> R) -> Option<R> {
+pub(crate) fn limited<R>(at: Timestamp, f: impl FnOnce() -> R) -> Option<R> {
     /// Puts back what held before.
     struct Restore(Option<Deadline>);
     impl Drop for Restore {
@@ -48,7 +48,7 @@ pub(crate) fn limited<R>(at: Moment, f: impl FnOnce() -> R) -> Option<R> {
         }
     }
     cancel::require_unwinding();
-    look_beneath(Location::caller());
+    check_before(Location::caller());
     static NUMBERS: AtomicU64 = AtomicU64::new(1);
     let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
     let restore = cancel::with_unwinding(|unwinding| {
@@ -73,9 +73,9 @@ pub(crate) fn limited<R>(at: Moment, f: impl FnOnce() -> R) -> Option<R> {
 /// Refuses a deadline on another stack. That the process exits is found out as well: then the deadline is the
 /// plain thread's, which the caller has become.
 #[inline]
-fn look_beneath(site: &'static Location<'static>) {
+fn check_before(site: &'static Location<'static>) {
     let depth = ptr::from_ref(&site).addr();
-    if beneath::look(current::running(), site, depth) == Some(Refusal::OtherStack) {
+    if stack_check::refusal(current::running(), site, depth) == Some(Refusal::OtherStack) {
         panic!(
             "the time limit at {site} is set on another stack than the coroutine's own, inside a generator or in \
              a library that switches stacks; set it outside of that, or give what it limits a coroutine of its own"
@@ -91,18 +91,18 @@ pub(crate) fn is_set() -> bool {
 
 /// The nearest deadline of the calling coroutine or thread.
 #[inline]
-pub(crate) fn nearest() -> Option<Moment> {
+pub(crate) fn nearest() -> Option<Timestamp> {
     cancel::with_unwinding(|unwinding| unwinding.deadline).map(|deadline| deadline.at)
 }
 
 /// The same, if it is still to come.
-pub(crate) fn ahead(now: Moment) -> Option<Moment> {
+pub(crate) fn ahead(now: Timestamp) -> Option<Timestamp> {
     nearest().filter(|at| *at > now)
 }
 
 /// Whether the nearest one has passed.
 pub(super) fn has_passed() -> bool {
-    nearest().is_some_and(|at| at <= Moment::now())
+    nearest().is_some_and(|at| at <= Timestamp::now())
 }
 
 /// Whether the nearest one of a plain thread has passed and the thread may be unwound: unlike a

@@ -9,7 +9,7 @@
 //! | the closure | the creator until the coroutine is queued; then whoever runs or discards it; its bytes by anyone once it has started |
 //! | the result | the coroutine until `FINISHED`; then the holder of the `JoinHandle` |
 //! | `fiber` | the home worker, between runs and to resume it |
-//! | `Owned` | the home worker's thread |
+//! | `HomeOnly` | the home worker's thread |
 //! | the rest | anyone: it is constant or atomic |
 
 #![allow(unsafe_code)]
@@ -30,17 +30,17 @@ use super::cancel::{self, Cancelled, Unwinding};
 use super::local::Locals;
 use super::record::WaitRecord;
 use super::state::State;
-use super::{Home, WaiterList, current, idle, unreceived};
-use crate::bare;
+use super::{Home, WaiterList, current, unjoined_panics, unused_result};
 use crate::fiber::{Body, Fiber};
 use crate::prefetch::prefetch;
+use crate::runtime_thread;
 
 /// The result of a coroutine: what its closure returned, or the payload with which it ended.
 pub(crate) type Output<T> = thread::Result<T>;
 
 /// What a spawn says about a coroutine, besides what it runs.
 #[repr(C)]
-pub(crate) struct Attributes {
+pub(crate) struct SpawnOptions {
     pub(crate) id: u64,
     pub(crate) spawned_at: &'static Location<'static>,
     /// In bytes, as [`crate::fiber::Pool::class_size`] gives it.
@@ -64,11 +64,11 @@ pub(crate) struct Header {
     fiber: UnsafeCell<Option<Fiber>>,
     /// The worker on which the coroutine has started; set before it first runs.
     pub(super) home: OnceLock<Arc<dyn Home>>,
-    owned: UnsafeCell<Owned>,
+    home_only: UnsafeCell<HomeOnly>,
     refs: AtomicUsize,
     /// What the coroutine waits for; written by it, read by dumps.
     pub(super) record: WaitRecord,
-    pub(super) attributes: Attributes,
+    pub(super) options: SpawnOptions,
     vtable: &'static Vtable,
     /// The next one in an inbox; belongs to whoever may queue the coroutine.
     pub(super) link: AtomicPtr<Header>,
@@ -77,18 +77,18 @@ pub(crate) struct Header {
 }
 
 /// How much of a header every run touches, in bytes: until the number and the spawn site.
-const HOT: usize = mem::offset_of!(Header, attributes) + mem::offset_of!(Attributes, stack_size);
+const HOT: usize = mem::offset_of!(Header, options) + mem::offset_of!(SpawnOptions, stack_size);
 
 /// The part of a header that belongs to the home worker's thread.
 #[derive(Default)]
-pub(super) struct Owned {
+pub(super) struct HomeOnly {
     /// Coroutine-local values.
     pub(super) locals: Locals,
     /// How the last run ended.
-    pub(super) pause: Pause,
+    pub(super) pause: RunOutcome,
     /// About where the innermost frame lies in which it is suspended; 0 before its first run.
     pub(super) frame: usize,
-    /// Where it has last been found harmless to wait: see [`beneath`](super::beneath). 0: nowhere yet.
+    /// Where it has last been found harmless to wait: see [`stack_check`](super::stack_check). 0: nowhere yet.
     pub(super) harmless: usize,
     /// Its place in the worker's registry, once it has one.
     pub(super) registered: Option<NonZeroU32>,
@@ -101,12 +101,12 @@ pub(super) struct Owned {
     /// Its coroutine-local values have been destroyed, and none is made any more.
     pub(super) locals_gone: bool,
     /// How the closure has ended, when it has.
-    pub(super) outcome: Ended,
+    pub(super) outcome: ExitKind,
 }
 
 /// Why a run of a coroutine has ended.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
-pub(crate) enum Pause {
+pub(crate) enum RunOutcome {
     #[default]
     Finished,
     /// Waits to be notified.
@@ -117,7 +117,7 @@ pub(crate) enum Pause {
 
 /// How the closure of a coroutine has ended.
 #[derive(Clone, Copy, Default)]
-pub(super) enum Ended {
+pub(super) enum ExitKind {
     #[default]
     Returned,
     Panicked,
@@ -125,7 +125,7 @@ pub(super) enum Ended {
 }
 
 // SAFETY: the fields that are not `Sync` by themselves are touched as the table in the module says:
-// `owned` by one thread, the closure and the result under the `completion` protocol. `F` and `T`
+// `home_only` by one thread, the closure and the result under the `completion` protocol. `F` and `T`
 // are `Send`, or are used by one thread at a time in the bounds of a scope (see `allocate`).
 unsafe impl Send for Header {}
 // SAFETY: as above.
@@ -146,7 +146,7 @@ struct Vtable {
     /// Moves the result to the address, which must be valid for an `Output<T>`.
     take_output: unsafe fn(NonNull<Header>, *mut ()),
     drop_output: unsafe fn(NonNull<Header>),
-    /// Whether there is a result whose destructor is code of the user's.
+    /// Whether there is a result whose destructor is user code.
     has_user_output: unsafe fn(NonNull<Header>) -> bool,
     free: unsafe fn(NonNull<Header>),
     /// Whether the closure has a destructor.
@@ -160,21 +160,21 @@ struct Vtable {
 #[repr(C)]
 struct TaskCell<F, T> {
     header: Header,
-    /// Initialised while the stage is `Fresh`. From the start of the coroutine on it is not written to,
+    /// Initialised while the stage is `Unstarted`. From the start of the coroutine on it is not written to,
     /// so that dumps can tell what it was given.
     closure: UnsafeCell<MaybeUninit<F>>,
     stage: UnsafeCell<Stage<T>>,
 }
 
 enum Stage<T> {
-    Fresh,
+    Unstarted,
     Finished(Output<T>),
     Empty,
 }
 
 impl<F, T> Drop for TaskCell<F, T> {
     fn drop(&mut self) {
-        if matches!(self.stage.get_mut(), Stage::Fresh) {
+        if matches!(self.stage.get_mut(), Stage::Unstarted) {
             // SAFETY: it is there until the stage is another one.
             unsafe { self.closure.get_mut().assume_init_drop() }
         }
@@ -214,11 +214,11 @@ impl<F: FnOnce() -> T, T> TaskCell<F, T> {
             let cancelled = payload.is::<Cancelled>();
             if !cancelled {
                 // SAFETY: the coroutine is alive.
-                unreceived::panicked(unsafe { header.as_ref() }, &**payload);
+                unjoined_panics::record(unsafe { header.as_ref() }, &**payload);
             }
-            let outcome = if cancelled { Ended::Cancelled } else { Ended::Panicked };
+            let outcome = if cancelled { ExitKind::Cancelled } else { ExitKind::Panicked };
             // SAFETY: this is the coroutine's own thread.
-            unsafe { header.as_ref().with_owned(|owned| owned.outcome = outcome) }
+            unsafe { header.as_ref().with_home_only(|own| own.outcome = outcome) }
         }
         // SAFETY: as above.
         *unsafe { Self::stage(header) } = Stage::Finished(output);
@@ -239,10 +239,10 @@ impl<F: FnOnce() -> T, T> TaskCell<F, T> {
     ///
     /// As for `stage`.
     unsafe fn take_closure(header: NonNull<Header>) -> Option<F> {
-        // SAFETY: the caller's promise; and while the stage is `Fresh` the closure is there.
+        // SAFETY: the caller's promise; and while the stage is `Unstarted` the closure is there.
         unsafe {
             let stage = Self::stage(header);
-            if !matches!(stage, Stage::Fresh) {
+            if !matches!(stage, Stage::Unstarted) {
                 return None;
             }
             *stage = Stage::Empty;
@@ -270,7 +270,7 @@ impl<F: FnOnce() -> T, T> TaskCell<F, T> {
         let stage = mem::replace(unsafe { Self::stage(header) }, Stage::Empty);
         if cfg!(debug_assertions) && matches!(stage, Stage::Finished(Ok(_))) {
             // SAFETY: the coroutine is alive.
-            idle::dropped::<T>(unsafe { header.as_ref() });
+            unused_result::check_dropped::<T>(unsafe { header.as_ref() });
         }
         drop_quietly(stage);
     }
@@ -282,7 +282,7 @@ impl<F: FnOnce() -> T, T> TaskCell<F, T> {
             Stage::Finished(Err(payload)) => {
                 !(payload.is::<Cancelled>() || payload.is::<String>() || payload.is::<&str>())
             }
-            Stage::Fresh | Stage::Empty => false,
+            Stage::Unstarted | Stage::Empty => false,
         }
     }
 
@@ -301,9 +301,9 @@ fn __rust_begin_short_backtrace<T>(f: impl FnOnce() -> T) -> T {
     result
 }
 
-/// Drops a value of the user's where no panic of its destructor may go further.
+/// Drops a user value where no panic of its destructor may go further.
 fn drop_quietly<V>(value: V) {
-    bare::quietly(|| drop(value));
+    runtime_thread::contain_panic(|| drop(value));
 }
 
 /// A counted reference to a coroutine.
@@ -315,7 +315,7 @@ unsafe impl Send for TaskRef {}
 unsafe impl Sync for TaskRef {}
 
 impl TaskRef {
-    /// A fresh coroutine that will run `f`.
+    /// An unstarted coroutine that will run `f`.
     ///
     /// # Safety
     ///
@@ -324,7 +324,7 @@ impl TaskRef {
     pub(super) unsafe fn allocate<F: FnOnce() -> T, T>(
         f: F,
         is_scoped: bool,
-        attributes: Attributes,
+        options: SpawnOptions,
     ) -> TaskRef {
         let vtable = match is_scoped {
             true => &TaskCell::<F, T>::SCOPED_VTABLE,
@@ -336,8 +336,8 @@ impl TaskRef {
             cancelled: AtomicBool::new(false),
             permit: AtomicBool::new(false),
             fiber: UnsafeCell::new(None),
-            owned: UnsafeCell::new(Owned::default()),
-            attributes,
+            home_only: UnsafeCell::new(HomeOnly::default()),
+            options,
             record: WaitRecord::new(),
             vtable,
             refs: AtomicUsize::new(1),
@@ -346,7 +346,7 @@ impl TaskRef {
             joiners: Mutex::new(WaiterList::new()),
         };
         let closure = UnsafeCell::new(MaybeUninit::new(f));
-        let cell = TaskCell::<F, T> { header, closure, stage: UnsafeCell::new(Stage::Fresh) };
+        let cell = TaskCell::<F, T> { header, closure, stage: UnsafeCell::new(Stage::Unstarted) };
         TaskRef(NonNull::from(Box::leak(Box::new(cell))).cast())
     }
 
@@ -404,7 +404,7 @@ impl TaskRef {
         unsafe { (self.header().vtable.drop_output)(self.0) }
     }
 
-    /// Whether there is a result whose destructor is code of the user's. If not, the cell drops what there
+    /// Whether there is a result whose destructor is user code. If not, the cell drops what there
     /// is.
     ///
     /// # Safety
@@ -421,7 +421,7 @@ impl TaskRef {
         self.header().vtable.is_scoped
     }
 
-    /// Whether to drop its closure runs code of the user's, as far as its type tells.
+    /// Whether to drop its closure runs user code, as far as its type tells.
     pub(crate) fn has_destructor(&self) -> bool {
         self.header().vtable.has_destructor
     }
@@ -430,7 +430,7 @@ impl TaskRef {
     ///
     /// # Safety
     ///
-    /// The caller must have taken the fresh coroutine out of its queue.
+    /// The caller must have taken the unstarted coroutine out of its queue.
     pub(super) unsafe fn discard(&self, payload: Box<dyn Any + Send>) {
         // SAFETY: the caller's promise.
         unsafe { (self.header().vtable.discard)(self.0, payload) }
@@ -438,7 +438,7 @@ impl TaskRef {
 
     /// Where what its closure was spawned with lies, and its size in bytes, if it has started. The memory
     /// is not written to from then on.
-    pub(super) fn given(&self) -> Option<(*const (), usize)> {
+    pub(super) fn closure_words(&self) -> Option<(*const (), usize)> {
         // Acquire, in it, pairs with the start.
         self.header().home.get()?;
         // SAFETY: this is the table of its type.
@@ -453,10 +453,10 @@ impl TaskRef {
     }
 
     /// Has the processor fetch what it was spawned with, for one who lists many.
-    pub(crate) fn prefetch_attributes(&self) {
-        let attributes = &self.header().attributes;
-        prefetch(ptr::from_ref(&attributes.id).cast(), 1);
-        prefetch(ptr::from_ref(&attributes.name).cast(), 1);
+    pub(crate) fn prefetch_options(&self) {
+        let options = &self.header().options;
+        prefetch(ptr::from_ref(&options.id).cast(), 1);
+        prefetch(ptr::from_ref(&options.name).cast(), 1);
     }
 
     /// What a fiber runs for this coroutine.
@@ -473,7 +473,7 @@ impl TaskRef {
             unsafe {
                 let header = NonNull::new_unchecked(header);
                 (header.as_ref().vtable.run)(header);
-                header.as_ref().with_owned(|owned| owned.ended = true);
+                header.as_ref().with_home_only(|own| own.ended = true);
                 end(header);
             }
         }
@@ -492,9 +492,9 @@ impl TaskRef {
             // SAFETY: as for `body`. The cancel has no business with what runs here.
             unsafe {
                 let header = NonNull::new_unchecked(header);
-                header.as_ref().with_owned(|owned| {
-                    owned.ended = true;
-                    owned.outcome = Ended::Cancelled;
+                header.as_ref().with_home_only(|own| {
+                    own.ended = true;
+                    own.outcome = ExitKind::Cancelled;
                 });
                 (header.as_ref().vtable.discard)(header, cancel::before_start());
                 end(header);
@@ -519,11 +519,11 @@ unsafe fn end(header: NonNull<Header>) {
             (header.as_ref().vtable.drop_output)(header);
         }
         // The destructor of one local may create another.
-        while let Some(local) = header.as_ref().with_owned(|owned| owned.locals.pop()) {
+        while let Some(local) = header.as_ref().with_home_only(|own| own.locals.pop()) {
             drop_quietly(local);
         }
-        header.as_ref().with_owned(|owned| owned.locals_gone = true);
-        header.as_ref().with_owned(|owned| owned.pause = Pause::Finished);
+        header.as_ref().with_home_only(|own| own.locals_gone = true);
+        header.as_ref().with_home_only(|own| own.pause = RunOutcome::Finished);
     }
 }
 
@@ -549,15 +549,14 @@ impl Drop for TaskRef {
 }
 
 impl Header {
-    /// Gives access to what belongs to the home worker's thread. `f` must not run code of the
-    /// user's or suspend.
+    /// Gives access to what belongs to the home worker's thread. `f` must not run user code or suspend.
     ///
     /// # Safety
     ///
     /// The caller must be on that thread, and not inside another call for the same coroutine.
-    pub(super) unsafe fn with_owned<R>(&self, f: impl FnOnce(&mut Owned) -> R) -> R {
+    pub(super) unsafe fn with_home_only<R>(&self, f: impl FnOnce(&mut HomeOnly) -> R) -> R {
         // SAFETY: the caller's promise makes this the only borrow.
-        f(unsafe { &mut *self.owned.get() })
+        f(unsafe { &mut *self.home_only.get() })
     }
 
     /// The place of the coroutine's stack.

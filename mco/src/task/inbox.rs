@@ -1,5 +1,5 @@
 //! Where coroutines are handed from thread to thread without a lock and without an allocation: a
-//! worker's [`Inbox`], and the [`Slot`] for its newest fresh one.
+//! worker's [`Inbox`], and the [`Slot`] for its newest unstarted one.
 //!
 //! The inbox is a stack of coroutines linked through their own headers. Anyone pushes; draining takes the whole
 //! stack at once, so there is no pop and no ABA. The link of a coroutine belongs to whoever has

@@ -193,7 +193,7 @@ impl Locals {
 fn with_table<R>(f: impl FnOnce(&mut Locals) -> R) -> Option<R> {
     match current::running() {
         Some(running) => {
-            running.with_owned(|owned| (!owned.locals_gone).then(|| f(&mut owned.locals)))
+            running.with_home_only(|own| (!own.locals_gone).then(|| f(&mut own.locals)))
         }
         None => with_table_of_thread(f),
     }

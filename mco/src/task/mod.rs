@@ -7,11 +7,11 @@
 //!                  │                          ^     ├─ Yielded ─> queued at home ────────────────> run
 //!                  ├─> start_discarding ──────┘     └─ Finished ─> retire ──> finish
 //!                  │   (cancelled)               only on the home worker
-//!                  └─> discard_fresh
+//!                  └─> discard_unstarted
 //!                      (cancelled and there is nothing to drop, no stack)
 //! ```
 //!
-//! The closure of one that is cancelled before it starts has a destructor, which is code of the user's and may
+//! The closure of one that is cancelled before it starts has a destructor, which is user code and may
 //! block: so it starts nevertheless, for that alone.
 //!
 //! `start`, `run` and `retire` are for the scheduler, on the worker that becomes the coroutine's
@@ -19,31 +19,31 @@
 
 #![allow(unsafe_code)]
 
-mod apart;
-pub(crate) mod awaited;
-pub(crate) mod beneath;
 pub(crate) mod cancel;
 #[cfg(feature = "dump")]
 pub(crate) mod capture;
+mod closure_words;
 pub(crate) mod current;
 pub(crate) mod deadline;
-mod given;
 mod header;
-mod idle;
 mod inbox;
 mod local;
-mod panicking;
+mod panic_hook;
 mod record;
 mod registry;
+pub(crate) mod stack_check;
 mod state;
-pub(crate) mod unreceived;
+mod task_waiter;
+pub(crate) mod unjoined_panics;
+mod unused_result;
 #[cfg(all(unix, not(target_arch = "arm"), not(miri)))]
 mod unwinder;
 mod unwinding;
+mod user_code;
+pub(crate) mod wait_target;
 mod waiter;
-mod waiting_task;
 
-/// The atomics of the protocol modules, apart so that the models in `tests/loom` can include those
+/// The atomics of the protocol modules, separate so that the models in `tests/loom` can include those
 /// modules and supply loom's.
 mod atomic {
     pub(super) use std::sync::atomic::{AtomicU8, Ordering};
@@ -61,18 +61,18 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Once};
 
-pub(crate) use apart::{Apart, here};
-pub(crate) use current::{has_budget, let_others_go_on, spend_budget};
-use header::{AWAITED, DETACHED, Ended, FINISHED, Header};
-pub(crate) use header::{Attributes, Output, Pause, TaskRef};
+pub(crate) use current::{has_budget, seeded_yield_point, spend_budget};
+use header::{AWAITED, DETACHED, ExitKind, FINISHED, Header};
+pub(crate) use header::{Output, RunOutcome, SpawnOptions, TaskRef};
 pub(crate) use inbox::{Inbox, Slot};
 pub use local::{AccessError, LocalKey};
 pub use record::Reason;
 pub(crate) use record::{AtomicSite, reason_text};
 pub(crate) use registry::Registry;
+pub(crate) use task_waiter::wake_task;
+pub(crate) use task_waiter::{Polling, TaskWaiter, has_unowned_external_waits, note_own_waker};
+pub(crate) use user_code::{UserValue, run_user_code_here};
 pub(crate) use waiter::{Blocked, ThreadParker, Waiter, WaiterList, Wakeup};
-pub(crate) use waiting_task::wake_task;
-pub(crate) use waiting_task::{Polling, TaskWaiter, note_own_waker, waits_outside_elsewhere};
 
 use crate::fiber::{Body, Fiber, overflow};
 use crate::trace;
@@ -85,20 +85,20 @@ pub(crate) trait Home: Send + Sync {
     /// As `schedule_here`, on any other thread.
     fn schedule_from_elsewhere(&self, task: TaskRef);
 
-    /// On this home's thread, by a coroutine that waits: whether `look_out` is worth it.
-    fn should_look_out(&self) -> bool;
+    /// On this home's thread, by a coroutine that waits: whether `spin_wait` is worth it.
+    fn should_spin(&self) -> bool;
 
     /// On this home's thread, by a coroutine that waits: looks whether it `has_happened`, as long as
     /// that is worth it.
-    fn look_out(&self, has_happened: &mut dyn FnMut() -> bool);
+    fn spin_wait(&self, has_happened: &mut dyn FnMut() -> bool);
 
-    /// On this home's thread: the world of its runtime, as the scheduler counts them; 0: none.
-    fn world(&self) -> u64;
+    /// On this home's thread: the test run of its runtime, as the scheduler counts them; 0: none.
+    fn test_run(&self) -> u64;
 
-    /// On this home's thread, between two turns: runs `f`, code of others, in a coroutine of its own.
-    fn run_apart(&self, f: Box<dyn FnOnce() + Send>);
+    /// On this home's thread, between two turns: runs `f`, user code, in a coroutine of its own.
+    fn run_user_code(&self, f: Box<dyn FnOnce() + Send>);
 
-    /// About what time it is, as [`Moment::as_nanos`](crate::clock::Moment::as_nanos) says it: what
+    /// About what time it is, as [`Timestamp::as_nanos`](crate::clock::Timestamp::as_nanos) says it: what
     /// others read instead of the clock.
     fn coarse_clock(&self) -> &AtomicU64;
 }
@@ -107,7 +107,7 @@ pub(crate) trait Home: Send + Sync {
 /// hook. To be called before the first coroutine starts, any number of times.
 pub(crate) fn install_handlers() {
     overflow::install(current::lookup_overflow);
-    panicking::name_coroutines();
+    panic_hook::name_coroutines();
     static HOOK: Once = Once::new();
     // A thread that panics may not change the hook; the next one will.
     if !std::thread::panicking() {
@@ -119,19 +119,19 @@ pub(crate) fn install_handlers() {
 }
 
 impl TaskRef {
-    /// A fresh coroutine whose result somebody will ask for.
-    pub(crate) fn create<F, T>(f: F, attributes: Attributes) -> TaskRef
+    /// An unstarted coroutine whose result somebody will ask for.
+    pub(crate) fn create<F, T>(f: F, options: SpawnOptions) -> TaskRef
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
         // SAFETY: the bounds are what is asked for.
-        unsafe { TaskRef::allocate(f, false, attributes) }
+        unsafe { TaskRef::allocate(f, false, options) }
     }
 
-    /// A coroutine for code of others that is to run in any case, neither cut off by a cancel nor by the end
+    /// A coroutine for user code that is to run in any case, neither cut off by a cancel nor by the end
     /// of the runtime: as a destructor.
-    pub(crate) fn apart(f: Box<dyn FnOnce() + Send>, attributes: Attributes) -> TaskRef {
+    pub(crate) fn for_user_code(f: Box<dyn FnOnce() + Send>, options: SpawnOptions) -> TaskRef {
         struct WhenDropped(Option<Box<dyn FnOnce() + Send>>);
         impl Drop for WhenDropped {
             fn drop(&mut self) {
@@ -139,7 +139,7 @@ impl TaskRef {
             }
         }
         let last = WhenDropped(Some(f));
-        let task = TaskRef::create(move || drop(last), attributes);
+        let task = TaskRef::create(move || drop(last), options);
         // Before it is queued. So it is started for its destructors only.
         task.header().cancelled.store(true, Ordering::Relaxed);
         // SAFETY: there is no handle.
@@ -147,38 +147,38 @@ impl TaskRef {
         task
     }
 
-    /// A fresh coroutine of a scope, that borrows. Its result `()` does not.
+    /// An unstarted coroutine of a scope, that borrows. Its result `()` does not.
     ///
     /// # Safety
     ///
     /// The closure must have run or been dropped before what it borrows goes away.
-    pub(crate) unsafe fn create_scoped<F>(f: F, attributes: Attributes) -> TaskRef
+    pub(crate) unsafe fn create_scoped<F>(f: F, options: SpawnOptions) -> TaskRef
     where
         F: FnOnce() + Send,
     {
         // SAFETY: `F` is `Send`, `()` borrows nothing, and the caller sees to the closure.
-        unsafe { TaskRef::allocate(f, true, attributes) }
+        unsafe { TaskRef::allocate(f, true, options) }
     }
 
     pub(crate) fn id(&self) -> u64 {
-        self.header().attributes.id
+        self.header().options.id
     }
 
     /// The id of the coroutine that has spawned it, if one has.
     pub(crate) fn parent(&self) -> Option<u64> {
-        Some(self.header().attributes.parent).filter(|id| *id != 0)
+        Some(self.header().options.parent).filter(|id| *id != 0)
     }
 
     pub(crate) fn name(&self) -> Option<&str> {
-        self.header().attributes.name.as_deref()
+        self.header().options.name.as_deref()
     }
 
     pub(crate) fn stack_size(&self) -> usize {
-        self.header().attributes.stack_size
+        self.header().options.stack_size
     }
 
     pub(crate) fn spawned_at(&self) -> &'static Location<'static> {
-        self.header().attributes.spawned_at
+        self.header().options.spawned_at
     }
 
     /// Makes the coroutine look again at what it waits for, if it is parked.
@@ -249,7 +249,7 @@ impl TaskRef {
         // SAFETY: the caller's promise.
         let output = unsafe { self.take_output() };
         if output.is_err() {
-            unreceived::received(self.id());
+            unjoined_panics::forget(self.id());
         }
         output
     }
@@ -268,24 +268,24 @@ impl TaskRef {
     }
 
     /// Publishes the result and wakes those who wait for it. Returns the result if nobody will ask for it
-    /// and its destructor is code of the user's.
-    fn finish(&self) -> Option<Leftover> {
+    /// and its destructor is user code.
+    fn finish(&self) -> Option<UnclaimedResult> {
         let header = self.header();
         let before = header.completion.fetch_or(FINISHED, Ordering::AcqRel);
         // SAFETY: finished, and nobody holds the handle.
-        let is_left = before & DETACHED != 0 && unsafe { self.has_user_output() };
+        let is_unclaimed = before & DETACHED != 0 && unsafe { self.has_user_output() };
         if before & AWAITED != 0 {
             let joiners = std::mem::take(&mut *header.joiners.lock());
             joiners.wake_all();
         }
-        is_left.then(|| Leftover(self.clone()))
+        is_unclaimed.then(|| UnclaimedResult(self.clone()))
     }
 }
 
 /// The result of a coroutine that nobody will ask for. To be dropped where its destructor may block.
-pub(crate) struct Leftover(TaskRef);
+pub(crate) struct UnclaimedResult(TaskRef);
 
-impl Drop for Leftover {
+impl Drop for UnclaimedResult {
     fn drop(&mut self) {
         // SAFETY: made by `finish`, when the coroutine had finished and its handle was gone.
         unsafe { self.0.drop_output() }
@@ -302,7 +302,7 @@ impl fmt::Display for TaskRef {
 /// As that of [`TaskRef`].
 impl fmt::Display for Header {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Attributes { id, name, spawned_at, .. } = &self.attributes;
+        let SpawnOptions { id, name, spawned_at, .. } = &self.options;
         match name {
             Some(name) => write!(f, "coroutine `{name}` (id {id}, ")?,
             None => write!(f, "coroutine {id} (")?,
@@ -333,13 +333,13 @@ impl TaskRef {
     pub(crate) fn prefetch_stack(&self) {
         // SAFETY: as the block above says of all its calls.
         let (fiber, frame) =
-            unsafe { (self.header().fiber(), self.header().with_owned(|owned| owned.frame)) };
+            unsafe { (self.header().fiber(), self.header().with_home_only(|own| own.frame)) };
         if let Some(fiber) = fiber {
             fiber.prefetch(frame);
         }
     }
 
-    /// Binds a fresh coroutine to this worker and gives it a stack. `run` begins it.
+    /// Binds an unstarted coroutine to this worker and gives it a stack. `run` begins it.
     pub(crate) fn start(&self, fiber: Fiber, home: Arc<dyn Home>) {
         // SAFETY: see `start_with`.
         self.start_with(fiber, home, unsafe { self.body() });
@@ -365,22 +365,22 @@ impl TaskRef {
 
     /// Runs a started coroutine until it suspends or ends, and says which.
     #[inline(always)]
-    pub(crate) fn run(&self) -> Pause {
+    pub(crate) fn run(&self) -> RunOutcome {
         // SAFETY: as the block above says of all its calls.
         unsafe { current::run(self) }
     }
 
     /// After `run`: why it has ended, for a trace.
     #[inline(always)]
-    pub(crate) fn why_paused(&self, pause: Pause) -> trace::End {
+    pub(crate) fn trace_end(&self, pause: RunOutcome) -> trace::SliceEnd {
         match pause {
-            Pause::Parked => self.header().record.as_end(),
-            Pause::Yielded => trace::End::YIELDED,
+            RunOutcome::Parked => self.header().record.as_end(),
+            RunOutcome::Yielded => trace::SliceEnd::YIELDED,
             // SAFETY: as the block above says of all its calls.
-            Pause::Finished => match unsafe { self.header().with_owned(|owned| owned.outcome) } {
-                Ended::Returned => trace::End::RETURNED,
-                Ended::Panicked => trace::End::PANICKED,
-                Ended::Cancelled => trace::End::CANCELLED,
+            RunOutcome::Finished => match unsafe { self.header().with_home_only(|o| o.outcome) } {
+                ExitKind::Returned => trace::SliceEnd::RETURNED,
+                ExitKind::Panicked => trace::SliceEnd::PANICKED,
+                ExitKind::Cancelled => trace::SliceEnd::CANCELLED,
             },
         }
     }
@@ -395,8 +395,8 @@ impl TaskRef {
     pub(crate) fn enter(&self, registry: &Registry) {
         // SAFETY: on the home worker's thread, outside the coroutine.
         unsafe {
-            self.header().with_owned(|owned| {
-                owned.registered.get_or_insert_with(|| registry.add(self.clone()));
+            self.header().with_home_only(|own| {
+                own.registered.get_or_insert_with(|| registry.add(self.clone()));
             });
         }
     }
@@ -407,10 +407,10 @@ impl TaskRef {
         self,
         registry: &Registry,
         give_back: impl FnOnce(Fiber),
-    ) -> Option<Leftover> {
+    ) -> Option<UnclaimedResult> {
         // SAFETY: on the home worker's thread, outside the coroutine, which will not run again.
         let (fiber, registered) = unsafe {
-            (self.header().fiber().take(), self.header().with_owned(|o| o.registered.take()))
+            (self.header().fiber().take(), self.header().with_home_only(|o| o.registered.take()))
         };
         if let Some(key) = registered {
             registry.remove(key);
@@ -423,10 +423,10 @@ impl TaskRef {
     /// the payload, or of [`Cancelled`](crate::coroutine::Cancelled). Does not unwind.
     ///
     /// Not for a worker between two turns if there is anything to drop, unless nobody else can be had.
-    pub(crate) fn discard_fresh(self, payload: Option<Box<dyn Any + Send>>) {
+    pub(crate) fn discard_unstarted(self, payload: Option<Box<dyn Any + Send>>) {
         debug_assert!(!self.has_started());
-        apart::here(|| {
-            // SAFETY: it is fresh and was taken out of its queue.
+        user_code::run_user_code_here(|| {
+            // SAFETY: it is unstarted and was taken out of its queue.
             unsafe { self.discard(payload.unwrap_or_else(cancel::before_start)) };
             drop(self.finish());
         });

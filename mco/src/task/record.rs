@@ -7,8 +7,8 @@ use std::panic::Location;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
-use super::awaited::Awaiting;
-use crate::clock::Moment;
+use super::wait_target::WaitInfo;
+use crate::clock::Timestamp;
 use crate::trace;
 
 /// The kind of operation that a coroutine is blocked in.
@@ -161,7 +161,7 @@ pub(super) struct WaitRecord {
     /// The worker's coarse clock when the wait began.
     since: AtomicU64,
     /// In the frame from which it parks. Dangles when it does not.
-    awaiting: AtomicPtr<()>,
+    info: AtomicPtr<()>,
 }
 
 impl WaitRecord {
@@ -171,18 +171,18 @@ impl WaitRecord {
             number: AtomicU32::new(0),
             site: AtomicSite::new(),
             since: AtomicU64::new(0),
-            awaiting: AtomicPtr::new(ptr::null_mut()),
+            info: AtomicPtr::new(ptr::null_mut()),
         }
     }
 
-    /// By the coroutine, before it parks. `awaiting` must stay as long as it is parked.
+    /// By the coroutine, before it parks. `info` must stay as long as it is parked.
     #[inline]
     pub(super) fn set(
         &self,
         reason: Reason,
         site: &'static Location<'static>,
         since: u64,
-        awaiting: &Awaiting,
+        info: &WaitInfo,
     ) {
         self.reason.store(reason as u8, Ordering::Relaxed);
         // Nobody else writes.
@@ -190,7 +190,7 @@ impl WaitRecord {
         self.number.store(number, Ordering::Relaxed);
         self.site.set(site);
         self.since.store(since, Ordering::Relaxed);
-        self.awaiting.store(ptr::from_ref(awaiting).cast_mut().cast(), Ordering::Relaxed);
+        self.info.store(ptr::from_ref(info).cast_mut().cast(), Ordering::Relaxed);
     }
 
     #[inline]
@@ -204,8 +204,8 @@ impl WaitRecord {
 
     /// Of a coroutine that is blocked, for a trace.
     #[inline(always)]
-    pub(super) fn as_end(&self) -> trace::End {
-        trace::End::blocked(self.reason.load(Ordering::Relaxed), self.site.get())
+    pub(super) fn as_end(&self) -> trace::SliceEnd {
+        trace::SliceEnd::blocked(self.reason.load(Ordering::Relaxed), self.site.get())
     }
 
     /// Where the wait was called from, if the coroutine is blocked.
@@ -213,8 +213,8 @@ impl WaitRecord {
         self.site.get().filter(|_| self.reason() != Reason::None)
     }
 
-    pub(super) fn since(&self) -> Moment {
-        Moment::from_nanos(self.since.load(Ordering::Relaxed))
+    pub(super) fn since(&self) -> Timestamp {
+        Timestamp::from_nanos(self.since.load(Ordering::Relaxed))
     }
 
     pub(super) fn number(&self) -> u32 {
@@ -226,8 +226,8 @@ impl WaitRecord {
     /// # Safety
     ///
     /// The coroutine must be parked, and be kept so as long as the answer is used.
-    pub(super) unsafe fn awaiting(&self) -> Option<&Awaiting> {
+    pub(super) unsafe fn info(&self) -> Option<&WaitInfo> {
         // SAFETY: the frame is there, by the caller's promise.
-        unsafe { self.awaiting.load(Ordering::Relaxed).cast::<Awaiting>().as_ref() }
+        unsafe { self.info.load(Ordering::Relaxed).cast::<WaitInfo>().as_ref() }
     }
 }

@@ -8,7 +8,7 @@
 use std::num::NonZeroU32;
 
 use super::TaskRef;
-use crate::spare::Slab;
+use crate::shrinking::Slab;
 use parking_lot::{Mutex, MutexGuard};
 
 /// See the module.

@@ -13,16 +13,16 @@
 //! A notification by the home worker's own thread takes the short way from `PARKED` to `RUNNING`.
 //!
 //! Whoever wants to look at what a parked coroutine waits for, which lies in its frames and in what
-//! they borrow, [holds](State::hold) it meanwhile, so that it does not go on:
+//! they borrow, [freezes](State::freeze) it meanwhile, so that it does not go on:
 //!
 //! ```text
-//!      PARKED ── hold, by anyone ──> HELD ── release ──> PARKED
-//!                                      │ notify: leaves the queueing to the one who holds it
+//!      PARKED ── freeze, by anyone ─> FROZEN ─ unfreeze ─> PARKED
+//!                                      │ notify: leaves the queueing to the one who froze it
 //!                                      v
-//!                                   NOTIFIED ── release: that one must queue it
+//!                                   NOTIFIED ── unfreeze: that one must queue it
 //! ```
 //!
-//! `RUNNING` covers everything from the first queueing on: a fresh coroutine, one that yielded and
+//! `RUNNING` covers everything from the first queueing on: an unstarted coroutine, one that yielded and
 //! sits in a run queue, and one that executes. Who may do what:
 //!
 //! - [`park`](State::park) is called by the coroutine itself, [`begin`](State::begin) by its home
@@ -44,7 +44,7 @@ use super::atomic::{AtomicU8, Ordering, relax};
 const RUNNING: u8 = 0;
 const PARKED: u8 = 1;
 const NOTIFIED: u8 = 2;
-const HELD: u8 = 3;
+const FROZEN: u8 = 3;
 
 /// The state of one coroutine. See the module.
 pub(crate) struct State(AtomicU8);
@@ -98,25 +98,25 @@ impl State {
 
     /// By anyone: keeps the coroutine from going on, if it is parked. For a moment: others wait.
     #[must_use]
-    pub(crate) fn hold(&self) -> bool {
+    pub(crate) fn freeze(&self) -> bool {
         let mut attempt = 0;
         loop {
             // Acquire pairs with the Release of `park`: what the coroutine wrote is visible.
-            match self.0.compare_exchange(PARKED, HELD, Ordering::Acquire, Ordering::Relaxed) {
+            match self.0.compare_exchange(PARKED, FROZEN, Ordering::Acquire, Ordering::Relaxed) {
                 Ok(_) => return true,
-                Err(HELD) => relax(attempt),
+                Err(FROZEN) => relax(attempt),
                 Err(_) => return false,
             }
             attempt = (attempt + 1).min(16);
         }
     }
 
-    /// By the one who holds it. `true`: it has been notified meanwhile, and the caller must queue it
+    /// By the one who froze it. `true`: it has been notified meanwhile, and the caller must queue it
     /// as after a `notify`.
     #[must_use]
-    pub(crate) fn release(&self) -> bool {
+    pub(crate) fn unfreeze(&self) -> bool {
         // Release: the looks come before whatever the coroutine does next. Whoever notifies it later
         // still acquires its `park`, since each change in between is a read-modify-write.
-        self.0.compare_exchange(HELD, PARKED, Ordering::Release, Ordering::Acquire).is_err()
+        self.0.compare_exchange(FROZEN, PARKED, Ordering::Release, Ordering::Acquire).is_err()
     }
 }

@@ -13,14 +13,14 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 
 use super::header::Header;
-use super::waiting_task::TaskWaiter;
-use super::{TaskRef, beneath, current};
-use crate::clock::Moment;
-use crate::spare;
+use super::task_waiter::TaskWaiter;
+use super::{TaskRef, current, stack_check};
+use crate::clock::Timestamp;
+use crate::shrinking;
 
 /// A blocked coroutine or thread, or the task of a future, to be woken once or more.
 ///
-/// To drop and to wake that of a task runs code of others: not under a lock.
+/// To drop and to wake that of a task runs user code: not under a lock.
 #[derive(Clone)]
 pub(crate) enum Waiter {
     Coroutine(TaskRef),
@@ -86,19 +86,19 @@ impl Blocked {
             Blocked::Coroutine(header) => {
                 // SAFETY: the caller's promise: a coroutine is alive while its frames are.
                 let notified = unsafe { header.as_ref() }.notify();
-                Wakeup(notified.map(Awake::Coroutine))
+                Wakeup(notified.map(Woken::Coroutine))
             }
-            Blocked::Thread(parker) => Wakeup(Some(Awake::Thread(parker.clone()))),
+            Blocked::Thread(parker) => Wakeup(Some(Woken::Thread(parker.clone()))),
         }
     }
 }
 
-/// Lets one go on that has been notified. Apart from the notification, so that it can be done after
+/// Lets one go on that has been notified. Separate from the notification, so that it can be done after
 /// a lock is free.
 #[must_use = "whoever was notified waits for it"]
-pub(crate) struct Wakeup(Option<Awake>);
+pub(crate) struct Wakeup(Option<Woken>);
 
-enum Awake {
+enum Woken {
     Coroutine(TaskRef),
     Thread(Arc<ThreadParker>),
 }
@@ -109,9 +109,9 @@ impl Wakeup {
         Wakeup(None)
     }
 
-    /// For one that runs, on another thread, and looks out for it.
+    /// For one that runs, on another thread, and spins on it.
     pub(crate) fn unneeded() -> Wakeup {
-        current::woke_elsewhere();
+        current::note_remote_wake();
         Wakeup(None)
     }
 
@@ -119,8 +119,8 @@ impl Wakeup {
     pub(crate) fn wake(self) {
         match self.0 {
             None => {}
-            Some(Awake::Coroutine(task)) => task.schedule(),
-            Some(Awake::Thread(parker)) => parker.unpark(),
+            Some(Woken::Coroutine(task)) => task.schedule(),
+            Some(Woken::Thread(parker)) => parker.unpark(),
         }
     }
 }
@@ -162,9 +162,9 @@ impl ThreadParker {
     }
 
     /// Waits for a permit and takes it, or for the deadline: `false`. May return early.
-    pub(crate) fn park(&self, deadline: Option<Moment>) -> bool {
-        if beneath::exits() {
-            return ThreadParker::doze(deadline);
+    pub(crate) fn park(&self, deadline: Option<Timestamp>) -> bool {
+        if stack_check::is_exiting() {
+            return ThreadParker::park_while_exiting(deadline);
         }
         let mut permit = self.permit.lock();
         while !*permit {
@@ -183,11 +183,11 @@ impl ThreadParker {
     /// By a thread that was a worker's until it began to end the process. Where it waits, somebody may
     /// know it as the coroutine that it was, and notify that one.
     #[cold]
-    fn doze(deadline: Option<Moment>) -> bool {
-        const NAP: Duration = Duration::from_millis(1);
-        let left = deadline.map_or(NAP, |at| at.since(Moment::now()));
-        thread::sleep(left.min(NAP));
-        left > NAP || deadline.is_none()
+    fn park_while_exiting(deadline: Option<Timestamp>) -> bool {
+        const POLL_INTERVAL: Duration = Duration::from_millis(1);
+        let left = deadline.map_or(POLL_INTERVAL, |at| at.since(Timestamp::now()));
+        thread::sleep(left.min(POLL_INTERVAL));
+        left > POLL_INTERVAL || deadline.is_none()
     }
 }
 
@@ -245,7 +245,7 @@ impl WaiterList {
                 if all.is_empty() {
                     *self = WaiterList::Empty;
                 } else {
-                    spare::trim_list(all);
+                    shrinking::trim_list(all);
                 }
                 Some(removed)
             }

@@ -7,7 +7,7 @@
 ///
 /// Elsewhere than on Unix, std has no such call: there `#[mco::main]` writes before it returns, and a
 /// runtime when it is dropped.
-pub(super) fn expect() {
+pub(super) fn install() {
     #[cfg(unix)]
     {
         extern "C" fn ends() {

@@ -1,4 +1,4 @@
-//! The story as text, in the Chrome trace event format: an object with a list of events.
+//! The timeline as text, in the Chrome trace event format: an object with a list of events.
 //!
 //! A runtime is a process there, a worker a thread of it, a run of a coroutine a complete event (`X`). An
 //! arrow is a flow: it begins (`s`) at a time inside of one slice, and ends (`f`) where another begins.
@@ -11,9 +11,9 @@ use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::panic::Location;
 use std::path::Path;
 
-use super::End;
-use super::recorder::Seat;
-use super::story::{By, Cause, Count, Slice, Story};
+use super::SliceEnd;
+use super::recorder::WorkerLane;
+use super::timeline::{Cause, Count, Slice, Timeline, WokenBy};
 
 /// The process that the threads which are no workers are shown in.
 const THREADS: u32 = 1_000_000;
@@ -32,9 +32,9 @@ pub(super) struct File {
 
 /// What is to be added.
 pub(super) struct Part<'a> {
-    pub(super) story: &'a Story,
+    pub(super) timeline: &'a Timeline,
     /// Whose the tracks are, and which of them to write.
-    pub(super) seats: &'a [Seat],
+    pub(super) lanes: &'a [WorkerLane],
     pub(super) write: &'a [bool],
     /// The names of runtimes, by id.
     pub(super) runtimes: &'a HashMap<u32, String>,
@@ -93,10 +93,11 @@ impl Part<'_> {
 
     /// What a track lacks, if anything.
     fn missing(&self, track: usize) -> Option<String> {
-        let (seat, told) = (&self.seats[track], &self.story.tracks[track]);
-        (told.missing > 0).then(|| {
-            let (tid, name, from) = (seat.thread, Text(&seat.name), Micros(told.from.unwrap_or(0)));
-            let (dropped, kept) = (told.missing * 8, told.kept * 8);
+        let (lane, track_data) = (&self.lanes[track], &self.timeline.tracks[track]);
+        (track_data.missing > 0).then(|| {
+            let (tid, name, from) =
+                (lane.thread, Text(&lane.name), Micros(track_data.from.unwrap_or(0)));
+            let (dropped, kept) = (track_data.missing * 8, track_data.kept * 8);
             format!(
                 "{{\"tid\":{tid},\"name\":{name},\"kept from, us\":{from},\
                  \"dropped before that, bytes of records\":{dropped},\
@@ -130,7 +131,7 @@ enum Event {
 
 impl<W: Write> Events<'_, W> {
     fn add(&mut self, part: &Part<'_>) -> io::Result<()> {
-        let mut runtimes: Vec<u32> = part.written().map(|t| part.seats[t].runtime).collect();
+        let mut runtimes: Vec<u32> = part.written().map(|t| part.lanes[t].runtime).collect();
         runtimes.sort_unstable();
         runtimes.dedup();
         for runtime in runtimes {
@@ -139,19 +140,19 @@ impl<W: Write> Events<'_, W> {
             self.meta("process_sort_index", runtime, 0, "sort_index", runtime)?;
         }
         for track in part.written() {
-            let seat = &part.seats[track];
-            self.meta("thread_name", seat.runtime, seat.thread, "name", Text(&seat.name))?;
-            let index = seat.index;
-            self.meta("thread_sort_index", seat.runtime, seat.thread, "sort_index", index)?;
+            let lane = &part.lanes[track];
+            self.meta("thread_name", lane.runtime, lane.thread, "name", Text(&lane.name))?;
+            let index = lane.index;
+            self.meta("thread_sort_index", lane.runtime, lane.thread, "sort_index", index)?;
         }
         let mut events = Vec::new();
-        for track in 0..part.seats.len() {
+        for track in 0..part.lanes.len() {
             self.collect(part, track, &mut events);
             for &(_, event) in &events {
                 self.event(part, track, event)?;
             }
         }
-        self.arrows += part.story.arrows.len() as u64;
+        self.arrows += part.timeline.arrows.len() as u64;
         self.by_threads(part)
     }
 
@@ -159,24 +160,24 @@ impl<W: Write> Events<'_, W> {
     /// have their other end in one that is.
     fn collect(&self, part: &Part<'_>, track: usize, events: &mut Vec<(u64, Event)>) {
         events.clear();
-        let (story, told) = (part.story, &part.story.tracks[track]);
+        let (timeline, track_data) = (part.timeline, &part.timeline.tracks[track]);
         if part.write[track] {
-            let counts = told.counts.iter().enumerate();
+            let counts = track_data.counts.iter().enumerate();
             events.extend(counts.map(|(index, count)| (count.0, Event::Count(index))));
-            let slices = told.slices.iter().enumerate();
+            let slices = track_data.slices.iter().enumerate();
             events.extend(slices.map(|(index, slice)| (slice.begin, Event::Slice(index))));
-            let effects = told.effects.iter().enumerate();
-            let outside = effects.filter(|(_, effect)| effect.slice.is_none());
-            events.extend(outside.map(|(index, effect)| (effect.at, Event::Instant(index))));
+            let edges = track_data.edges.iter().enumerate();
+            let outside = edges.filter(|(_, edge)| edge.slice.is_none());
+            events.extend(outside.map(|(index, edge)| (edge.at, Event::Instant(index))));
         }
-        for (index, arrow) in story.arrows.iter().enumerate() {
-            let By::Slice(from, _) = arrow.from else { continue };
+        for (index, arrow) in timeline.arrows.iter().enumerate() {
+            let WokenBy::Slice(from, _) = arrow.from else { continue };
             if part.write[from] || part.write[arrow.to.0] {
                 if from == track {
                     events.push((arrow.at, Event::Wakes(index)));
                 }
                 if arrow.to.0 == track {
-                    events.push((story.slice(arrow.to).begin, Event::Woken(index)));
+                    events.push((timeline.slice(arrow.to).begin, Event::Woken(index)));
                 }
             }
         }
@@ -184,32 +185,32 @@ impl<W: Write> Events<'_, W> {
     }
 
     fn event(&mut self, part: &Part<'_>, track: usize, event: Event) -> io::Result<()> {
-        let (seat, told) = (&part.seats[track], &part.story.tracks[track]);
-        let place = (seat.runtime, seat.thread);
+        let (lane, track_data) = (&part.lanes[track], &part.timeline.tracks[track]);
+        let place = (lane.runtime, lane.thread);
         match event {
-            Event::Slice(index) => self.slice(part, &told.slices[index], place),
+            Event::Slice(index) => self.slice(part, &track_data.slices[index], place),
             Event::Wakes(index) | Event::Woken(index) => {
-                let arrow = &part.story.arrows[index];
+                let arrow = &part.timeline.arrows[index];
                 let begins = matches!(event, Event::Wakes(_));
-                let at = if begins { arrow.at } else { part.story.slice(arrow.to).begin };
+                let at = if begins { arrow.at } else { part.timeline.slice(arrow.to).begin };
                 self.begin(if begins { "s" } else { "f" }, place, at)?;
                 let (name, id) = (name(arrow.cause), self.arrows + index as u64 + 1);
                 let end = if begins { "" } else { ",\"bp\":\"e\"" };
                 write!(self.out, ",\"cat\":\"{name}\",\"name\":\"{name}\",\"id\":{id}{end}}}")
             }
             Event::Count(index) => {
-                let (at, count) = told.counts[index];
+                let (at, count) = track_data.counts[index];
                 let (what, number) = match count {
                     Count::Hosted(number) => ("live", number),
                     Count::Ready(number) => ("ready", number),
                 };
-                let name = format!("{}: {what}", seat.name);
+                let name = format!("{}: {what}", lane.name);
                 self.begin("C", place, at)?;
                 write!(self.out, ",\"name\":{},\"args\":{{\"coroutines\":{number}}}}}", Text(&name))
             }
             Event::Instant(index) => {
-                let effect = &told.effects[index];
-                self.instant(effect.cause, place, effect.at, effect.target)
+                let edge = &track_data.edges[index];
+                self.instant(edge.cause, place, edge.at, edge.target)
             }
         }
     }
@@ -225,12 +226,12 @@ impl<W: Write> Events<'_, W> {
         }
         let why = match slice.why {
             None => "running when the trace was written".to_owned(),
-            Some(End::YIELDED) => "yielded".to_owned(),
-            Some(End::RETURNED) => "finished".to_owned(),
-            Some(End::PANICKED) => "panicked".to_owned(),
-            Some(End::CANCELLED) => "cancelled".to_owned(),
-            Some(End { code, site: None }) => format!("blocked in {}", (part.reason)(code)),
-            Some(End { code, site: Some(site) }) => {
+            Some(SliceEnd::YIELDED) => "yielded".to_owned(),
+            Some(SliceEnd::RETURNED) => "finished".to_owned(),
+            Some(SliceEnd::PANICKED) => "panicked".to_owned(),
+            Some(SliceEnd::CANCELLED) => "cancelled".to_owned(),
+            Some(SliceEnd { code, site: None }) => format!("blocked in {}", (part.reason)(code)),
+            Some(SliceEnd { code, site: Some(site) }) => {
                 format!("blocked in {} at {site}", (part.reason)(code))
             }
         };
@@ -241,12 +242,12 @@ impl<W: Write> Events<'_, W> {
         }
         if let Some((by, cause)) = slice.by {
             let by = match by {
-                By::Slice(track, index) => {
-                    let slice = part.story.slice((track, index));
+                WokenBy::Slice(track, index) => {
+                    let slice = part.timeline.slice((track, index));
                     self.labels.of(slice.id, slice.site)
                 }
-                By::Worker(_) => "a timer or a socket of the worker".to_owned(),
-                By::Thread(thread) => format!("thread {}", part.threads[thread]),
+                WokenBy::Worker(_) => "a timer or a socket of the worker".to_owned(),
+                WokenBy::Thread(thread) => format!("thread {}", part.threads[thread]),
             };
             let what = if cause == Cause::Wake { "woken by" } else { "spawned by" };
             write!(self.out, ",\"{what}\":{}", Text(&by))?;
@@ -256,7 +257,7 @@ impl<W: Write> Events<'_, W> {
 
     /// What threads that are no workers have done since the last part.
     fn by_threads(&mut self, part: &Part<'_>) -> io::Result<()> {
-        let new = &part.story.by_threads[part.new..];
+        let new = &part.timeline.by_threads[part.new..];
         let mut seen = vec![false; part.threads.len()];
         for &(_, _, _, thread) in new {
             seen[thread] = true;

@@ -1,7 +1,7 @@
 //! What a thread notes, and what it has to remember from one record to the next.
 //!
 //! A slice is recorded at its end, in one record. What others see of one that has not ended is what they
-//! see of the worker ([`Watched`]), together with when the lane says that it began.
+//! see of the worker ([`TracedWorker`]), together with when the lane says that it began.
 
 use std::panic::Location;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,7 +11,7 @@ use super::record::{
     WAKE_AT,
 };
 use super::ring::{Copied, Ring};
-use super::{End, Watched, stamp};
+use super::{SliceEnd, TracedWorker, stamp};
 
 /// See the module. The thread alone writes.
 pub(super) struct Lane {
@@ -66,7 +66,7 @@ impl Lane {
     }
 
     #[inline(always)]
-    pub(super) fn end(&self, id: u64, site: &'static Location<'static>, why: End) {
+    pub(super) fn end(&self, id: u64, site: &'static Location<'static>, why: SliceEnd) {
         let end = stamp::now();
         self.last.store(end, Ordering::Relaxed);
         if self.begin.load(Ordering::Relaxed) != 0 {
@@ -80,7 +80,7 @@ impl Lane {
 
     #[cold]
     #[inline(never)]
-    fn end_of_begun(&self, id: u64, site: &'static Location<'static>, why: End, end: u64) {
+    fn end_of_begun(&self, id: u64, site: &'static Location<'static>, why: SliceEnd, end: u64) {
         let kind = SLICE_AT | self.first.load(Ordering::Relaxed);
         let (head, blocked) = record::end(kind, id, why);
         let woken = self.woken.load(Ordering::Relaxed);
@@ -161,7 +161,7 @@ impl Lane {
     }
 
     /// The newest of what is recorded, and the slice that has not ended, if it does not just now. By anyone.
-    pub(super) fn copy(&self, worker: &dyn Watched) -> (Copied, Option<Running>) {
+    pub(super) fn copy(&self, worker: &dyn TracedWorker) -> (Copied, Option<Running>) {
         let copied = self.ring.copy();
         let running = worker.running();
         let begin = self.begin.load(Ordering::Relaxed);

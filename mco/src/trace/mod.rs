@@ -20,13 +20,13 @@
 //! - **The records are what costs next**, some 2 ns each, whatever their length. So a slice is one, and
 //!   has room for the one wake that most slices do.
 //! - **What a record says is constant**: ids, reasons, and places in the source, as addresses of what
-//!   lives for ever. Names are kept apart ([`recorder`]), since they go away with their coroutines.
+//!   lives for ever. Names are kept separately ([`recorder`]), since they go away with their coroutines.
 //! - **Memory is bounded**: a lane keeps the newest (`MCO_TRACE_BUFFER`), and the file says what is
 //!   missing. Wakes by threads that are no workers, and names, have bounds of their own.
 //!
 //! A thread that is no worker has no lane: it notes its wakes and spawns under a lock.
 //!
-//! Not recorded: wakes of plain threads, and of a coroutine that looks out for what it waits for rather
+//! Not recorded: wakes of plain threads, and of a coroutine that spins on what it waits for rather
 //! than switch away (its slice goes on).
 //!
 //! # Writing
@@ -35,7 +35,7 @@
 //! ends, what its workers have recorded is added; at the end of the process all the rest is, also of
 //! workers that run or are stuck at that moment: [`ring`] and [`mod@lane`] say how one reads what another
 //! writes. A thread of its own does it ([`writer`]).
-//! [`story`] makes slices and arrows of the records, [`json`] makes text of those.
+//! [`timeline`] makes slices and arrows of the records, [`json`] makes text of those.
 //!
 //! An arrow is added together with the first of its two ends. By then what is at the other end has
 //! been recorded too: a wake comes before the slice that it makes possible.
@@ -47,10 +47,10 @@ mod record;
 mod recorder;
 mod ring;
 mod stamp;
-mod story;
+mod timeline;
 mod writer;
 
-/// The atomics of the ring, apart so that the model in `tests/loom` can include it and supply loom's.
+/// The atomics of the ring, separate so that the model in `tests/loom` can include it and supply loom's.
 mod atomic {
     pub(super) use std::sync::atomic::{AtomicU64, Ordering, fence};
 }
@@ -64,26 +64,26 @@ pub(crate) use recorder::{Runtime, begin as start, flush};
 
 /// Why a slice has ended. Not an enumeration, since it is made at each switch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct End {
+pub(crate) struct SliceEnd {
     code: u8,
     site: Option<&'static Location<'static>>,
 }
 
-impl End {
-    pub(crate) const YIELDED: End = End { code: 252, site: None };
-    pub(crate) const RETURNED: End = End { code: 253, site: None };
-    pub(crate) const PANICKED: End = End { code: 254, site: None };
-    pub(crate) const CANCELLED: End = End { code: 255, site: None };
+impl SliceEnd {
+    pub(crate) const YIELDED: SliceEnd = SliceEnd { code: 252, site: None };
+    pub(crate) const RETURNED: SliceEnd = SliceEnd { code: 253, site: None };
+    pub(crate) const PANICKED: SliceEnd = SliceEnd { code: 254, site: None };
+    pub(crate) const CANCELLED: SliceEnd = SliceEnd { code: 255, site: None };
 
     /// The coroutine is blocked: for a reason of which only the layer above knows the meaning, below the
     /// codes of the others.
     #[inline(always)]
-    pub(crate) fn blocked(reason: u8, site: Option<&'static Location<'static>>) -> End {
-        End { code: reason, site }
+    pub(crate) fn blocked(reason: u8, site: Option<&'static Location<'static>>) -> SliceEnd {
+        SliceEnd { code: reason, site }
     }
 
     fn is_blocked(self) -> bool {
-        self.code < End::YIELDED.code
+        self.code < SliceEnd::YIELDED.code
     }
 }
 
@@ -103,7 +103,7 @@ fn lane() -> Option<&'static Lane> {
 const IS_BUILT_IN: bool = cfg!(feature = "trace");
 
 /// A worker, as others see it.
-pub(crate) trait Watched: Send + Sync {
+pub(crate) trait TracedWorker: Send + Sync {
     /// The id of the coroutine that it runs, and where that one was spawned.
     fn running(&self) -> Option<(u64, &'static Location<'static>)>;
 }
@@ -124,7 +124,12 @@ pub(crate) fn begin() -> Slice {
 impl Slice {
     /// The coroutine with this id, spawned there, has switched away.
     #[inline(always)]
-    pub(crate) fn end(self, id: u64, site: &'static Location<'static>, why: impl FnOnce() -> End) {
+    pub(crate) fn end(
+        self,
+        id: u64,
+        site: &'static Location<'static>,
+        why: impl FnOnce() -> SliceEnd,
+    ) {
         if let Some(lane) = self.0 {
             lane.end(id, site, why());
         }
@@ -143,7 +148,7 @@ pub(crate) fn wake(id: u64, at_home: bool, in_slice: impl FnOnce() -> bool) {
     }
 }
 
-/// By whoever is about to queue a fresh coroutine. `in_slice`: by another one.
+/// By whoever is about to queue an unstarted coroutine. `in_slice`: by another one.
 #[inline]
 pub(crate) fn spawn(id: u64, name: Option<&str>, in_slice: impl FnOnce() -> bool) {
     match lane() {
@@ -193,7 +198,7 @@ impl Drop for UntilReturn {
 }
 
 /// By a worker's thread, when it begins: it records from now on, if anything is recorded.
-pub(crate) fn enter(runtime: Runtime, index: usize, worker: Arc<dyn Watched>) {
+pub(crate) fn enter(runtime: Runtime, index: usize, worker: Arc<dyn TracedWorker>) {
     if IS_BUILT_IN {
         LANE.set(recorder::enter(runtime, index, worker));
     }

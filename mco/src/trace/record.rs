@@ -17,7 +17,7 @@
 use std::panic::Location;
 use std::ptr;
 
-use super::End;
+use super::SliceEnd;
 
 // 0 is the ring's own.
 pub(super) const SLICE: u64 = 1;
@@ -51,7 +51,7 @@ pub(super) fn site(site: &'static Location<'static>) -> u64 {
 
 /// The first word of a slice, and where it is blocked.
 #[inline(always)]
-pub(super) fn end(kind: u64, id: u64, why: End) -> (u64, u64) {
+pub(super) fn end(kind: u64, id: u64, why: SliceEnd) -> (u64, u64) {
     (head(kind, id) | u64::from(why.code) << CODE, why.site.map_or(0, site))
 }
 
@@ -64,7 +64,7 @@ pub(super) enum Record {
         first: bool,
         begin: Option<u64>,
         end: u64,
-        why: End,
+        why: SliceEnd,
         woken: Option<u64>,
     },
     Wake {
@@ -112,7 +112,7 @@ pub(super) unsafe fn take(words: &mut &[u64]) -> Option<Record> {
             let (spawned, end, blocked, woken) = (next(), next(), next(), next());
             let begin = (kind & !FIRST == SLICE_AT).then(&mut next);
             let (site, blocked) = (place(spawned), place(blocked));
-            let why = End { code: (first >> CODE) as u8, site: blocked };
+            let why = SliceEnd { code: (first >> CODE) as u8, site: blocked };
             let (first, woken) = (kind & FIRST != 0, Some(woken).filter(|id| *id != 0));
             Record::Slice { id: value, site, first, begin, end, why, woken }
         }

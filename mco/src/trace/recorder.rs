@@ -14,9 +14,9 @@ use super::exit;
 use super::json::{self, File};
 use super::lane::Lane;
 use super::stamp::{self, Clock};
-use super::story::{Cause, Story, Track};
+use super::timeline::{Cause, Timeline, Track};
 use super::writer::Writer;
-use super::{IS_BUILT_IN, Watched};
+use super::{IS_BUILT_IN, TracedWorker};
 use crate::report;
 
 /// The file to write.
@@ -49,7 +49,7 @@ struct Recorder {
     /// Of each ring.
     words: usize,
     path: PathBuf,
-    seats: Mutex<Seats>,
+    lanes: Mutex<WorkerLanes>,
     names: Mutex<Names>,
     by_threads: Mutex<ByThreads>,
     /// Taken before any of the others.
@@ -62,8 +62,8 @@ pub(crate) struct Runtime(u32);
 
 /// The threads with lanes.
 #[derive(Default)]
-struct Seats {
-    taken: Vec<Seat>,
+struct WorkerLanes {
+    taken: Vec<WorkerLane>,
     /// Lanes of threads that have ended, and whose records have been written.
     free: Vec<&'static Lane>,
     /// The names of the runtimes, by id.
@@ -75,9 +75,9 @@ struct Seats {
 
 /// A lane and the thread that writes it.
 #[derive(Clone)]
-pub(super) struct Seat {
+pub(super) struct WorkerLane {
     pub(super) lane: &'static Lane,
-    pub(super) worker: Arc<dyn Watched>,
+    pub(super) worker: Arc<dyn TracedWorker>,
     pub(super) runtime: u32,
     pub(super) thread: u32,
     /// The worker's number in its runtime.
@@ -113,7 +113,7 @@ pub(super) struct ByThread {
 }
 
 /// Begins to record, if that is asked for, with the first runtime. `reason` says what the reason of an
-/// [`End::Blocked`](super::End) means.
+/// [`SliceEnd::Blocked`](super::SliceEnd) means.
 pub(crate) fn begin(runtime: &str, reason: fn(u8) -> String) -> Runtime {
     if !IS_BUILT_IN {
         return none();
@@ -133,13 +133,13 @@ pub(crate) fn begin(runtime: &str, reason: fn(u8) -> String) -> Runtime {
             return None;
         }
         ON.store(true, Ordering::Relaxed);
-        exit::expect();
+        exit::install();
         Some(recorder)
     });
     Runtime(recorder.as_ref().map_or(0, |recorder| {
-        let mut seats = recorder.seats.lock();
-        let id = seats.next_id();
-        seats.runtimes.insert(id, runtime.to_owned());
+        let mut lanes = recorder.lanes.lock();
+        let id = lanes.next_id();
+        lanes.runtimes.insert(id, runtime.to_owned());
         id
     }))
 }
@@ -166,11 +166,11 @@ fn current() -> Option<&'static Recorder> {
 pub(super) fn enter(
     runtime: Runtime,
     index: usize,
-    worker: Arc<dyn Watched>,
+    worker: Arc<dyn TracedWorker>,
 ) -> Option<&'static Lane> {
     let recorder = current()?;
-    let mut seats = recorder.seats.lock();
-    let lane = match seats.free.pop() {
+    let mut lanes = recorder.lanes.lock();
+    let lane = match lanes.free.pop() {
         Some(lane) => {
             lane.reset();
             lane
@@ -178,8 +178,8 @@ pub(super) fn enter(
         None => Box::leak(Box::new(Lane::new(recorder.words))),
     };
     let name = thread::current().name().unwrap_or("a worker").to_owned();
-    let thread = seats.next_id();
-    seats.taken.push(Seat { lane, worker, runtime: runtime.0, thread, index, name });
+    let thread = lanes.next_id();
+    lanes.taken.push(WorkerLane { lane, worker, runtime: runtime.0, thread, index, name });
     Some(lane)
 }
 
@@ -229,7 +229,7 @@ pub(super) fn finish() {
     }
 }
 
-impl Seats {
+impl WorkerLanes {
     fn next_id(&mut self) -> u32 {
         self.ids += 1;
         self.ids
@@ -283,7 +283,7 @@ impl Recorder {
             process: process::id(),
             words: buffer() * 1024 / size_of::<u64>(),
             path,
-            seats: Mutex::default(),
+            lanes: Mutex::default(),
             names: Mutex::default(),
             by_threads: Mutex::default(),
             file: Mutex::new(file),
@@ -298,22 +298,22 @@ impl Recorder {
     /// Adds to the file what lanes hold whose threads have ended, or what `all` do.
     fn write(&self, all: bool) {
         let mut file = self.file.lock();
-        let (seats, runtimes) = {
-            let seats = self.seats.lock();
-            (seats.taken.clone(), seats.runtimes.clone())
+        let (lanes, runtimes) = {
+            let lanes = self.lanes.lock();
+            (lanes.taken.clone(), lanes.runtimes.clone())
         };
-        let ended: Vec<bool> = seats.iter().map(|seat| seat.lane.has_ended()).collect();
+        let ended: Vec<bool> = lanes.iter().map(|lane| lane.lane.has_ended()).collect();
         if !all && !ended.contains(&true) {
             return;
         }
         let now = stamp::now();
         let scale = self.clock.scale();
-        let tracks = seats.iter().map(|s| Track::read(s, &scale, now)).collect();
+        let tracks = lanes.iter().map(|s| Track::read(s, &scale, now)).collect();
         let (threads, by_threads, new, forgotten) = self.by_threads();
-        let story = Story::new(tracks, &by_threads, &scale);
+        let timeline = Timeline::new(tracks, &by_threads, &scale);
         let part = json::Part {
-            story: &story,
-            seats: &seats,
+            timeline: &timeline,
+            lanes: &lanes,
             write: &ended.iter().map(|ended| all || *ended).collect::<Vec<_>>(),
             runtimes: &runtimes,
             threads: &threads,
@@ -327,12 +327,12 @@ impl Recorder {
             let path = self.path.display();
             report::say(format_args!("the trace cannot be written to `{path}`: {error}"));
         }
-        let mut places = self.seats.lock();
-        for (seat, _) in seats.iter().zip(&ended).filter(|(_, ended)| **ended) {
-            places.taken.retain(|taken| !std::ptr::eq(taken.lane, seat.lane));
-            places.free.push(seat.lane);
-            if !places.taken.iter().any(|taken| taken.runtime == seat.runtime) {
-                places.runtimes.remove(&seat.runtime);
+        let mut places = self.lanes.lock();
+        for (lane, _) in lanes.iter().zip(&ended).filter(|(_, ended)| **ended) {
+            places.taken.retain(|taken| !std::ptr::eq(taken.lane, lane.lane));
+            places.free.push(lane.lane);
+            if !places.taken.iter().any(|taken| taken.runtime == lane.runtime) {
+                places.runtimes.remove(&lane.runtime);
             }
         }
     }

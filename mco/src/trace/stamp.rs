@@ -9,7 +9,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use crate::clock::Moment;
+use crate::clock::Timestamp;
 
 /// Whether the processor's counter can be used. Set before the first stamp.
 static COUNTER: AtomicBool = AtomicBool::new(false);
@@ -23,7 +23,7 @@ pub(super) fn now() -> u64 {
 #[cold]
 #[inline(never)]
 fn of_system() -> u64 {
-    Moment::real().as_nanos() | 1
+    Timestamp::monotonic().as_nanos() | 1
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -4,7 +4,7 @@ use std::io;
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::bare;
+use crate::runtime_thread;
 
 /// See the module.
 #[derive(Default)]
@@ -35,13 +35,13 @@ impl Writer {
                 let (until, all) = (asked.asked, std::mem::take(&mut asked.all));
                 drop(asked);
                 // If it panics, those who wait go on without what it has not written.
-                bare::quietly(|| write(all));
+                runtime_thread::contain_panic(|| write(all));
                 asked = self.asked.lock();
                 asked.done = until;
                 self.changed.notify_all();
             }
         };
-        bare::start("mco-trace".to_owned(), serve).map(drop)
+        runtime_thread::start("mco-trace".to_owned(), serve).map(drop)
     }
 
     /// Has it write what threads that have ended have left, or `all`, and waits for that.

@@ -2,8 +2,8 @@
 //!
 //! One that is free goes to whoever takes it first, as long as that works: handing it to the first in
 //! the queue at each unlock would make everyone wait until that one's worker gets to it. So an unlock
-//! only *calls* the first, which keeps its place. What keeps that one from waiting for ever: when it
-//! has been called, has tried for a while and found the lock held all the time, it asks for *turns*.
+//! only *wakes* the first, which keeps its node. What keeps that one from waiting for ever: when it
+//! has been woken, has tried for a while and found the lock held all the time, it asks for *handoffs*.
 //! Then the lock is handed over, first come, first served, so many times or until nobody waits.
 //!
 //! # The state
@@ -12,51 +12,51 @@
 //! | --- | --- | --- |
 //! | `LOCKED` | somebody holds it | set by who takes it, cleared by its holder |
 //! | `QUEUED` | the queue is not empty | who holds the `Spin` |
-//! | `CALLED` | the first has been called, and will try, or pass it on | who holds the `Spin` |
-//! | `TURNS` | unlocking is handing over | who holds the `Spin` |
+//! | `WAKING` | the first has been woken, and will try, or pass it on | who holds the `Spin` |
+//! | `HANDOFF` | unlocking is handing over | who holds the `Spin` |
 //!
 //! `QUEUED` is unset exactly if the queue is empty, and the others of the queue's bits only if it
 //! is set, whenever the `Spin` is free. So whoever has `LOCKED` and the `Spin` has the whole state:
 //! nobody else changes it.
 //!
 //! Nobody is left behind. One enters the queue under the `Spin`, and sets `QUEUED` in a step that
-//! sees `LOCKED` set; so the unlock that clears `LOCKED` sees `QUEUED`, and calls the first, or sees
-//! that it has been called. One that was called and does not get the lock exchanges its `CALLED` for
-//! `TURNS`, again in a step that sees `LOCKED` set. One that leaves calls the next.
+//! sees `LOCKED` set; so the unlock that clears `LOCKED` sees `QUEUED`, and wakes the first, or sees
+//! that it has been woken. One that was woken and does not get the lock exchanges its `WAKING` for
+//! `HANDOFF`, again in a step that sees `LOCKED` set. One that leaves wakes the next.
 
 use std::pin::{Pin, pin};
 
 use super::atomic::{AtomicU8, Ordering, relax};
-use super::{Outcome, Place, Queue, Spin, Wait};
+use super::{Outcome, Queue, Spin, Wait, WaitNode};
 
 const LOCKED: u8 = 1;
 const QUEUED: u8 = 2;
-const CALLED: u8 = 4;
-const TURNS: u8 = 8;
+const WAKING: u8 = 4;
+const HANDOFF: u8 = 8;
 
-/// How often it is handed over once somebody has asked for turns. More make it slower where it is
+/// How often it is handed over once somebody has asked for handoffs. More make it slower where it is
 /// held for short only, and the one who asked had bad luck; fewer let more be overtaken where it is
 /// held for long.
-const TURNS_AT_ONCE: u8 = 16;
+const HANDOFFS: u8 = 16;
 
 /// How often to look at a lock that is held before waiting for it, for longer each time: about a
 /// microsecond, less than it takes to be woken on another worker.
-const LOOKS: u32 = 6;
+const TRIES: u32 = 6;
 
 /// See the module.
 pub(crate) struct RawLock {
     state: AtomicU8,
-    waiting: Spin<Waiting>,
+    waiting: Spin<Waiters>,
 }
 
 /// What the `Spin` guards.
-struct Waiting {
+struct Waiters {
     queue: Queue<()>,
-    /// How many times more it is handed over, while `TURNS` is set.
-    turns: u8,
+    /// How many times more it is handed over, while `HANDOFF` is set.
+    handoffs: u8,
 }
 
-impl Waiting {
+impl Waiters {
     fn queue(&mut self) -> &mut Queue<()> {
         &mut self.queue
     }
@@ -64,7 +64,7 @@ impl Waiting {
 
 impl RawLock {
     pub(crate) const fn new() -> RawLock {
-        let waiting = Waiting { queue: Queue::new(), turns: 0 };
+        let waiting = Waiters { queue: Queue::new(), handoffs: 0 };
         RawLock { state: AtomicU8::new(0), waiting: Spin::new(waiting) }
     }
 
@@ -109,20 +109,20 @@ impl RawLock {
         if self.try_for_a_while() {
             return;
         }
-        let place = pin!(Place::new(&self.waiting, Waiting::queue, None));
-        if self.enter(place.as_ref()) {
+        let node = pin!(WaitNode::new(&self.waiting, Waiters::queue, None));
+        if self.enter(node.as_ref()) {
             return;
         }
         let mut parked = wait.before();
         loop {
             if parked.is_cancelled() {
-                if self.leave(&place) {
+                if self.leave(&node) {
                     return;
                 }
                 parked.unwind_if_cancelled();
             }
             parked = wait.park_uncancellable();
-            if place.settled_outcome().is_some() || self.take_turn(&place) {
+            if node.final_outcome().is_some() || self.lock_or_ask_handoff(&node) {
                 return;
             }
         }
@@ -130,8 +130,8 @@ impl RawLock {
 
     /// Takes it if it becomes free soon.
     fn try_for_a_while(&self) -> bool {
-        for look in 0..LOOKS {
-            if self.state.load(Ordering::Relaxed) & TURNS != 0 {
+        for look in 0..TRIES {
+            if self.state.load(Ordering::Relaxed) & HANDOFF != 0 {
                 return false;
             }
             if self.try_lock_queued() {
@@ -143,7 +143,7 @@ impl RawLock {
     }
 
     /// Joins the queue. `true`: the lock was free, and is the caller's.
-    fn enter(&self, place: Pin<&Place<'_, Waiting, ()>>) -> bool {
+    fn enter(&self, node: Pin<&WaitNode<'_, Waiters, ()>>) -> bool {
         let mut waiting = self.waiting.lock();
         let mut state = self.state.load(Ordering::Relaxed);
         loop {
@@ -154,32 +154,33 @@ impl RawLock {
                 Err(now) => state = now,
             }
         }
-        place.enter(&mut waiting);
+        node.enter(&mut waiting);
         false
     }
 
-    /// By one in the queue that has been woken and not been handed the lock: tries, and asks for turns
+    /// By one in the queue that has been woken and not been handed the lock: tries, and asks for handoffs
     /// if it is held. `true`: it has it.
     #[cold]
-    fn take_turn(&self, place: &Place<'_, Waiting, ()>) -> bool {
+    fn lock_or_ask_handoff(&self, node: &WaitNode<'_, Waiters, ()>) -> bool {
         let mut taken = self.try_for_a_while();
         let mut waiting = self.waiting.lock();
         let mut state = self.state.load(Ordering::Relaxed);
-        while !taken && place.outcome().is_none() {
+        while !taken && node.outcome().is_none() {
             let free = state & LOCKED == 0;
-            match self.exchange(state, if free { state | LOCKED } else { state & !CALLED | TURNS })
+            match self
+                .exchange(state, if free { state | LOCKED } else { state & !WAKING | HANDOFF })
             {
                 Ok(()) if free => taken = true,
                 Ok(()) => {
-                    waiting.turns = TURNS_AT_ONCE;
+                    waiting.handoffs = HANDOFFS;
                     return false;
                 }
                 Err(now) => state = now,
             }
         }
         if taken {
-            // Its holder, so nobody has served it.
-            place.leave_locked(&mut waiting);
+            // Its holder, so nobody has completed it.
+            node.leave_locked(&mut waiting);
             self.set_locked(if waiting.queue.is_empty() { LOCKED } else { LOCKED | QUEUED });
         }
         true
@@ -187,17 +188,17 @@ impl RawLock {
 
     /// Gives the wait up. `true`: the lock has been handed to the caller meanwhile.
     #[cold]
-    fn leave(&self, place: &Place<'_, Waiting, ()>) -> bool {
+    fn leave(&self, node: &WaitNode<'_, Waiters, ()>) -> bool {
         let mut waiting = self.waiting.lock();
-        if place.leave_locked(&mut waiting) == Some(Outcome::Served) {
+        if node.leave_locked(&mut waiting) == Some(Outcome::Completed) {
             return true;
         }
         let mut wakeup = None;
         if waiting.queue.is_empty() {
             // Relaxed: the bits speak of the queue, which the `Spin` publishes.
             self.state.fetch_and(LOCKED, Ordering::Relaxed);
-        } else if self.state.load(Ordering::Relaxed) & CALLED != 0 {
-            // It may have been this one that was called.
+        } else if self.state.load(Ordering::Relaxed) & WAKING != 0 {
+            // It may have been this one that was woken.
             wakeup = waiting.queue.notify_first();
         }
         drop(waiting);
@@ -224,7 +225,7 @@ impl RawLock {
     #[cold]
     fn unlock_queued(&self) {
         let mut state = self.state.load(Ordering::Relaxed);
-        while state & CALLED != 0 {
+        while state & WAKING != 0 {
             let free = state & !LOCKED;
             // As in `unlock`.
             match self.state.compare_exchange(state, free, Ordering::Release, Ordering::Relaxed) {
@@ -233,12 +234,12 @@ impl RawLock {
             }
         }
         let mut waiting = self.waiting.lock();
-        let wakeup = if self.state.load(Ordering::Relaxed) & TURNS != 0 {
-            self.hand_over(&mut waiting)
+        let wakeup = if self.state.load(Ordering::Relaxed) & HANDOFF != 0 {
+            self.hand_off(&mut waiting)
         } else {
             let queued = !waiting.queue.is_empty();
-            // Release as in `unlock`. Before the call, so that who is called finds it free.
-            self.state.store(if queued { QUEUED | CALLED } else { 0 }, Ordering::Release);
+            // Release as in `unlock`. Before the wake, so that who is woken finds it free.
+            self.state.store(if queued { QUEUED | WAKING } else { 0 }, Ordering::Release);
             waiting.queue.notify_first()
         };
         drop(waiting);
@@ -246,15 +247,15 @@ impl RawLock {
     }
 
     /// Makes the first in the queue the holder. What this one did is published by its outcome.
-    fn hand_over(&self, waiting: &mut Waiting) -> Option<super::Wakeup> {
-        let served = waiting.queue.serve(Outcome::Served, |_| ());
-        waiting.turns -= 1;
-        self.set_locked(match (waiting.queue.is_empty(), waiting.turns) {
+    fn hand_off(&self, waiting: &mut Waiters) -> Option<super::Wakeup> {
+        let completed = waiting.queue.complete_first(Outcome::Completed, |_| ());
+        waiting.handoffs -= 1;
+        self.set_locked(match (waiting.queue.is_empty(), waiting.handoffs) {
             (true, _) => LOCKED,
             (false, 0) => LOCKED | QUEUED,
-            (false, _) => LOCKED | QUEUED | TURNS,
+            (false, _) => LOCKED | QUEUED | HANDOFF,
         });
-        let ((), wakeup) = served.expect("somebody waits while there are turns");
+        let ((), wakeup) = completed.expect("somebody waits while there are handoffs");
         Some(wakeup)
     }
 }

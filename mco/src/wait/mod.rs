@@ -10,13 +10,13 @@
 
 #![allow(unsafe_code)]
 
-mod hold;
+mod external_wait;
 mod lock;
 mod queue;
 mod spin;
 pub(crate) mod timers;
 
-/// What the protocol modules build on, apart so that the models in `tests/loom` can include them
+/// What the protocol modules build on, separate so that the models in `tests/loom` can include them
 /// and supply loom's.
 mod atomic {
     pub(super) use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
@@ -41,16 +41,16 @@ use std::mem;
 use std::panic::Location;
 use std::ptr::{self, NonNull};
 
-use crate::clock::Moment;
-use crate::task::awaited::{Awaited, Awaiting};
-use crate::task::beneath::{self, Refusal};
-use crate::task::cancel::Due;
+use crate::clock::Timestamp;
+use crate::task::cancel::PendingUnwind;
 use crate::task::current::Running;
+use crate::task::stack_check::{self, Refusal};
+use crate::task::wait_target::{WaitInfo, WaitTarget};
 use crate::task::{Reason, ThreadParker, cancel, current, deadline, spend_budget};
 
-pub(crate) use self::hold::Hold;
+pub(crate) use self::external_wait::ExternalWait;
 pub(crate) use self::lock::RawLock;
-pub(crate) use self::queue::{Outcome, Place, Queue, Token, Wakeups};
+pub(crate) use self::queue::{Outcome, Queue, SelectToken, WaitNode, Wakeups};
 pub(crate) use self::spin::{Spin, SpinGuard};
 pub(crate) use crate::task::{Waiter, WaiterList, Wakeup};
 
@@ -60,9 +60,9 @@ pub(crate) struct Wait {
     reason: Reason,
     site: &'static Location<'static>,
     /// It may take long, and there is no hurry at its end.
-    patient: bool,
-    /// What it waits for, for those who look on, and its own deadline.
-    awaiting: Awaiting,
+    batching: bool,
+    /// What it waits for, for dumps, and its own deadline.
+    info: WaitInfo,
 }
 
 /// How a park ended.
@@ -82,46 +82,46 @@ impl Wait {
 
     /// As `new`, for one that was called from there.
     pub(crate) fn new_at(reason: Reason, site: &'static Location<'static>) -> Wait {
-        let awaiting = Awaiting { what: None, address: 0, until: None };
-        Wait { reason, site, patient: false, awaiting }
+        let info = WaitInfo { what: None, address: 0, until: None };
+        Wait { reason, site, batching: false, info }
     }
 
-    /// For this. Whoever looks on while the caller is parked may ask it.
+    /// For this. An observer while the caller is parked may ask it.
     ///
     /// # Safety
     ///
     /// It must stay where it is as long as the caller parks in this wait.
     #[inline]
-    pub(crate) unsafe fn of<'a>(self, what: &'a (dyn Awaited + 'a)) -> Wait {
+    pub(crate) unsafe fn of<'a>(self, what: &'a (dyn WaitTarget + 'a)) -> Wait {
         // SAFETY: only the lifetime changes; it is dereferenced while the caller is parked, which is
         // within `'a` by the caller's promise.
         let what = unsafe {
-            mem::transmute::<NonNull<dyn Awaited + 'a>, NonNull<dyn Awaited>>(what.into())
+            mem::transmute::<NonNull<dyn WaitTarget + 'a>, NonNull<dyn WaitTarget>>(what.into())
         };
-        Wait { awaiting: Awaiting { what: Some(what), ..self.awaiting }, ..self }
+        Wait { info: WaitInfo { what: Some(what), ..self.info }, ..self }
     }
 
     /// For something at this address.
     #[inline]
     pub(crate) fn at<T: ?Sized>(self, what: &T) -> Wait {
         let address = ptr::from_ref(what).addr();
-        Wait { awaiting: Awaiting { address, ..self.awaiting }, ..self }
+        Wait { info: WaitInfo { address, ..self.info }, ..self }
     }
 
-    pub(crate) fn until(self, deadline: Option<Moment>) -> Wait {
-        Wait { awaiting: Awaiting { until: deadline, ..self.awaiting }, ..self }
+    pub(crate) fn until(self, deadline: Option<Timestamp>) -> Wait {
+        Wait { info: WaitInfo { until: deadline, ..self.info }, ..self }
     }
 
     /// As `until`, unless the deadline is sooner anyway.
     #[cfg(unix)]
-    pub(crate) fn no_later_than(self, at: Moment) -> Wait {
-        let deadline = self.awaiting.until.map_or(at, |own| own.min(at));
+    pub(crate) fn no_later_than(self, at: Timestamp) -> Wait {
+        let deadline = self.info.until.map_or(at, |own| own.min(at));
         self.until(Some(deadline))
     }
 
     /// For one that lets more gather rather than go on at once.
-    pub(crate) fn patient(self, patient: bool) -> Wait {
-        Wait { patient, ..self }
+    pub(crate) fn batching(self, batching: bool) -> Wait {
+        Wait { batching, ..self }
     }
 
     /// Where it was called from.
@@ -131,13 +131,13 @@ impl Wait {
 
     /// Until when to wait, for one that waits elsewhere: for the wait's own deadline, or for the
     /// nearest of the caller's.
-    pub(crate) fn limit(&self) -> Option<Moment> {
-        [self.awaiting.until, deadline::ahead(Moment::now())].into_iter().flatten().min()
+    pub(crate) fn limit(&self) -> Option<Timestamp> {
+        [self.info.until, deadline::ahead(Timestamp::now())].into_iter().flatten().min()
     }
 
     /// Whether the wait's own deadline has passed.
     pub(crate) fn has_timed_out(&self) -> bool {
-        self.awaiting.until.is_some_and(|deadline| deadline <= Moment::now())
+        self.info.until.is_some_and(|deadline| deadline <= Timestamp::now())
     }
 
     /// Waits. Unwinds, before or after, if the caller is cancelled or out of time.
@@ -159,12 +159,12 @@ impl Wait {
     /// As `park_uncancellable`, for a caller with a deadline.
     #[cold]
     fn park_limited(&self) -> Parked {
-        let nearest = deadline::ahead(Moment::now());
+        let nearest = deadline::ahead(Timestamp::now());
         if nearest.is_none()
-            && let due @ Some(_) = cancel::is_due_here()
+            && let pending @ Some(_) = cancel::pending_unwind_here()
         {
             // It has passed since the caller has looked.
-            return Parked { wake: Wake::Notified, due };
+            return Parked { wake: Wake::Notified, pending };
         }
         // One that has passed is put off until after the operation.
         self.park_until(nearest)
@@ -174,18 +174,18 @@ impl Wait {
     ///
     /// Nobody who calls it can go on before what it waits for has happened. So where the caller must not
     /// wait, since the process exits, it is aborted.
-    pub(crate) fn park_through(&self) {
+    pub(crate) fn park_ignoring_cancel(&self) {
         if self.refusal(current::running()) == Some(Refusal::Exit) {
-            beneath::abort(self.reason, self.site);
+            stack_check::abort(self.reason, self.site);
         }
         self.park_until(None);
     }
 
     /// Why the caller must not wait here.
     fn refusal(&self, running: Option<Running>) -> Option<Refusal> {
-        let refusal = beneath::look(running, self.site, ptr::from_ref(self).addr());
+        let refusal = stack_check::refusal(running, self.site, ptr::from_ref(self).addr());
         // With a time limit it waits as a plain thread.
-        let is_limited = || self.awaiting.until.is_some() || deadline::is_set();
+        let is_limited = || self.info.until.is_some() || deadline::is_set();
         refusal.filter(|refusal| *refusal != Refusal::Exit || !is_limited())
     }
 
@@ -227,47 +227,47 @@ impl Wait {
 
     /// Waits until woken, until the own deadline, or until `nearest`.
     #[inline(always)]
-    fn park_until(&self, nearest: Option<Moment>) -> Parked {
-        let until = match (self.awaiting.until, nearest) {
+    fn park_until(&self, nearest: Option<Timestamp>) -> Parked {
+        let until = match (self.info.until, nearest) {
             (Some(own), Some(nearest)) => Some(own.min(nearest)),
             (own, nearest) => own.or(nearest),
         };
-        let (woken, due) = match current::running() {
+        let (woken, pending) = match current::running() {
             Some(running) => {
                 let woken = self.park_coroutine(running, until);
-                (woken, cancel::is_due(running))
+                (woken, cancel::pending_unwind(running))
             }
-            None => (ThreadParker::current().park(until), cancel::is_due_here()),
+            None => (ThreadParker::current().park(until), cancel::pending_unwind_here()),
         };
-        if woken || self.awaiting.until != until {
-            return Parked { wake: Wake::Notified, due };
+        if woken || self.info.until != until {
+            return Parked { wake: Wake::Notified, pending };
         }
         // The own deadline comes first.
-        let due = due.filter(|due| *due == Due::Cancel);
-        Parked { wake: Wake::TimedOut, due }
+        let pending = pending.filter(|pending| *pending == PendingUnwind::Cancel);
+        Parked { wake: Wake::TimedOut, pending }
     }
 
     /// Returns whether it has been woken, and not the deadline has passed.
     #[inline(always)]
-    fn park_coroutine(&self, running: Running, until: Option<Moment>) -> bool {
+    fn park_coroutine(&self, running: Running, until: Option<Timestamp>) -> bool {
         if !running.is_on_own_stack() {
             // Nobody has asked `before`.
             self.refuse_stack();
         }
         match until {
             None => {
-                running.park(self.reason, self.site, &self.awaiting);
+                running.park(self.reason, self.site, &self.info);
                 true
             }
-            Some(deadline) if deadline <= Moment::now() => {
+            Some(deadline) if deadline <= Timestamp::now() => {
                 // Still a switch: a loop of such waits must not starve the others.
-                running.step_aside();
+                running.reschedule();
                 false
             }
             Some(deadline) => {
-                let awaiting = Awaiting { until, ..self.awaiting };
+                let info = WaitInfo { until, ..self.info };
                 let timer = timers::start(deadline, running.task());
-                running.park(self.reason, self.site, &awaiting);
+                running.park(self.reason, self.site, &info);
                 timers::stop(timer)
             }
         }
@@ -275,16 +275,16 @@ impl Wait {
 
     /// Whether it is likely to be over before the caller could be parked and woken.
     #[inline(always)]
-    fn should_look_out(&self) -> bool {
-        !self.patient
-            && current::expects_answer()
-            && current::running().is_some_and(Running::should_look_out)
+    fn should_spin(&self) -> bool {
+        !self.batching
+            && current::expects_reply()
+            && current::running().is_some_and(Running::should_spin)
     }
 
     /// Looks whether it `has_happened`, as long as that is better than to park.
-    fn look_out(&self, has_happened: &mut dyn FnMut() -> bool) {
+    fn spin_wait(&self, has_happened: &mut dyn FnMut() -> bool) {
         if let Some(running) = current::running() {
-            running.look_out(has_happened);
+            running.spin_wait(has_happened);
         }
     }
 
@@ -292,25 +292,25 @@ impl Wait {
     #[inline(always)]
     pub(crate) fn before(&self) -> Parked {
         let depth = ptr::from_ref(self).addr();
-        let due = match current::running() {
-            Some(running) if beneath::is_harmless(running, self.site, depth) => {
-                cancel::is_due(running)
+        let pending = match current::running() {
+            Some(running) if stack_check::is_harmless(running, self.site, depth) => {
+                cancel::pending_unwind(running)
             }
-            running => self.look_beneath(running),
+            running => self.check_before(running),
         };
-        Parked { wake: Wake::Notified, due }
+        Parked { wake: Wake::Notified, pending }
     }
 
     /// The same, where that was not asked before.
     #[inline(never)]
-    fn look_beneath(&self, running: Option<Running>) -> Option<Due> {
+    fn check_before(&self, running: Option<Running>) -> Option<PendingUnwind> {
         if let Some(refusal) = self.refusal(running) {
             cancel::note_refusal(self.reason, self.site);
-            return Some(Due::Refused(refusal));
+            return Some(PendingUnwind::Refused(refusal));
         }
         match running {
-            Some(running) => cancel::is_due(running),
-            None => cancel::is_due_here(),
+            Some(running) => cancel::pending_unwind(running),
+            None => cancel::pending_unwind_here(),
         }
     }
 
@@ -342,41 +342,40 @@ impl Wait {
 #[derive(Clone, Copy)]
 pub(crate) struct Parked {
     pub(crate) wake: Wake,
-    due: Option<Due>,
+    pending: Option<PendingUnwind>,
 }
 
 impl Parked {
     /// Whether the caller is to unwind: it has been cancelled, or a deadline of its own has passed, or it
     /// must not wait.
     pub(crate) fn is_cancelled(&self) -> bool {
-        self.due.is_some()
+        self.pending.is_some()
     }
 
     /// The same, if it is because it must not wait.
     pub(crate) fn refused(self) -> Option<Parked> {
-        matches!(self.due, Some(Due::Refused(_))).then_some(self)
+        matches!(self.pending, Some(PendingUnwind::Refused(_))).then_some(self)
     }
 
     /// Unwinds the caller if that is due.
     pub(crate) fn unwind_if_cancelled(&self) {
-        if let Some(due) = self.due {
-            due.unwind();
+        if let Some(pending) = self.pending {
+            pending.unwind();
         }
     }
 }
 
-impl<S, T> Place<'_, S, T> {
-    /// Waits at a place that has been entered. `None`: the deadline has passed, and the place is
-    /// left.
+impl<S, T> WaitNode<'_, S, T> {
+    /// Waits at a node that has been entered. `None`: the deadline has passed, and the node is left.
     ///
-    /// Whoever is served has it, even if it was cancelled meanwhile or is out of time: nothing gets
+    /// Whoever is completed has it, even if it was cancelled meanwhile or is out of time: nothing gets
     /// lost. Otherwise it unwinds from here.
     #[inline(always)]
     pub(crate) fn wait(&self, wait: &Wait) -> Option<Outcome> {
         let mut parked = wait.before();
         if !parked.is_cancelled()
-            && wait.should_look_out()
-            && let Some(outcome) = self.look_out(|has_happened| wait.look_out(has_happened))
+            && wait.should_spin()
+            && let Some(outcome) = self.spin_wait(|has_happened| wait.spin_wait(has_happened))
         {
             return Some(outcome);
         }
@@ -389,7 +388,7 @@ impl<S, T> Place<'_, S, T> {
                 return outcome;
             }
             parked = wait.park_uncancellable();
-            if let Some(outcome) = self.settled_outcome() {
+            if let Some(outcome) = self.final_outcome() {
                 return Some(outcome);
             }
         }
@@ -397,18 +396,18 @@ impl<S, T> Place<'_, S, T> {
 }
 
 /// Removes a waiter from where it was entered, whichever way its wait ends.
-pub(crate) struct Entered<F: FnMut(&Waiter)> {
+pub(crate) struct WaiterGuard<F: FnMut(&Waiter)> {
     waiter: Waiter,
     remove: F,
 }
 
-impl<F: FnMut(&Waiter)> Entered<F> {
-    pub(crate) fn new(waiter: Waiter, remove: F) -> Entered<F> {
-        Entered { waiter, remove }
+impl<F: FnMut(&Waiter)> WaiterGuard<F> {
+    pub(crate) fn new(waiter: Waiter, remove: F) -> WaiterGuard<F> {
+        WaiterGuard { waiter, remove }
     }
 }
 
-impl<F: FnMut(&Waiter)> Drop for Entered<F> {
+impl<F: FnMut(&Waiter)> Drop for WaiterGuard<F> {
     fn drop(&mut self) {
         (self.remove)(&self.waiter);
     }

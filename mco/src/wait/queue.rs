@@ -1,44 +1,44 @@
 //! Those who wait for something that one of them at a time gets: a value, a permit, a lock.
 //!
-//! Each waits at a [`Place`], which lies in its own frame and is linked into the [`Queue`] of the
-//! object, whose lock (a [`Spin`]) guards all of it. Whoever has something takes the first place out
-//! of the queue and exchanges with it ([`Queue::serve`]): nobody else can get in between, and nothing
+//! Each waits at a [`WaitNode`], which lies in its own frame and is linked into the [`Queue`] of the
+//! object, whose lock (a [`Spin`]) guards all of it. Whoever has something takes the first node out
+//! of the queue and exchanges with it ([`Queue::complete_first`]): nobody else can get in between, and nothing
 //! is woken that then finds nothing.
 //!
 //! ```text
-//!                  enter                serve, by another
-//!     (outside) ──────────> waiting ─────────────────────────> served: the outcome says how
+//!                  enter                complete, by another
+//!     (outside) ──────────> waiting ─────────────────────────> completed: the outcome says how
 //!         ^                    │
 //!         └────────────────────┘ leave, at a deadline or a cancel
 //! ```
 //!
-//! Who may touch what of a place:
+//! Who may touch what of a node:
 //!
 //! | field | touched by |
 //! | --- | --- |
 //! | the links, `linked` | whoever holds the lock |
 //! | `blocked`, `token`, `index` | its owner outside; in between they are constant |
-//! | `value` | its owner outside and when served; in between whoever holds the lock |
-//! | `outcome` | `serve`, under the lock, once; its owner at any time, to read it or to look out |
+//! | `value` | its owner outside and when completed; in between whoever holds the lock |
+//! | `outcome` | `complete_first`, under the lock, once; its owner at any time, to read it or to spin |
 //!
 //! # The end of a wait
 //!
-//! `serve` does, under the lock: exchange the value, [notify](Blocked::notify) the one who waits,
+//! `complete_first` does, under the lock: exchange the value, [notify](Blocked::notify) the one who waits,
 //! store the outcome. After the lock is free it queues the coroutine that it has notified, which it
 //! then holds a reference to. The order matters: once its owner sees an outcome it may return, and
-//! its frame, and the coroutine, may be gone. So the outcome is the last that `serve` touches. An
-//! owner that was woken by somebody else and sees no outcome takes the lock to look again: a `serve`
+//! its frame, and the coroutine, may be gone. So the outcome is the last that `complete_first` touches. An
+//! owner that was woken by somebody else and sees no outcome takes the lock to look again: a `complete_first`
 //! that has notified it already has stored the outcome by then, and one that comes later will notify
 //! again. (Without the lock it might park between the two, and the notification would be used up.)
 //!
-//! One that [looks out](Place::look_out) for the outcome says so in the same atomic, and is served by
-//! one exchange there, without a notification. It takes the mark back before it parks; a `serve` that
+//! One that [spins](WaitNode::spin_wait) for the outcome says so in the same atomic, and is completed by
+//! one exchange there, without a notification. It takes the mark back before it parks; a `complete_first` that
 //! comes first has then won, and one that comes later notifies.
 //!
 //! # Select
 //!
-//! One that waits in several queues has a place in each and a [`Token`] for all: `serve` passes over
-//! places whose token it cannot claim. So one of the queues serves it, or it closes the token itself
+//! One that waits in several queues has a node in each and a [`SelectToken`] for all: `complete_first` passes over
+//! nodes whose token it cannot claim. So one of the queues completes it, or it closes the token itself
 //! and none does. It leaves all the queues before the token goes.
 
 #![allow(unsafe_code)]
@@ -57,36 +57,36 @@ use super::spin::Spin;
 #[repr(u8)]
 pub(crate) enum Outcome {
     /// It got what it waited for.
-    Served = 1,
+    Completed = 1,
     /// It will not get it: the other side is gone.
     Closed = 2,
 }
 
 const WAITING: u8 = 0;
 /// It waits, and looks at the outcome all the time.
-const LOOKING: u8 = 3;
+const SPINNING: u8 = 3;
 
-/// The places of those who wait, first come, first served. Part of what the lock guards.
+/// The nodes of those who wait, first come, first served. Part of what the lock guards.
 pub(crate) struct Queue<T> {
-    first: Option<NonNull<Node<T>>>,
-    last: Option<NonNull<Node<T>>>,
+    first: Option<NonNull<RawNode<T>>>,
+    last: Option<NonNull<RawNode<T>>>,
     len: usize,
 }
 
-// SAFETY: the places belong to whoever holds the lock around the queue, on whichever thread; through
+// SAFETY: the nodes belong to whoever holds the lock around the queue, on whichever thread; through
 // them values of `T` go from thread to thread.
 unsafe impl<T: Send> Send for Queue<T> {}
 
-/// What a queue knows of a place.
-struct Node<T> {
-    previous: Cell<Option<NonNull<Node<T>>>>,
-    next: Cell<Option<NonNull<Node<T>>>>,
+/// What a queue knows of a node.
+struct RawNode<T> {
+    previous: Cell<Option<NonNull<RawNode<T>>>>,
+    next: Cell<Option<NonNull<RawNode<T>>>>,
     linked: Cell<bool>,
     /// Who waits here. Constant while it is linked.
     blocked: UnsafeCell<Option<Blocked>>,
-    /// If it waits at several places: the token that they share, and the number of this one.
+    /// If it waits at several nodes: the token that they share, and the number of this one.
     /// Constant while it is linked.
-    token: Cell<Option<NonNull<Token>>>,
+    token: Cell<Option<NonNull<SelectToken>>>,
     index: Cell<usize>,
     value: UnsafeCell<Option<T>>,
     outcome: AtomicU8,
@@ -97,7 +97,7 @@ impl<T> Queue<T> {
         Queue { first: None, last: None, len: 0 }
     }
 
-    /// How many places are linked.
+    /// How many nodes are linked.
     pub(crate) fn len(&self) -> usize {
         self.len
     }
@@ -106,9 +106,9 @@ impl<T> Queue<T> {
         self.first.is_none()
     }
 
-    /// Whether somebody waits who has not been served elsewhere: not the one of `token`, who asks. It
-    /// may be served by the time of the answer.
-    pub(crate) fn has_others(&self, token: &Token) -> bool {
+    /// Whether somebody waits who has not been completed elsewhere: not the one of `token`, who asks. It
+    /// may be completed by the time of the answer.
+    pub(crate) fn has_others(&self, token: &SelectToken) -> bool {
         let mut next = self.first;
         while let Some(node) = next {
             // SAFETY: linked nodes are alive, and the lock, which the caller holds, is theirs.
@@ -121,10 +121,10 @@ impl<T> Queue<T> {
         false
     }
 
-    /// Ends the wait of the first one that has not been served elsewhere: exchanges the value at its
-    /// place, and makes it go on. The wake-up is for when the lock is free.
+    /// Ends the wait of the first one that has not been completed elsewhere: exchanges the value at its
+    /// node, and makes it go on. The wake-up is for when the lock is free.
     #[inline]
-    pub(crate) fn serve<R>(
+    pub(crate) fn complete_first<R>(
         &mut self,
         outcome: Outcome,
         exchange: impl FnOnce(&mut Option<T>) -> R,
@@ -140,13 +140,13 @@ impl<T> Queue<T> {
             }
             // SAFETY: under the lock, and its owner does not touch it before the outcome.
             let result = exchange(unsafe { &mut *node.value.get() });
-            let (looking, ended) = (LOOKING, outcome as u8);
+            let (spinning, ended) = (SPINNING, outcome as u8);
             // Release pairs with the Acquire of `outcome`. Nothing of the node is touched after it.
             // The load spares those who do not look the exchange.
-            if node.outcome.load(Ordering::Relaxed) == looking
+            if node.outcome.load(Ordering::Relaxed) == spinning
                 && node
                     .outcome
-                    .compare_exchange(looking, ended, Ordering::Release, Ordering::Relaxed)
+                    .compare_exchange(spinning, ended, Ordering::Release, Ordering::Relaxed)
                     .is_ok()
             {
                 return Some((result, Wakeup::unneeded()));
@@ -154,7 +154,7 @@ impl<T> Queue<T> {
             // SAFETY: constant until now; and its frame is there, as above.
             let wakeup = unsafe {
                 let blocked = (*node.blocked.get()).as_ref();
-                blocked.expect("somebody waits at a linked place").notify()
+                blocked.expect("somebody waits at a linked node").notify()
             };
             // As above.
             node.outcome.store(ended, Ordering::Release);
@@ -162,13 +162,13 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Ends the wait of everyone who has not been served elsewhere.
+    /// Ends the wait of everyone who has not been completed elsewhere.
     ///
-    /// Takes a time that grows with their number. Where nobody can enter any more, `serve` again and
+    /// Takes a time that grows with their number. Where nobody can enter any more, `complete_first` again and
     /// again keeps the lock for less.
-    pub(crate) fn serve_all(&mut self, outcome: Outcome) -> Wakeups {
+    pub(crate) fn complete_all(&mut self, outcome: Outcome) -> Wakeups {
         let mut wakeups = Wakeups { first: None, others: Vec::new() };
-        while let Some(((), wakeup)) = self.serve(outcome, |_| ()) {
+        while let Some(((), wakeup)) = self.complete_first(outcome, |_| ()) {
             if wakeups.first.is_none() {
                 wakeups.first = Some(wakeup);
                 wakeups.others.reserve_exact(self.len);
@@ -180,7 +180,7 @@ impl<T> Queue<T> {
     }
 
     /// Makes the first one look again at what it waits for, without ending its wait: it keeps its
-    /// place. The wake-up is for when the lock is free.
+    /// node. The wake-up is for when the lock is free.
     pub(crate) fn notify_first(&mut self) -> Option<Wakeup> {
         // SAFETY: linked nodes are alive, and the lock, which the caller holds, is theirs.
         let node = unsafe { self.first?.as_ref() };
@@ -190,7 +190,7 @@ impl<T> Queue<T> {
     }
 
     #[inline]
-    fn link(&mut self, node: NonNull<Node<T>>) {
+    fn link(&mut self, node: NonNull<RawNode<T>>) {
         // SAFETY: the caller's node is alive, and so is whatever is linked.
         unsafe {
             node.as_ref().previous.set(self.last);
@@ -209,7 +209,7 @@ impl<T> Queue<T> {
     ///
     /// The node must be linked into this queue.
     #[inline]
-    unsafe fn unlink(&mut self, node: NonNull<Node<T>>) {
+    unsafe fn unlink(&mut self, node: NonNull<RawNode<T>>) {
         // SAFETY: it is alive, as are its neighbours, since all are linked.
         unsafe {
             let (previous, next) = (node.as_ref().previous.get(), node.as_ref().next.get());
@@ -227,10 +227,10 @@ impl<T> Queue<T> {
     }
 }
 
-/// Lets those go on whose waits [`Queue::serve_all`] has ended.
+/// Lets those go on whose waits [`Queue::complete_all`] has ended.
 #[must_use = "whoever was notified waits for it"]
 pub(crate) struct Wakeups {
-    /// Apart, since there is often one only, which then needs no allocation.
+    /// Separate, since there is often one only, which then needs no allocation.
     first: Option<Wakeup>,
     others: Vec<Wakeup>,
 }
@@ -245,43 +245,43 @@ impl Wakeups {
     }
 }
 
-impl<T> Node<T> {
+impl<T> RawNode<T> {
     #[inline]
-    fn token(&self) -> Option<&Token> {
-        // SAFETY: a token outlives the links of its places, and this is called for linked nodes.
+    fn token(&self) -> Option<&SelectToken> {
+        // SAFETY: a token outlives the links of its nodes, and this is called for linked nodes.
         self.token.get().map(|token| unsafe { token.as_ref() })
     }
 
-    /// Whether it is another one than that of `own` who waits here, and not served elsewhere.
-    fn waits_beside(&self, own: &Token) -> bool {
+    /// Whether it is another one than that of `own` who waits here, and not completed elsewhere.
+    fn waits_beside(&self, own: &SelectToken) -> bool {
         self.token().is_none_or(|token| !std::ptr::eq(token, own) && token.is_open())
     }
 }
 
-/// A place in the queue of an object, in the frame of the one who waits.
-pub(crate) struct Place<'a, S, T> {
+/// A node in the queue of an object, in the frame of the one who waits.
+pub(crate) struct WaitNode<'a, S, T> {
     lock: &'a Spin<S>,
     /// Which of the object's queues.
     queue: fn(&mut S) -> &mut Queue<T>,
-    node: Node<T>,
+    raw: RawNode<T>,
     /// By the owner, who need not lock to leave if it is not.
     entered: Cell<bool>,
     _pinned: PhantomPinned,
 }
 
-// SAFETY: the owner of a place may move to another thread before it is pinned and linked, as far as
+// SAFETY: the owner of a node may move to another thread before it is pinned and linked, as far as
 // its value may; after that others reach it only under the lock or through the atomic.
-unsafe impl<S: Send, T: Send> Send for Place<'_, S, T> {}
+unsafe impl<S: Send, T: Send> Send for WaitNode<'_, S, T> {}
 
-impl<'a, S, T> Place<'a, S, T> {
-    /// A place with `value` to be exchanged, outside the queue.
+impl<'a, S, T> WaitNode<'a, S, T> {
+    /// A node with `value` to be exchanged, outside the queue.
     #[inline]
     pub(crate) fn new(
         lock: &'a Spin<S>,
         queue: fn(&mut S) -> &mut Queue<T>,
         value: Option<T>,
-    ) -> Place<'a, S, T> {
-        let node = Node {
+    ) -> WaitNode<'a, S, T> {
+        let raw = RawNode {
             previous: Cell::new(None),
             next: Cell::new(None),
             linked: Cell::new(false),
@@ -291,7 +291,7 @@ impl<'a, S, T> Place<'a, S, T> {
             value: UnsafeCell::new(value),
             outcome: AtomicU8::new(WAITING),
         };
-        Place { lock, queue, node, entered: Cell::new(false), _pinned: PhantomPinned }
+        WaitNode { lock, queue, raw, entered: Cell::new(false), _pinned: PhantomPinned }
     }
 
     /// Joins the queue, at its end. `state` is what the lock guards, so the caller holds it.
@@ -299,25 +299,25 @@ impl<'a, S, T> Place<'a, S, T> {
         self.enter_as(state, None);
     }
 
-    /// As `enter`, as one of several places of which one is to be served.
+    /// As `enter`, as one of several nodes of which one is to be completed.
     ///
     /// # Safety
     ///
-    /// The place must [leave](Place::leave) before the token goes away.
+    /// The node must [leave](WaitNode::leave) before the token goes away.
     pub(crate) unsafe fn enter_shared(
         self: Pin<&Self>,
         state: &mut S,
-        token: &Token,
+        token: &SelectToken,
         index: usize,
     ) {
         self.enter_as(state, Some((NonNull::from(token), index)));
     }
 
     #[inline]
-    fn enter_as(self: Pin<&Self>, state: &mut S, shared: Option<(NonNull<Token>, usize)>) {
+    fn enter_as(self: Pin<&Self>, state: &mut S, shared: Option<(NonNull<SelectToken>, usize)>) {
         assert!(std::ptr::eq(self.lock.data_ptr(), state), "the state of another object");
-        let node = &self.get_ref().node;
-        assert!(!node.linked.get(), "a place is entered once at a time");
+        let node = &self.get_ref().raw;
+        assert!(!node.linked.get(), "a node is entered once at a time");
         // The one thing that is asked of others comes first, so that nothing is left half done.
         let blocked = Blocked::current();
         self.entered.set(true);
@@ -333,10 +333,10 @@ impl<'a, S, T> Place<'a, S, T> {
     /// How the wait has ended, as far as can be told without the lock.
     #[inline]
     pub(crate) fn outcome(&self) -> Option<Outcome> {
-        // Acquire pairs with the Release in `serve`: the value is there, and `serve` has done.
-        match self.node.outcome.load(Ordering::Acquire) {
-            WAITING | LOOKING => None,
-            n if n == Outcome::Served as u8 => Some(Outcome::Served),
+        // Acquire pairs with the Release in `complete_first`: the value is there, and `complete_first` has done.
+        match self.raw.outcome.load(Ordering::Acquire) {
+            WAITING | SPINNING => None,
+            n if n == Outcome::Completed as u8 => Some(Outcome::Completed),
             _ => Some(Outcome::Closed),
         }
     }
@@ -344,25 +344,25 @@ impl<'a, S, T> Place<'a, S, T> {
     /// Waits for the outcome by looking at it, as long as `look` does, which is given the question
     /// whether it is there.
     ///
-    /// Whoever serves it meanwhile need not notify. That spares both of them the coroutine's header
+    /// Whoever completes it meanwhile need not notify. That spares both of them the coroutine's header
     /// and the worker's inbox, and the caches as many journeys.
-    pub(crate) fn look_out(&self, look: impl FnOnce(&mut dyn FnMut() -> bool)) -> Option<Outcome> {
-        let outcome = &self.node.outcome;
-        // Relaxed: nothing is passed on by it. It fails if the place has been served.
+    pub(crate) fn spin_wait(&self, look: impl FnOnce(&mut dyn FnMut() -> bool)) -> Option<Outcome> {
+        let outcome = &self.raw.outcome;
+        // Relaxed: nothing is passed on by it. It fails if the node has been completed.
         let set = |from, to| {
             outcome.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed).is_ok()
         };
-        if set(WAITING, LOOKING) {
+        if set(WAITING, SPINNING) {
             look(&mut || self.outcome().is_some());
             // From here on it has to be notified.
-            set(LOOKING, WAITING);
+            set(SPINNING, WAITING);
         }
         self.outcome()
     }
 
     /// How the wait has ended; `None`: it has not, and whoever ends it will notify.
     #[inline]
-    pub(crate) fn settled_outcome(&self) -> Option<Outcome> {
+    pub(crate) fn final_outcome(&self) -> Option<Outcome> {
         self.outcome().or_else(|| {
             drop(self.lock.lock());
             self.outcome()
@@ -383,66 +383,66 @@ impl<'a, S, T> Place<'a, S, T> {
     pub(crate) fn leave_locked(&self, state: &mut S) -> Option<Outcome> {
         assert!(std::ptr::eq(self.lock.data_ptr(), state), "the state of another object");
         self.entered.set(false);
-        if self.node.linked.get() {
+        if self.raw.linked.get() {
             // SAFETY: it is linked, into this queue.
-            unsafe { (self.queue)(state).unlink(NonNull::from(&self.node)) };
+            unsafe { (self.queue)(state).unlink(NonNull::from(&self.raw)) };
         }
         self.outcome()
     }
 
-    /// Leaves a value at the place, outside the queue.
+    /// Leaves a value at the node, outside the queue.
     pub(crate) fn put(&self, value: Option<T>) {
-        assert!(!self.entered.get(), "a place is filled before it is entered");
+        assert!(!self.entered.get(), "a node is filled before it is entered");
         // SAFETY: outside the queue it is its owner's, and this is no reference that stays.
-        unsafe { *self.node.value.get() = value }
+        unsafe { *self.raw.value.get() = value }
     }
 
-    /// Takes the value at the place, and gives a wait up that has not ended: what was received, or
+    /// Takes the value at the node, and gives a wait up that has not ended: what was received, or
     /// what was not sent.
     #[inline]
     pub(crate) fn take(&self) -> Option<T> {
         self.leave();
         // SAFETY: outside the queue it is its owner's, and this is no reference that stays.
-        unsafe { (*self.node.value.get()).take() }
+        unsafe { (*self.raw.value.get()).take() }
     }
 }
 
-impl<S, T> Drop for Place<'_, S, T> {
+impl<S, T> Drop for WaitNode<'_, S, T> {
     #[inline]
     fn drop(&mut self) {
         self.leave();
     }
 }
 
-/// What several places of one that waits share. See the module.
-pub(crate) struct Token(AtomicUsize);
+/// What several nodes of one that waits share. See the module.
+pub(crate) struct SelectToken(AtomicUsize);
 
 const OPEN: usize = usize::MAX;
 const CLOSED: usize = usize::MAX - 1;
 
-impl Token {
-    pub(crate) fn new() -> Token {
-        Token(AtomicUsize::new(OPEN))
+impl SelectToken {
+    pub(crate) fn new() -> SelectToken {
+        SelectToken(AtomicUsize::new(OPEN))
     }
 
     fn is_open(&self) -> bool {
         self.0.load(Ordering::Relaxed) == OPEN
     }
 
-    /// By whoever has something for place `index`, under the lock of its object: takes the right to
-    /// serve it, and that of everyone else.
+    /// By whoever has something for node `index`, under the lock of its object: takes the right to
+    /// complete it, and that of everyone else.
     fn claim(&self, index: usize) -> bool {
         // Relaxed: what is exchanged is published by the outcome, and the notification.
         self.0.compare_exchange(OPEN, index, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
-    /// Which place has been claimed.
+    /// Which node has been claimed.
     pub(crate) fn claimed(&self) -> Option<usize> {
         let claimed = self.0.load(Ordering::Relaxed);
         (claimed != OPEN && claimed != CLOSED).then_some(claimed)
     }
 
-    /// By the one who waits: nobody may serve it any more. Says which place has been claimed before.
+    /// By the one who waits: nobody may complete it any more. Says which node has been claimed before.
     pub(crate) fn close(&self) -> Option<usize> {
         match self.0.compare_exchange(OPEN, CLOSED, Ordering::Relaxed, Ordering::Relaxed) {
             Ok(_) | Err(CLOSED) => None,

@@ -1,6 +1,6 @@
 //! A lock for a few instructions: the state of a channel or a lock, while nobody waits inside.
 //!
-//! Under it no coroutine suspends, no code of the user's runs, and nobody is woken. So it is held
+//! Under it no coroutine suspends, no user code runs, and nobody is woken. So it is held
 //! for some ten nanoseconds, and taking it costs one read-modify-write where a lock that threads can
 //! sleep on costs two. Whoever finds it held spins, then lets other threads run: its holder may have
 //! lost its processor.

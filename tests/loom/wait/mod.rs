@@ -29,17 +29,17 @@ mod lock {
     include!(concat!(env!("OUT_DIR"), "/lock.rs"));
 }
 
-/// The same, but one that has been called and does not get the lock keeps quiet about it.
+/// The same, but one that has been woken and does not get the lock does not ask for a handoff.
 #[allow(dead_code, reason = "as above")]
-mod careless_lock {
-    include!(concat!(env!("OUT_DIR"), "/careless_lock.rs"));
+mod no_handoff_lock {
+    include!(concat!(env!("OUT_DIR"), "/no_handoff_lock.rs"));
 }
 
-/// `Place::wait` of `mco/src/wait/mod.rs`.
-mod place_wait {
-    use super::{Outcome, Place, Wait, Wake};
+/// `WaitNode::wait` of `mco/src/wait/mod.rs`.
+mod node_wait {
+    use super::{Outcome, Wait, WaitNode, Wake};
 
-    include!(concat!(env!("OUT_DIR"), "/place_wait.rs"));
+    include!(concat!(env!("OUT_DIR"), "/node_wait.rs"));
 }
 
 use std::cell::RefCell;
@@ -50,11 +50,11 @@ use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::sync::{Condvar, Mutex};
 use loom::thread::{self, JoinHandle};
 
-pub(crate) use self::careless_lock::RawLock as CarelessLock;
 pub(crate) use self::lock::RawLock;
-pub(crate) use self::queue::{Outcome, Place, Queue};
+pub(crate) use self::no_handoff_lock::RawLock as NoHandoffLock;
+pub(crate) use self::queue::{Outcome, Queue, WaitNode};
 pub(crate) use self::spin::Spin;
-use crate::clock::Moment;
+use crate::clock::Timestamp;
 use crate::state::State;
 use crate::task::Reason;
 
@@ -188,7 +188,7 @@ impl Wait {
         Wait { limited: false }
     }
 
-    pub(crate) fn until(self, deadline: Option<Moment>) -> Wait {
+    pub(crate) fn until(self, deadline: Option<Timestamp>) -> Wait {
         Wait { limited: deadline.is_some() }
     }
 
@@ -197,12 +197,12 @@ impl Wait {
     }
 
     /// Always: whether it is worth it makes no difference to what may happen.
-    pub(crate) fn should_look_out(&self) -> bool {
+    pub(crate) fn should_spin(&self) -> bool {
         true
     }
 
     /// Once: more looks find nothing new.
-    pub(crate) fn look_out(&self, has_happened: &mut dyn FnMut() -> bool) {
+    pub(crate) fn spin_wait(&self, has_happened: &mut dyn FnMut() -> bool) {
         has_happened();
     }
 

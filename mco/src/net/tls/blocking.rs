@@ -10,7 +10,7 @@ use super::error::TlsError;
 use super::lock::Locked;
 use super::session::{Failure, Session, push};
 use super::stream::{Reading, Shared, TlsStream};
-use crate::clock::Moment;
+use crate::clock::Timestamp;
 use crate::std::sync::MutexGuard;
 
 impl TlsStream {
@@ -120,7 +120,7 @@ impl TlsStream {
     fn receive_bytes(
         &self,
         room: &mut [u8],
-        deadline: impl Fn() -> Option<Moment>,
+        deadline: impl Fn() -> Option<Timestamp>,
     ) -> io::Result<usize> {
         let shared = &*self.shared;
         loop {

@@ -9,7 +9,7 @@ use super::buffer::Buffer;
 use super::error::{Peer, TlsError};
 use super::session::{discard_received, feed, push};
 use super::stream::TlsStream;
-use crate::clock::Moment;
+use crate::clock::Timestamp;
 use crate::net::TcpStream;
 
 /// Makes a stream of a connection that has not begun.
@@ -22,7 +22,7 @@ pub(super) fn perform(
 ) -> io::Result<TlsStream> {
     let nonblocking = stream.is_nonblocking();
     stream.set_nonblocking(false)?;
-    let deadline = timeout.map(Moment::after);
+    let deadline = timeout.map(Timestamp::after);
     let mut handshake =
         Handshake { connection, stream, deadline, buffer: Buffer::new(), early: Vec::new() };
     if let Err(error) = handshake.run() {
@@ -36,7 +36,7 @@ pub(super) fn perform(
 struct Handshake {
     connection: Connection,
     stream: TcpStream,
-    deadline: Option<Moment>,
+    deadline: Option<Timestamp>,
     /// At the end: what came behind the handshake.
     buffer: Buffer,
     /// What the client has sent ahead, which the configuration bounds.
@@ -101,7 +101,7 @@ impl Handshake {
         }
     }
 
-    fn nearer(&self, own: Option<Moment>) -> Option<Moment> {
+    fn nearer(&self, own: Option<Timestamp>) -> Option<Timestamp> {
         [self.deadline, own].into_iter().flatten().min()
     }
 
@@ -115,7 +115,7 @@ impl Handshake {
             ),
             Failure::Io(error) if error.kind() == ErrorKind::TimedOut => {
                 let limit = match timeout {
-                    Some(limit) if self.deadline.is_some_and(|at| at <= Moment::now()) => {
+                    Some(limit) if self.deadline.is_some_and(|at| at <= Timestamp::now()) => {
                         format!(
                             "it was not done within {limit:?}; `handshake_timeout` sets the limit"
                         )

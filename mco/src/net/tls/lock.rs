@@ -34,7 +34,7 @@ use std::sync::{LockResult, PoisonError, TryLockError, TryLockResult};
 use std::task::{Context, Poll, Wake};
 
 #[cfg(feature = "_bridge")]
-use crate::reactor::Side;
+use crate::reactor::Direction;
 #[cfg(feature = "_bridge")]
 use crate::std::sync::{Mutex, MutexGuard};
 #[cfg(feature = "_bridge")]
@@ -76,7 +76,7 @@ impl<T> Lock<T> {
     /// If a panic has unwound a holder.
     pub(super) fn poll(
         &self,
-        side: Side,
+        direction: Direction,
         context: &Context<'_>,
     ) -> Poll<Result<Locked<'_, T>, Poisoned>> {
         let attempt = || match self.locked_now(self.mutex.try_lock()) {
@@ -89,10 +89,10 @@ impl<T> Lock<T> {
             return first;
         }
         // Not for what happens outside: if the holder waits for that, it says so itself.
-        self.tasks.put(side, TaskWaiter::new(context.waker()));
+        self.tasks.put(direction, TaskWaiter::new(context.waker()));
         let second = attempt();
         if second.is_ready() {
-            self.tasks.remove(side);
+            self.tasks.remove(direction);
         }
         second
     }
@@ -164,15 +164,15 @@ impl Drop for WakeAll<'_> {
 #[derive(Default)]
 pub(super) struct Tasks(parking_lot::Mutex<[Option<TaskWaiter>; 2]>);
 
-// What is taken out is dropped and woken without the lock: that runs code of others.
+// What is taken out is dropped and woken without the lock: that runs user code.
 #[cfg(feature = "_bridge")]
 impl Tasks {
-    pub(super) fn put(&self, side: Side, task: TaskWaiter) {
-        let _replaced = self.0.lock()[side as usize].replace(task);
+    pub(super) fn put(&self, direction: Direction, task: TaskWaiter) {
+        let _replaced = self.0.lock()[direction as usize].replace(task);
     }
 
-    pub(super) fn remove(&self, side: Side) {
-        let _removed = self.0.lock()[side as usize].take();
+    pub(super) fn remove(&self, direction: Direction) {
+        let _removed = self.0.lock()[direction as usize].take();
     }
 
     pub(super) fn wake_all(&self) {

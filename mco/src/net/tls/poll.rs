@@ -14,7 +14,7 @@ use super::lock::{Lock, Locked};
 use super::session::Session;
 use super::stream::TlsStream;
 use crate::bridge::{PollRead, PollWrite, Room};
-use crate::reactor::Side;
+use crate::reactor::Direction;
 use crate::task::{TaskWaiter, has_budget};
 use crate::wait::Waiter;
 
@@ -76,19 +76,19 @@ impl PollWrite for TlsStream {
     fn poll_deliver(&self, context: &Context<'_>) -> Poll<io::Result<()>> {
         // Relaxed: as in `flush_queue`.
         while self.shared.unsent.load(Ordering::Relaxed) {
-            let mut session = ready!(self.poll_session(Side::Write, context))?;
+            let mut session = ready!(self.poll_session(Direction::Write, context))?;
             if self.push(&mut session)? {
                 break;
             }
             drop(session);
-            ready!(self.poll_room(Side::Write, context))?;
+            ready!(self.poll_room(Direction::Write, context))?;
         }
         Poll::Ready(Ok(()))
     }
 
     fn poll_end(&self, context: &Context<'_>) -> Poll<io::Result<()>> {
         loop {
-            let mut session = ready!(self.poll_session(Side::Write, context))?;
+            let mut session = ready!(self.poll_session(Direction::Write, context))?;
             let mut sent = self.push(&mut session);
             let closes = matches!(sent, Ok(true)) && !session.closed;
             if closes {
@@ -105,7 +105,7 @@ impl PollWrite for TlsStream {
                 Err(error) if closed && is_gone(&error) => break,
                 Err(error) => return Poll::Ready(Err(error)),
             }
-            ready!(self.poll_room(Side::Write, context))?;
+            ready!(self.poll_room(Direction::Write, context))?;
         }
         Poll::Ready(match self.shared.stream.shutdown(Shutdown::Write) {
             // There is nobody to be told.
@@ -166,11 +166,11 @@ impl TlsStream {
         take: &mut dyn FnMut(&mut dyn BufRead) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         let shared = &*self.shared;
-        let mut reading = ready!(self.poll_lock(&shared.reading, Side::Read, context))?;
+        let mut reading = ready!(self.poll_lock(&shared.reading, Direction::Read, context))?;
         let reading = &mut *reading;
         if reading.in_room {
             reading.in_room = false;
-            shared.room.remove(Side::Read);
+            shared.room.remove(Direction::Read);
         }
         if let Some(done) = reading.take_early(take) {
             return Poll::Ready(done);
@@ -182,7 +182,7 @@ impl TlsStream {
                 return Poll::Pending;
             }
             if reading.pending {
-                let session = ready!(self.poll_session(Side::Read, context))?;
+                let session = ready!(self.poll_session(Direction::Read, context))?;
                 if let Some(done) = self.understand(reading, session, take) {
                     return Poll::Ready(done);
                 }
@@ -202,19 +202,19 @@ impl TlsStream {
     /// does. Ready: there may be something now.
     fn poll_readable(&self, in_room: &mut bool, context: &Context<'_>) -> Poll<io::Result<()>> {
         let shared = &*self.shared;
-        let task = Waiter::Task(TaskWaiter::for_outside(context.waker()));
-        if !shared.stream.enter(Side::Read, &task)? {
+        let task = Waiter::Task(TaskWaiter::for_external_wait(context.waker()));
+        if !shared.stream.enter(Direction::Read, &task)? {
             return Poll::Ready(Ok(()));
         }
         // After the entry: whoever leaves something from here on wakes the task.
         if shared.unsent.load(Ordering::Relaxed) {
-            let mut session = ready!(self.poll_session(Side::Read, context))?;
+            let mut session = ready!(self.poll_session(Direction::Read, context))?;
             // If it fails, so will the next write.
             let left = matches!(self.push(&mut session), Ok(false));
             drop(session);
             if left {
-                if self.poll_room(Side::Read, context)?.is_ready() {
-                    shared.stream.leave(Side::Read, &task);
+                if self.poll_room(Direction::Read, context)?.is_ready() {
+                    shared.stream.leave(Direction::Read, &task);
                     return Poll::Ready(Ok(()));
                 }
                 *in_room = true;
@@ -234,7 +234,7 @@ impl TlsStream {
             return Poll::Pending;
         }
         loop {
-            let mut session = ready!(self.poll_session(Side::Write, context))?;
+            let mut session = ready!(self.poll_session(Direction::Write, context))?;
             if self.push(&mut session)? {
                 let count = self.write(&mut session, put)?;
                 let all_sent = self.push(&mut session)?;
@@ -246,25 +246,25 @@ impl TlsStream {
                 return Poll::Ready(Ok(count));
             }
             drop(session);
-            ready!(self.poll_room(Side::Write, context))?;
+            ready!(self.poll_room(Direction::Write, context))?;
         }
     }
 
     /// Has the task of that side woken when there may be room to send. Ready: there may be some now.
-    fn poll_room(&self, side: Side, context: &Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_room(&self, direction: Direction, context: &Context<'_>) -> Poll<io::Result<()>> {
         let shared = &*self.shared;
-        shared.room.put(side, TaskWaiter::for_outside(context.waker()));
+        shared.room.put(direction, TaskWaiter::for_external_wait(context.waker()));
         let both = Waiter::Task(TaskWaiter::new(&Waker::from(shared.room.clone())));
-        match shared.stream.enter(Side::Write, &both) {
+        match shared.stream.enter(Direction::Write, &both) {
             Ok(true) => Poll::Pending,
             // The entry that stood for both may have been the other's, and is gone.
             Ok(false) => {
-                shared.room.remove(side);
+                shared.room.remove(direction);
                 shared.room.wake_all();
                 Poll::Ready(Ok(()))
             }
             Err(error) => {
-                shared.room.remove(side);
+                shared.room.remove(direction);
                 Poll::Ready(Err(error))
             }
         }
@@ -272,18 +272,18 @@ impl TlsStream {
 
     fn poll_session(
         &self,
-        side: Side,
+        direction: Direction,
         context: &Context<'_>,
     ) -> Poll<io::Result<Locked<'_, Session>>> {
-        self.poll_lock(&self.shared.session, side, context)
+        self.poll_lock(&self.shared.session, direction, context)
     }
 
     fn poll_lock<'a, T>(
         &self,
         lock: &'a Lock<T>,
-        side: Side,
+        direction: Direction,
         context: &Context<'_>,
     ) -> Poll<io::Result<Locked<'a, T>>> {
-        lock.poll(side, context).map_err(|_| self.broken())
+        lock.poll(direction, context).map_err(|_| self.broken())
     }
 }

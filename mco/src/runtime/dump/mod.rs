@@ -1,24 +1,24 @@
 //! A picture of all coroutines: who does what, who waits for what, and who is stuck.
 //!
-//! [`look`] finds them and asks each what it waits for, [`fresh`] finds those that have not started,
-//! [`stuck`] those that nobody can help, [`frames`] has workers take backtraces, and [`show`] makes it a
+//! [`snapshot`] finds them and asks each what it waits for, [`unstarted`] finds those that have not started,
+//! [`deadlock`] those that nobody can help, [`backtraces`] has workers take backtraces, and [`render`] makes it a
 //! text. None of it needs a worker to go on, except the backtraces and what has not started, for which
 //! it waits for a limited time.
 
 #[cfg(feature = "dump")]
-mod ask;
+mod backtraces;
 #[cfg(feature = "dump")]
-mod frames;
+mod deadlock;
+mod names;
 #[cfg(feature = "dump")]
-mod fresh;
-mod look;
+mod query;
 #[cfg(feature = "dump")]
-mod show;
+mod render;
 #[cfg(all(unix, feature = "dump"))]
 pub(crate) mod sigquit;
+mod snapshot;
 #[cfg(feature = "dump")]
-mod stuck;
-mod words;
+mod unstarted;
 
 use std::panic::Location;
 #[cfg(feature = "dump")]
@@ -36,9 +36,9 @@ use crate::task::TaskRef;
 use crate::task::capture::Line;
 
 #[cfg(feature = "dump")]
-use frames::Source;
+use backtraces::BacktraceSource;
 #[cfg(feature = "dump")]
-use stuck::Deadlock;
+use deadlock::Deadlock;
 
 /// What a coroutine does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -121,7 +121,7 @@ struct Section {
     /// In the order of their ids.
     coroutines: Vec<CoroutineInfo>,
     /// How many have not started, those among the coroutines and others.
-    fresh: usize,
+    unstarted: usize,
     groups: Vec<Group>,
     /// What could not be found out.
     remarks: Vec<String>,
@@ -157,20 +157,20 @@ impl Dump {
     pub(crate) fn of_all(caller: Option<&TaskRef>) -> Dump {
         let schedulers = scheduler::all();
         let schedulers: Vec<&Scheduler> = schedulers.iter().map(|s| &**s).collect();
-        Dump::take(&schedulers, caller, Source::Workers)
+        Dump::take(&schedulers, caller, BacktraceSource::Workers)
     }
 
-    fn take(schedulers: &[&Scheduler], caller: Option<&TaskRef>, source: Source) -> Dump {
+    fn take(schedulers: &[&Scheduler], caller: Option<&TaskRef>, source: BacktraceSource) -> Dump {
         // A detector that asks has found it at rest, and must not be disturbed by it.
-        let asks = source == Source::Workers;
+        let asks = source == BacktraceSource::Workers;
         // First, so that one that starts meanwhile is seen by one of the looks.
-        let fresh = if asks { fresh::find(schedulers) } else { Vec::new() };
-        let awake: Vec<_> = schedulers.iter().filter(|_| asks).map(|s| s.stay_awake()).collect();
-        let mut seen = look::look(schedulers, caller);
-        let deadlocks = stuck::find(&mut seen);
+        let unstarted = if asks { unstarted::find(schedulers) } else { Vec::new() };
+        let awake: Vec<_> = schedulers.iter().filter(|_| asks).map(|s| s.keep_active()).collect();
+        let mut seen = snapshot::take(schedulers, caller);
+        let deadlocks = deadlock::find(&mut seen);
         drop(awake);
-        fresh::add(&mut seen, fresh);
-        let runtimes = frames::add(schedulers, seen, source);
+        unstarted::add(&mut seen, unstarted);
+        let runtimes = backtraces::add(schedulers, seen, source);
         Dump { runtimes, deadlocks }
     }
 
@@ -183,7 +183,7 @@ impl Dump {
     /// How many coroutines were waiting to be started, about: those that are listed, and others.
     #[must_use]
     pub fn not_started(&self) -> usize {
-        self.runtimes.iter().map(|section| section.fresh).sum()
+        self.runtimes.iter().map(|section| section.unstarted).sum()
     }
 }
 
@@ -197,9 +197,9 @@ pub(crate) fn current() -> Vec<Arc<Scheduler>> {
 #[cfg(feature = "dump")]
 pub(crate) fn list(schedulers: &[Arc<Scheduler>], caller: Option<&TaskRef>) -> Vec<CoroutineInfo> {
     let schedulers: Vec<&Scheduler> = schedulers.iter().map(|s| &**s).collect();
-    let awake: Vec<_> = schedulers.iter().map(|s| s.stay_awake()).collect();
-    let mut seen = look::look(&schedulers, caller);
-    stuck::find(&mut seen);
+    let awake: Vec<_> = schedulers.iter().map(|s| s.keep_active()).collect();
+    let mut seen = snapshot::take(&schedulers, caller);
+    deadlock::find(&mut seen);
     drop(awake);
     let mut all: Vec<_> =
         seen.into_iter().flat_map(|s| s.coroutines).map(|seen| seen.info).collect();
@@ -210,14 +210,14 @@ pub(crate) fn list(schedulers: &[Arc<Scheduler>], caller: Option<&TaskRef>) -> V
 /// The dump of one runtime, for a plain thread.
 #[cfg(feature = "dump")]
 pub(crate) fn of(scheduler: &Scheduler) -> String {
-    Dump::take(&[scheduler], None, Source::Workers).to_string()
+    Dump::take(&[scheduler], None, BacktraceSource::Workers).to_string()
 }
 
 /// What a runtime that is to end still has, in a sentence or some lines. By anyone, without the workers' help.
-pub(crate) fn left(scheduler: &Scheduler) -> String {
+pub(crate) fn describe_remaining(scheduler: &Scheduler) -> String {
     /// So many are named.
     const NAMED: usize = 8;
-    let mut seen = look::look(&[scheduler], None);
+    let mut seen = snapshot::take(&[scheduler], None);
     // In the order of their ids.
     let all: Vec<_> = seen.drain(..).flat_map(|s| s.coroutines).map(|seen| seen.info).collect();
     if all.is_empty() {
@@ -229,12 +229,12 @@ pub(crate) fn left(scheduler: &Scheduler) -> String {
     for info in all.iter().take(NAMED) {
         let doing = match (info.state, info.wait_reason, info.wait_site) {
             (State::Blocked, Some(reason), Some(site)) => {
-                format!("waits for {} at {site}", words::what(reason))
+                format!("waits for {} at {site}", names::what(reason))
             }
             (State::Running, ..) => "runs, or blocks its thread".to_owned(),
             _ => "could go on".to_owned(),
         };
-        let name = words::name(info);
+        let name = names::name(info);
         text.push_str(&format!("\n  {name} (spawned at {}) {doing}", info.spawned_at));
     }
     if all.len() > NAMED {
@@ -248,16 +248,16 @@ pub(crate) fn left(scheduler: &Scheduler) -> String {
 /// that it hosts.
 #[cfg(feature = "dump")]
 pub(crate) fn report(scheduler: &Scheduler) -> String {
-    Dump::take(&[scheduler], None, Source::ThisWorker).to_string()
+    Dump::take(&[scheduler], None, BacktraceSource::ThisWorker).to_string()
 }
 
 #[cfg(not(feature = "dump"))]
 pub(crate) fn of(scheduler: &Scheduler) -> String {
-    left(scheduler)
+    describe_remaining(scheduler)
 }
 
 /// Without dumps: what each waits for, and not who for whom.
 #[cfg(not(feature = "dump"))]
 pub(crate) fn report(scheduler: &Scheduler) -> String {
-    left(scheduler)
+    describe_remaining(scheduler)
 }

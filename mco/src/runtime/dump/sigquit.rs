@@ -15,9 +15,9 @@ use std::{env, mem, thread};
 use parking_lot::Mutex;
 
 use super::Dump;
-use crate::bare;
 use crate::report;
-use crate::threads::Ours;
+use crate::runtime_thread;
+use crate::thread_count::RuntimeThread;
 
 /// Where the handler writes to.
 static PIPE: AtomicI32 = AtomicI32::new(-1);
@@ -113,7 +113,7 @@ fn start() -> io::Result<()> {
     }
     thread::Builder::new().name("mco-sigquit".to_owned()).spawn(move || {
         // It does not always count as the runtime's own.
-        bare::guarded(|| watch(reader));
+        runtime_thread::abort_on_unwind(|| watch(reader));
     })?;
     PIPE.store(writer, Ordering::Relaxed);
     Ok(())
@@ -123,7 +123,7 @@ fn watch(mut reader: io::PipeReader) {
     let mut asked = [0; 64];
     loop {
         // While it dumps it holds coroutines, and wakes them.
-        let ours = Ours::new();
+        let ours = RuntimeThread::new();
         let read = reader.read(&mut asked);
         drop(ours);
         match read {

@@ -3,25 +3,25 @@
 use std::sync::atomic::{Ordering, fence};
 use std::time::Duration;
 
+use super::super::all_idle::AllIdleAction;
 use super::super::forked;
-use super::super::standstill::Standstill;
-use super::super::worker::Worker;
-use super::{Local, retry};
-use crate::clock::Moment;
+use super::super::worker::RemoteWorker;
+use super::{LocalWorker, retry};
+use crate::clock::Timestamp;
 use crate::random;
 use crate::task::current;
 use crate::trace;
-use crate::wait::{Hold, timers};
+use crate::wait::{ExternalWait, timers};
 
-/// How long a worker that hosts too many lets the others start their fresh coroutines themselves.
-const PATIENCE: Duration = Duration::from_millis(5);
+/// How long a worker that hosts too many lets the others start their unstarted coroutines themselves.
+const STEAL_BACKOFF: Duration = Duration::from_millis(5);
 
 /// To wake a sleeping thread takes some 25 us, so a worker that expects to be woken sooner than it
 /// could fall asleep and be woken stays awake, for this long at most.
-const SPIN: Duration = Duration::from_micros(50);
+const MAX_SPIN: Duration = Duration::from_micros(50);
 
 /// The most that is expected, after so many wakes in a row.
-const CERTAIN: u32 = 8;
+const MAX_SPIN_CREDIT: u32 = 8;
 
 /// What a look for work elsewhere has come to.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -29,35 +29,35 @@ enum Search {
     Found,
     Nothing,
     /// There is something, but others should take it.
-    Declined,
+    BackedOff,
 }
 
-impl Local {
+impl LocalWorker {
     /// Looks for work elsewhere, or sleeps until there is some. `false`: this worker has ended.
     pub(super) fn idle(&self) -> bool {
         trace::looked(0);
         if self.worker.blocked.load(Ordering::Relaxed) {
             self.unblock();
         }
-        if self.run_errands() && !self.is_alone() {
+        if self.run_requests() && !self.is_alone() {
             return true;
         }
         if self.scheduler.is_shut_down() {
             self.cancel_all();
-            if self.take_injected() {
+            if self.take_from_global_queue() {
                 return true;
             }
             if self.has_ended() {
                 // What they hold goes away with them.
-                self.worker.alarms.close();
+                self.worker.timer_queue.close();
                 if self.has_ended() && self.worker.leave() {
                     return false;
                 }
                 return true;
             }
-        } else if self.await_wake() {
+        } else if self.spin_for_wake() {
             return true;
-        } else if self.is_anything_to_steal() && self.scheduler.idle.try_search() {
+        } else if self.has_stealable() && self.scheduler.idle.try_search() {
             let outcome = self.search();
             self.stop_searching(outcome);
             if outcome == Search::Found {
@@ -74,54 +74,59 @@ impl Local {
     /// This is what makes an exchange between coroutines of two workers fast. What is expected grows
     /// with each wake that comes in time, asleep or awake, and falls with each that does not, so an
     /// idle program does not spin.
-    pub(in super::super) fn should_look_out(&self) -> bool {
-        self.expects_wake() && self.is_alone()
+    pub(in super::super) fn should_spin(&self) -> bool {
+        self.should_spin_for_wake() && self.is_alone()
     }
 
-    fn expects_wake(&self) -> bool {
-        self.expectation.get() > 0 && !self.is_spare()
+    fn should_spin_for_wake(&self) -> bool {
+        self.spin_credit.get() > 0 && !self.is_spare()
     }
 
     /// By such a coroutine: looks whether it `has_happened`, for a while.
-    pub(in super::super) fn look_out(&self, has_happened: &mut dyn FnMut() -> bool) {
+    pub(in super::super) fn spin_wait(&self, has_happened: &mut dyn FnMut() -> bool) {
         self.spin(has_happened);
     }
 
     /// The same without a coroutine: for anything that arrives.
-    fn await_wake(&self) -> bool {
-        current::expects_answer() && self.expects_wake() && self.spin(&mut || false)
+    fn spin_for_wake(&self) -> bool {
+        current::expects_reply() && self.should_spin_for_wake() && self.spin(&mut || false)
     }
 
     /// Looks whether it `has_happened`, or something has been queued here, for a limited time.
     fn spin(&self, has_happened: &mut dyn FnMut() -> bool) -> bool {
         /// Looks between two looks at the clock.
         const LOOKS: u32 = 32;
-        let limit = Moment::real() + SPIN;
+        let limit = Timestamp::monotonic() + MAX_SPIN;
         let limit = self.next_timer().map_or(limit, |timer| timer.min(limit));
         loop {
             for _ in 0..LOOKS {
-                let arrived = || !self.worker.inbox.is_empty() || !self.worker.placed.is_empty();
+                let arrived =
+                    || !self.worker.inbox.is_empty() || !self.worker.handed_over.is_empty();
                 if has_happened() || arrived() {
-                    self.expect(true);
+                    self.update_spin_credit(true);
                     return true;
                 }
                 std::hint::spin_loop();
             }
-            if self.is_anything_to_steal() {
+            if self.has_stealable() {
                 return false;
             }
-            if Moment::real() >= limit {
-                self.expect(false);
-                current::has_had_no_answer();
+            if Timestamp::monotonic() >= limit {
+                self.update_spin_credit(false);
+                current::note_no_reply();
                 return false;
             }
         }
     }
 
     /// Learns from whether a wake has come in time.
-    fn expect(&self, came: bool) {
-        let expectation = self.expectation.get();
-        self.expectation.set(if came { (expectation + 1).min(CERTAIN) } else { expectation / 2 });
+    fn update_spin_credit(&self, came: bool) {
+        let spin_credit = self.spin_credit.get();
+        self.spin_credit.set(if came {
+            (spin_credit + 1).min(MAX_SPIN_CREDIT)
+        } else {
+            spin_credit / 2
+        });
     }
 
     fn is_spare(&self) -> bool {
@@ -153,10 +158,10 @@ impl Local {
     }
 
     /// At shutdown: takes what has not started from outside, to end it.
-    fn take_injected(&self) -> bool {
+    fn take_from_global_queue(&self) -> bool {
         // With that of `inject`: what was queued before the shutdown is seen by who has seen the shutdown.
         fence(Ordering::SeqCst);
-        let task = self.scheduler.injector.take();
+        let task = self.scheduler.global_queue.take();
         let any = task.is_some();
         self.ready.borrow_mut().extend(task);
         any
@@ -165,41 +170,43 @@ impl Local {
     fn has_ended(&self) -> bool {
         self.hosted.get() == 0
             && self.ready.borrow().is_empty()
-            && self.fresh.is_empty()
-            && self.worker.newest.is_empty()
+            && self.unstarted.is_empty()
+            && self.worker.lifo_slot.is_empty()
             && self.worker.inbox.is_empty()
-            && self.worker.placed.is_empty()
+            && self.worker.handed_over.is_empty()
     }
 
-    /// Takes fresh coroutines from elsewhere into the own queue.
+    /// Takes unstarted coroutines from elsewhere into the own queue.
     fn search(&self) -> Search {
         if self.is_unneeded() {
             return Search::Nothing;
         }
-        if self.scheduler.injector.has_due() {
+        if self.scheduler.global_queue.has_from_timers() {
             // One that is taken is started at once: by `next`.
             return Search::Found;
         }
-        if let Some(task) = retry(|| self.scheduler.injector.steal_batch_and_pop(&self.fresh)) {
-            self.fresh.push(task);
+        if let Some(task) =
+            retry(|| self.scheduler.global_queue.steal_batch_and_pop(&self.unstarted))
+        {
+            self.unstarted.push(task);
             return Search::Found;
         }
         // One that hosts too many would only hand over what it steals, maybe to the very worker
         // that it has stolen from. It helps nevertheless if that one does not get on.
-        let crowded = self.emptier_worker().is_some();
-        if !crowded || self.others_with_fresh().next().is_none() {
-            self.declined.set(None);
-        } else if !self.is_patience_over() {
-            return Search::Declined;
+        let crowded = self.less_loaded_worker().is_some();
+        if !crowded || self.others_with_unstarted().next().is_none() {
+            self.steal_backoff.set(None);
+        } else if !self.is_steal_backoff_over() {
+            return Search::BackedOff;
         }
-        let stolen = self.others_with_fresh().find_map(|w| {
+        let stolen = self.others_with_unstarted().find_map(|w| {
             retry(|| match crowded {
                 true => w.stealer.steal(),
-                false => w.stealer.steal_batch_and_pop(&self.fresh),
+                false => w.stealer.steal_batch_and_pop(&self.unstarted),
             })
         });
         let Some(task) = stolen else { return Search::Nothing };
-        self.fresh.push(task);
+        self.unstarted.push(task);
         self.start_here.set(crowded);
         let stolen = &self.worker.counts.stolen;
         stolen.store(stolen.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
@@ -208,42 +215,42 @@ impl Local {
 
     /// By a worker that hosts too many, and could steal more: may it? After some patience, and then
     /// as long as what it steals does not stay.
-    fn is_patience_over(&self) -> bool {
+    fn is_steal_backoff_over(&self) -> bool {
         let hosted = self.hosted.get();
-        let (since, hosted_then) = match self.declined.get() {
-            Some(declined) if hosted <= declined.1 => declined,
-            _ => (Moment::real(), hosted),
+        let (since, hosted_then) = match self.steal_backoff.get() {
+            Some(steal_backoff) if hosted <= steal_backoff.1 => steal_backoff,
+            _ => (Timestamp::monotonic(), hosted),
         };
-        self.declined.set(Some((since, hosted_then)));
-        Moment::real().since(since) >= PATIENCE
+        self.steal_backoff.set(Some((since, hosted_then)));
+        Timestamp::monotonic().since(since) >= STEAL_BACKOFF
     }
 
-    /// Whether there are fresh coroutines elsewhere. Most of the time there are none, and then this is all
+    /// Whether there are unstarted coroutines elsewhere. Most of the time there are none, and then this is all
     /// that a worker without work looks at.
-    fn is_anything_to_steal(&self) -> bool {
-        let mut others = self.scheduler.seated().iter();
-        let any = !self.scheduler.injector.is_empty()
-            || others.any(|w| w.index != self.worker.index && w.has_fresh());
+    fn has_stealable(&self) -> bool {
+        let mut others = self.scheduler.started_workers().iter();
+        let any = !self.scheduler.global_queue.is_empty()
+            || others.any(|w| w.index != self.worker.index && w.has_unstarted());
         if !any {
-            self.declined.set(None);
+            self.steal_backoff.set(None);
         }
         any
     }
 
     /// Those that can be stolen from, beginning anywhere.
-    fn others_with_fresh(&self) -> impl Iterator<Item = &Worker> {
-        let workers = self.scheduler.seated();
+    fn others_with_unstarted(&self) -> impl Iterator<Item = &RemoteWorker> {
+        let workers = self.scheduler.started_workers();
         // By chance, unless chance is not to be used up by what the program does not do.
         let seeded = self.scheduler.settings.seed.is_some();
         let first = if seeded { 0 } else { random::below(workers.len()) };
         let order = (first..workers.len()).chain(0..first).map(|index| &*workers[index]);
-        order.filter(|w| w.index != self.worker.index && w.has_fresh())
+        order.filter(|w| w.index != self.worker.index && w.has_unstarted())
     }
 
     fn stop_searching(&self, outcome: Search) {
         let last = self.scheduler.idle.end_search();
         // Whoever produced more meanwhile relied on this search: pass it on.
-        if (last && outcome == Search::Found) || outcome == Search::Declined {
+        if (last && outcome == Search::Found) || outcome == Search::BackedOff {
             self.scheduler.wake_one();
         }
     }
@@ -264,27 +271,27 @@ impl Local {
         self.worker.sleep.begin();
         if self.may_sleep() {
             let timer = timers::next();
-            let standstill = self.fall_asleep(timer);
-            if standstill != Standstill::GoOn {
+            let action = self.fall_asleep(timer);
+            if action != AllIdleAction::Resume {
                 let limits = [
                     self.time_to(timer),
-                    self.declined.get().map(|_| PATIENCE),
-                    standstill.look_again(),
+                    self.steal_backoff.get().map(|_| STEAL_BACKOFF),
+                    action.recheck_after(),
                 ];
                 self.poll(limits.into_iter().flatten().min());
             }
-            self.scheduler.quiet.rise();
+            self.scheduler.quiescence.activate();
         }
         self.worker.sleep.end();
         self.scheduler.monitor.worker_woke();
-        let now = Moment::real();
-        if now.since(self.clock.polled.get()) < 2 * SPIN && !self.worker.inbox.is_empty() {
-            self.expect(true);
+        let now = Timestamp::monotonic();
+        if now.since(self.clock.polled.get()) < 2 * MAX_SPIN && !self.worker.inbox.is_empty() {
+            self.update_spin_credit(true);
         }
         self.clock.looked.set(now);
         self.worker.set_clock(now);
         self.clock.polled.set(now);
-        self.expire(Moment::now_given(now));
+        self.expire(Timestamp::now_or(now));
         if !spare && idle.retract(self.worker.index) {
             let outcome = self.search();
             self.stop_searching(outcome);
@@ -292,38 +299,38 @@ impl Local {
     }
 
     /// Says that this worker sleeps. The last to say so does what there is to do for all of them.
-    fn fall_asleep(&self, timer: Option<Moment>) -> Standstill {
-        self.worker.leave_behind(timer, Hold::count());
-        let standstill = if self.scheduler.quiet.fall() {
-            self.scheduler.stand_still(self.worker.index, self.suspicion.get())
+    fn fall_asleep(&self, timer: Option<Timestamp>) -> AllIdleAction {
+        self.worker.publish_before_park(timer, ExternalWait::count());
+        let action = if self.scheduler.quiescence.deactivate() {
+            self.scheduler.on_all_idle(self.worker.index, self.deadlock_recheck.get())
         } else {
-            Standstill::Sleep
+            AllIdleAction::Sleep
         };
-        self.suspicion.set(standstill.look_again().unwrap_or_default());
-        standstill
+        self.deadlock_recheck.set(action.recheck_after().unwrap_or_default());
+        action
     }
 
-    /// How long to sleep for the next `timer` or alarm. By a virtual clock it never comes by waiting.
-    fn time_to(&self, timer: Option<Moment>) -> Option<Duration> {
+    /// How long to sleep for the next `timer` or queued timer. By a virtual clock it never comes by waiting.
+    fn time_to(&self, timer: Option<Timestamp>) -> Option<Duration> {
         let settings = &self.scheduler.settings;
-        let next = [timer, self.worker.alarms.next()].into_iter().flatten().min();
-        next.filter(|_| settings.virtual_clock.is_none()).map(|at| at.since(Moment::real()))
+        let next = [timer, self.worker.timer_queue.next()].into_iter().flatten().min();
+        next.filter(|_| settings.virtual_clock.is_none()).map(|at| at.since(Timestamp::monotonic()))
     }
 
     /// The last look before sleeping, after it was announced.
     fn may_sleep(&self) -> bool {
         let scheduler = &self.scheduler;
-        let anything_to_steal = || match self.declined.get() {
-            None => self.is_anything_to_steal(),
-            Some(_) => !scheduler.injector.is_empty(),
+        let has_stealable = || match self.steal_backoff.get() {
+            None => self.has_stealable(),
+            Some(_) => !scheduler.global_queue.is_empty(),
         };
         self.ready.borrow().is_empty()
             && self.worker.inbox.is_empty()
-            && self.worker.placed.is_empty()
-            && !self.worker.errands.are_waiting()
-            && self.worker.newest.is_empty()
+            && self.worker.handed_over.is_empty()
+            && !self.worker.requests.are_waiting()
+            && self.worker.lifo_slot.is_empty()
             && (self.is_spare() || scheduler.idle.is_announced(self.worker.index))
-            && (self.is_unneeded() || !anything_to_steal())
+            && (self.is_unneeded() || !has_stealable())
             && (!scheduler.is_shut_down() || self.hosted.get() > 0)
     }
 }

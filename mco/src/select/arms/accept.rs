@@ -6,10 +6,10 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::time::Duration;
 
-use super::super::operation::Native;
+use super::super::operation::Selectable;
 use super::super::probe::SelectAccept;
-use super::super::{Awaits, Deadline, Entry};
-use crate::clock::Moment;
+use super::super::{ArmEntry, ArmWaitInfo, Deadline};
+use crate::clock::Timestamp;
 use crate::net::accept::{
     self, Accepting, FIRST_PAUSE, LAST_PAUSE, is_out_of_descriptors, out_of_descriptors,
 };
@@ -17,16 +17,16 @@ use crate::net::{TcpListener, TcpStream};
 #[cfg(unix)]
 use crate::os::unix::net::{self as unix, UnixListener, UnixStream};
 use crate::task::Reason;
-use crate::task::awaited::ArmWait;
-use crate::wait::{Hold, Waiter};
+use crate::task::wait_target::ArmWait;
+use crate::wait::{ExternalWait, Waiter};
 
 /// Accepts a connection.
 pub struct AcceptArm<'a, L, A> {
     listener: &'a L,
-    entered: Option<(Waiter, Hold)>,
+    entered: Option<(Waiter, ExternalWait)>,
     /// Without descriptors: how long to wait for one, and until when it does.
     pause: Duration,
-    pause_ends: Option<Moment>,
+    pause_ends: Option<Timestamp>,
     result: Option<io::Result<A>>,
 }
 
@@ -54,7 +54,7 @@ impl SelectAccept for UnixListener {
     }
 }
 
-impl<L, A> Native for AcceptArm<'_, L, A>
+impl<L, A> Selectable for AcceptArm<'_, L, A>
 where
     L: Accepting<Accepted = A>,
     A: Unpin,
@@ -63,14 +63,14 @@ where
 
     fn poll(self: Pin<&mut Self>) -> bool {
         let this = self.get_mut();
-        if this.pause_ends.is_some_and(|at| Moment::now() < at) {
+        if this.pause_ends.is_some_and(|at| Timestamp::now() < at) {
             return false;
         }
         this.pause_ends = None;
         this.result = match accept::try_accept(this.listener) {
             Ok(accepted) => accepted.map(Ok),
             Err(error) if is_out_of_descriptors(&error) && this.pause <= LAST_PAUSE => {
-                this.pause_ends = Some(Moment::after(this.pause));
+                this.pause_ends = Some(Timestamp::after(this.pause));
                 this.pause *= 2;
                 None
             }
@@ -80,7 +80,7 @@ where
         this.result.is_some()
     }
 
-    unsafe fn enter(self: Pin<&mut Self>, entry: &Entry<'_>) -> bool {
+    unsafe fn enter(self: Pin<&mut Self>, entry: &ArmEntry<'_>) -> bool {
         let this = self.get_mut();
         // Who does not wait need not be woken, and the poll has asked the system.
         if this.pause_ends.is_some() || !entry.parks {
@@ -88,12 +88,12 @@ where
         }
         match accept::enter(this.listener, entry.waiter) {
             Ok(entered) => {
-                this.entered = entered.then(|| (entry.waiter.clone(), Hold::new()));
+                this.entered = entered.then(|| (entry.waiter.clone(), ExternalWait::new()));
                 entered
             }
             // The poll that follows meets it again, or is better off.
             Err(_) => {
-                this.pause_ends = Some(Moment::after(this.pause));
+                this.pause_ends = Some(Timestamp::after(this.pause));
                 true
             }
         }
@@ -101,7 +101,7 @@ where
 
     fn leave(self: Pin<&mut Self>) {
         let this = self.get_mut();
-        if let Some((waiter, _hold)) = this.entered.take() {
+        if let Some((waiter, _external_wait)) = this.entered.take() {
             accept::leave(this.listener, &waiter);
         }
     }
@@ -110,8 +110,8 @@ where
         Deadline(self.pause_ends)
     }
 
-    fn awaits(&self) -> Awaits {
-        Awaits(ArmWait { until: self.pause_ends, ..ArmWait::at(Reason::Accept, 0) })
+    fn wait_info(&self) -> ArmWaitInfo {
+        ArmWaitInfo(ArmWait { until: self.pause_ends, ..ArmWait::at(Reason::Accept, 0) })
     }
 
     fn output(self: Pin<&mut Self>) -> Self::Output {

@@ -5,31 +5,31 @@ use std::pin::Pin;
 
 use pin_project_lite::pin_project;
 
-use super::super::operation::{Back, Native};
-use super::super::{Awaits, Entry};
+use super::super::operation::{ReclaimOnLoss, Selectable};
+use super::super::{ArmEntry, ArmWaitInfo};
 use crate::std::sync::channel::{Channel, RecvError, SendError, State, TryRecvError, TrySendError};
 use crate::task::Reason;
-use crate::task::awaited::ArmWait;
-use crate::wait::{Outcome, Place};
+use crate::task::wait_target::ArmWait;
+use crate::wait::{Outcome, WaitNode};
 
 pin_project! {
     /// Takes the next value of a channel.
     pub struct RecvArm<'a, T> {
         channel: &'a Channel<T>,
         #[pin]
-        place: Place<'a, State<T>, T>,
+        node: WaitNode<'a, State<T>, T>,
         result: Option<Result<T, RecvError>>,
     }
 }
 
 impl<'a, T> RecvArm<'a, T> {
     pub(crate) fn new(channel: &'a Channel<T>) -> RecvArm<'a, T> {
-        let place = Place::new(channel.state(), State::receivers, None);
-        RecvArm { channel, place, result: None }
+        let node = WaitNode::new(channel.state(), State::receivers, None);
+        RecvArm { channel, node, result: None }
     }
 }
 
-impl<T> Native for RecvArm<'_, T> {
+impl<T> Selectable for RecvArm<'_, T> {
     type Output = Result<T, RecvError>;
 
     fn poll(self: Pin<&mut Self>) -> bool {
@@ -42,31 +42,31 @@ impl<T> Native for RecvArm<'_, T> {
         this.result.is_some()
     }
 
-    unsafe fn enter(self: Pin<&mut Self>, entry: &Entry<'_>) -> bool {
+    unsafe fn enter(self: Pin<&mut Self>, entry: &ArmEntry<'_>) -> bool {
         let this = self.project();
         let mut state = this.channel.state().lock();
         if state.can_take(entry.token) {
             return false;
         }
         // SAFETY: the caller's promise.
-        unsafe { this.place.as_ref().enter_shared(&mut state, entry.token, entry.index) };
+        unsafe { this.node.as_ref().enter_shared(&mut state, entry.token, entry.index) };
         true
     }
 
     fn leave(self: Pin<&mut Self>) {
-        self.project().place.leave();
+        self.project().node.leave();
     }
 
     fn complete(self: Pin<&mut Self>) {
         let this = self.project();
-        *this.result = Some(match this.place.leave() {
-            Some(Outcome::Served) => Ok(this.place.take().expect("what was served is here")),
+        *this.result = Some(match this.node.leave() {
+            Some(Outcome::Completed) => Ok(this.node.take().expect("what was received is here")),
             _ => Err(RecvError),
         });
     }
 
-    fn awaits(&self) -> Awaits {
-        Awaits(ArmWait::of(Reason::Receive, self.channel.sending_end()))
+    fn wait_info(&self) -> ArmWaitInfo {
+        ArmWaitInfo(ArmWait::of(Reason::Receive, self.channel.sending_end()))
     }
 
     fn output(self: Pin<&mut Self>) -> Result<T, RecvError> {
@@ -86,7 +86,7 @@ pin_project! {
         channel: &'a Channel<T>,
         // Holds the value while it waits.
         #[pin]
-        place: Place<'a, State<T>, T>,
+        node: WaitNode<'a, State<T>, T>,
         // Holds it otherwise, until it is sent.
         value: Option<T>,
         result: Option<Result<(), SendError<T>>>,
@@ -95,12 +95,12 @@ pin_project! {
 
 impl<'a, T> SendArm<'a, T> {
     pub(crate) fn new(channel: &'a Channel<T>, value: T) -> SendArm<'a, T> {
-        let place = Place::new(channel.state(), State::senders, None);
-        SendArm { channel, place, value: Some(value), result: None }
+        let node = WaitNode::new(channel.state(), State::senders, None);
+        SendArm { channel, node, value: Some(value), result: None }
     }
 }
 
-impl<T> Native for SendArm<'_, T> {
+impl<T> Selectable for SendArm<'_, T> {
     type Output = Result<(), SendError<T>>;
 
     fn poll(self: Pin<&mut Self>) -> bool {
@@ -114,22 +114,22 @@ impl<T> Native for SendArm<'_, T> {
         this.result.is_some()
     }
 
-    unsafe fn enter(self: Pin<&mut Self>, entry: &Entry<'_>) -> bool {
+    unsafe fn enter(self: Pin<&mut Self>, entry: &ArmEntry<'_>) -> bool {
         let this = self.project();
         let mut state = this.channel.state().lock();
         if state.can_put(entry.token) {
             return false;
         }
-        this.place.put(this.value.take());
+        this.node.put(this.value.take());
         // SAFETY: the caller's promise.
-        unsafe { this.place.as_ref().enter_shared(&mut state, entry.token, entry.index) };
+        unsafe { this.node.as_ref().enter_shared(&mut state, entry.token, entry.index) };
         true
     }
 
     fn leave(self: Pin<&mut Self>) {
         let this = self.project();
-        if this.place.leave().is_none()
-            && let Some(value) = this.place.take()
+        if this.node.leave().is_none()
+            && let Some(value) = this.node.take()
         {
             *this.value = Some(value);
         }
@@ -137,14 +137,14 @@ impl<T> Native for SendArm<'_, T> {
 
     fn complete(self: Pin<&mut Self>) {
         let this = self.project();
-        *this.result = Some(match this.place.leave() {
-            Some(Outcome::Served) => Ok(()),
-            _ => Err(SendError(this.place.take().expect("what was not sent is still here"))),
+        *this.result = Some(match this.node.leave() {
+            Some(Outcome::Completed) => Ok(()),
+            _ => Err(SendError(this.node.take().expect("what was not sent is still here"))),
         });
     }
 
-    fn awaits(&self) -> Awaits {
-        Awaits(ArmWait::of(Reason::Send, self.channel.receiving_end()))
+    fn wait_info(&self) -> ArmWaitInfo {
+        ArmWaitInfo(ArmWait::of(Reason::Send, self.channel.receiving_end()))
     }
 
     fn output(self: Pin<&mut Self>) -> Result<(), SendError<T>> {
@@ -152,8 +152,8 @@ impl<T> Native for SendArm<'_, T> {
     }
 }
 
-impl<T> Back for SendArm<'_, T> {
-    type Back = T;
+impl<T> ReclaimOnLoss for SendArm<'_, T> {
+    type Reclaimed = T;
 
     fn back(self: Pin<&mut Self>) -> T {
         self.project().value.take().expect("what was not sent is still here")

@@ -4,11 +4,11 @@ use std::fmt;
 use std::pin::Pin;
 use std::thread;
 
-use super::super::operation::Native;
-use super::super::{Awaits, Entry};
+use super::super::operation::Selectable;
+use super::super::{ArmEntry, ArmWaitInfo};
 use crate::coroutine::{Coroutine, JoinHandle, ScopedJoinHandle};
 use crate::task::Reason;
-use crate::task::awaited::ArmWait;
+use crate::task::wait_target::ArmWait;
 use crate::wait::Waiter;
 
 /// What `handle.join()` can wait for in a `select!`. Unlike the method it borrows the handle, which
@@ -111,14 +111,14 @@ where
     JoinArm { handle, entered: None }
 }
 
-impl<H: SelectJoin + ?Sized> Native for JoinArm<'_, H> {
+impl<H: SelectJoin + ?Sized> Selectable for JoinArm<'_, H> {
     type Output = thread::Result<H::Result>;
 
     fn poll(self: Pin<&mut Self>) -> bool {
         self.handle.joined().task().is_finished()
     }
 
-    unsafe fn enter(self: Pin<&mut Self>, entry: &Entry<'_>) -> bool {
+    unsafe fn enter(self: Pin<&mut Self>, entry: &ArmEntry<'_>) -> bool {
         let this = self.get_mut();
         let running = this.handle.joined().task().add_joiner(entry.waiter.clone());
         this.entered = running.then(|| entry.waiter.clone());
@@ -132,11 +132,11 @@ impl<H: SelectJoin + ?Sized> Native for JoinArm<'_, H> {
         }
     }
 
-    fn awaits(&self) -> Awaits {
-        Awaits(ArmWait::of(Reason::Join, self.handle.joined().task()))
+    fn wait_info(&self) -> ArmWaitInfo {
+        ArmWaitInfo(ArmWait::of(Reason::Join, self.handle.joined().task()))
     }
 
-    fn is_due(&self) -> bool {
+    fn is_ready_now(&self) -> bool {
         self.handle.joined().task().is_finished()
     }
 

@@ -4,17 +4,17 @@ use std::any::{Any, TypeId};
 use std::pin::Pin;
 use std::time::Duration;
 
-use super::super::operation::Native;
-use super::super::{Awaits, Deadline, Entry};
-use crate::clock::Moment;
+use super::super::operation::Selectable;
+use super::super::{ArmEntry, ArmWaitInfo, Deadline};
+use crate::clock::Timestamp;
 use crate::coroutine;
 use crate::task::Reason;
-use crate::task::awaited::ArmWait;
+use crate::task::wait_target::ArmWait;
 
 /// Becomes ready at a point in time.
 #[derive(Debug)]
 pub struct SleepArm {
-    deadline: Moment,
+    deadline: Timestamp,
 }
 
 /// Whether this is mco's own `sleep`, for which [`sleep_arm`] stands in.
@@ -32,17 +32,17 @@ pub fn is_sleep<F: 'static>(_: &F) -> bool {
 /// If `duration` is no `Duration`: then the function was not [mco's](is_sleep).
 pub fn sleep_arm<D: Any>(duration: D) -> SleepArm {
     let duration: &Duration = (&duration as &dyn Any).downcast_ref().expect("a duration");
-    SleepArm { deadline: Moment::after(*duration) }
+    SleepArm { deadline: Timestamp::after(*duration) }
 }
 
-impl Native for SleepArm {
+impl Selectable for SleepArm {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>) -> bool {
-        Moment::now() >= self.deadline
+        Timestamp::now() >= self.deadline
     }
 
-    unsafe fn enter(self: Pin<&mut Self>, _: &Entry<'_>) -> bool {
+    unsafe fn enter(self: Pin<&mut Self>, _: &ArmEntry<'_>) -> bool {
         true
     }
 
@@ -50,12 +50,12 @@ impl Native for SleepArm {
         Deadline(Some(self.deadline))
     }
 
-    fn awaits(&self) -> Awaits {
-        Awaits(ArmWait { until: Some(self.deadline), ..ArmWait::at(Reason::Sleep, 0) })
+    fn wait_info(&self) -> ArmWaitInfo {
+        ArmWaitInfo(ArmWait { until: Some(self.deadline), ..ArmWait::at(Reason::Sleep, 0) })
     }
 
-    fn is_due(&self) -> bool {
-        Moment::now() >= self.deadline
+    fn is_ready_now(&self) -> bool {
+        Timestamp::now() >= self.deadline
     }
 
     fn output(self: Pin<&mut Self>) {}

@@ -6,19 +6,19 @@ use std::ptr;
 
 use pin_project_lite::pin_project;
 
-use super::super::operation::Native;
+use super::super::operation::Selectable;
 use super::super::probe::SelectWait;
-use super::super::{Awaits, Entry};
+use super::super::{ArmEntry, ArmWaitInfo};
 use crate::std::sync::{Semaphore, SyncFlag, WaitGroup, semaphore, sync_flag, wait_group};
 use crate::task::Reason;
-use crate::task::awaited::ArmWait;
-use crate::wait::{Place, Queue, Spin};
+use crate::task::wait_target::ArmWait;
+use crate::wait::{Queue, Spin, WaitNode};
 
 pin_project! {
     /// Waits for what an object has for it.
     pub struct WaitArm<'a, S> {
         state: &'a Spin<S>,
-        // What it is, and where, for those who look on.
+        // What it is, and where, for dumps.
         reason: Reason,
         address: usize,
         // Whether `try_take` would take it.
@@ -28,7 +28,7 @@ pin_project! {
         // Whoever waits for a group leaves it first.
         member: Option<&'a WaitGroup>,
         #[pin]
-        place: Place<'a, S, ()>,
+        node: WaitNode<'a, S, ()>,
     }
 }
 
@@ -40,8 +40,8 @@ impl<'a, S> WaitArm<'a, S> {
         can_take: fn(&mut S) -> bool,
         try_take: fn(&mut S) -> bool,
     ) -> WaitArm<'a, S> {
-        let place = Place::new(state, waiters, None);
-        WaitArm { state, reason, address, can_take, try_take, member: None, place }
+        let node = WaitNode::new(state, waiters, None);
+        WaitArm { state, reason, address, can_take, try_take, member: None, node }
     }
 }
 
@@ -76,7 +76,7 @@ impl SelectWait for WaitGroup {
     }
 }
 
-impl<S> Native for WaitArm<'_, S> {
+impl<S> Selectable for WaitArm<'_, S> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>) -> bool {
@@ -86,23 +86,23 @@ impl<S> Native for WaitArm<'_, S> {
         (self.try_take)(&mut self.state.lock())
     }
 
-    unsafe fn enter(self: Pin<&mut Self>, entry: &Entry<'_>) -> bool {
+    unsafe fn enter(self: Pin<&mut Self>, entry: &ArmEntry<'_>) -> bool {
         let this = self.project();
         let mut state = this.state.lock();
         if (this.can_take)(&mut state) {
             return false;
         }
         // SAFETY: the caller's promise.
-        unsafe { this.place.as_ref().enter_shared(&mut state, entry.token, entry.index) };
+        unsafe { this.node.as_ref().enter_shared(&mut state, entry.token, entry.index) };
         true
     }
 
     fn leave(self: Pin<&mut Self>) {
-        self.project().place.leave();
+        self.project().node.leave();
     }
 
-    fn awaits(&self) -> Awaits {
-        Awaits(ArmWait::at(self.reason, self.address))
+    fn wait_info(&self) -> ArmWaitInfo {
+        ArmWaitInfo(ArmWait::at(self.reason, self.address))
     }
 
     fn output(self: Pin<&mut Self>) {}

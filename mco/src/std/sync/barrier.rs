@@ -5,7 +5,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::pin;
 
 use crate::task::{Reason, spend_budget};
-use crate::wait::{Outcome, Place, Queue, Spin, Wait};
+use crate::wait::{Outcome, Queue, Spin, Wait, WaitNode};
 
 /// Where so many wait until all of them are there: [`std::sync::Barrier`] for coroutines and threads.
 ///
@@ -57,16 +57,16 @@ impl Barrier {
         let mut waiting = self.waiting.lock();
         if waiting.len() >= self.others {
             // All at once: who comes next waits for the next time.
-            let wakeups = waiting.serve_all(Outcome::Served);
+            let wakeups = waiting.complete_all(Outcome::Completed);
             drop(waiting);
             wakeups.wake();
             return BarrierWaitResult { leader: true };
         }
-        let place = pin!(Place::new(&self.waiting, |queue| queue, None));
-        place.as_ref().enter(&mut waiting);
+        let node = pin!(WaitNode::new(&self.waiting, |queue| queue, None));
+        node.as_ref().enter(&mut waiting);
         drop(waiting);
-        // Unless it unwinds it has been served.
-        place.wait(&Wait::new(Reason::Barrier).at(self));
+        // Unless it unwinds it has been completed.
+        node.wait(&Wait::new(Reason::Barrier).at(self));
         BarrierWaitResult { leader: false }
     }
 }

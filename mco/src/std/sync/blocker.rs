@@ -6,14 +6,14 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::Moment;
+use crate::clock::Timestamp;
 use crate::coroutine::ParkError;
 use crate::task::{Reason, spend_budget};
-use crate::wait::{Outcome, Place, Queue, Spin, Wait, Wakeup};
+use crate::wait::{Outcome, Queue, Spin, Wait, WaitNode, Wakeup};
 
 /// A permit to go on, that one leaves and another waits for.
 ///
-/// Unlike [`coroutine::park`](crate::coroutine::park) it is apart from other uses of the same
+/// Unlike [`coroutine::park`](crate::coroutine::park) it is separate from other uses of the same
 /// coroutine or thread, and whoever has the `Arc` may park or unpark.
 ///
 /// # Examples
@@ -85,11 +85,11 @@ impl Blocker {
         if std::mem::take(&mut state.permit) {
             return Ok(());
         }
-        let place = pin!(Place::new(&self.state, State::waiting, None));
-        place.as_ref().enter(&mut state);
+        let node = pin!(WaitNode::new(&self.state, State::waiting, None));
+        node.as_ref().enter(&mut state);
         drop(state);
-        let wait = Wait::new(Reason::Blocker).at(self).until(timeout.map(Moment::after));
-        place.wait(&wait).map(drop).ok_or(ParkError::Timeout)
+        let wait = Wait::new(Reason::Blocker).at(self).until(timeout.map(Timestamp::after));
+        node.wait(&wait).map(drop).ok_or(ParkError::Timeout)
     }
 
     /// Lets one go on that is parked, or leaves the permit for the next. Two permits that nobody has
@@ -102,10 +102,10 @@ impl Blocker {
     /// ```
     pub fn unpark(&self) {
         let mut state = self.state.lock();
-        let served = state.waiting.serve(Outcome::Served, |_| ());
-        state.permit |= served.is_none();
+        let completed = state.waiting.complete_first(Outcome::Completed, |_| ());
+        state.permit |= completed.is_none();
         drop(state);
-        served.into_iter().map(|((), wakeup)| wakeup).for_each(Wakeup::wake);
+        completed.into_iter().map(|((), wakeup)| wakeup).for_each(Wakeup::wake);
     }
 }
 

@@ -7,10 +7,10 @@ use std::sync::{LockResult, PoisonError};
 use std::time::Duration;
 
 use super::mutex::MutexGuard;
-use crate::clock::Moment;
+use crate::clock::Timestamp;
 use crate::std::defer;
 use crate::task::{Reason, spend_budget};
-use crate::wait::{Outcome, Place, Queue, Spin, Wait, Wakeup};
+use crate::wait::{Outcome, Queue, Spin, Wait, WaitNode, Wakeup};
 
 /// Where to wait until what a [`Mutex`](super::Mutex) guards has changed: [`std::sync::Condvar`] for
 /// coroutines and threads.
@@ -152,7 +152,7 @@ impl Condvar {
         guard: MutexGuard<'a, T>,
         timeout: Duration,
     ) -> LockResult<(MutexGuard<'a, T>, WaitTimeoutResult)> {
-        let deadline = Some(Moment::after(timeout));
+        let deadline = Some(Timestamp::after(timeout));
         let (wait, relock) = (Wait::new(Reason::Condvar), Wait::new(Reason::Mutex));
         match self.wait_until(guard, wait, relock, deadline) {
             (Ok(guard), result) => Ok((guard, result)),
@@ -191,14 +191,14 @@ impl Condvar {
         condition: impl FnMut(&mut T) -> bool,
     ) -> LockResult<(MutexGuard<'a, T>, WaitTimeoutResult)> {
         let waits = (Wait::new(Reason::Condvar), Wait::new(Reason::Mutex));
-        self.wait_while_until(guard, waits, Some(Moment::after(timeout)), condition)
+        self.wait_while_until(guard, waits, Some(Timestamp::after(timeout)), condition)
     }
 
     fn wait_while_until<'a, T: ?Sized>(
         &self,
         mut guard: MutexGuard<'a, T>,
         (wait, relock): (Wait, Wait),
-        deadline: Option<Moment>,
+        deadline: Option<Timestamp>,
         mut condition: impl FnMut(&mut T) -> bool,
     ) -> LockResult<(MutexGuard<'a, T>, WaitTimeoutResult)> {
         spend_budget();
@@ -225,13 +225,13 @@ impl Condvar {
         guard: MutexGuard<'a, T>,
         wait: Wait,
         relock: Wait,
-        deadline: Option<Moment>,
+        deadline: Option<Timestamp>,
     ) -> (LockResult<MutexGuard<'a, T>>, WaitTimeoutResult) {
         let mutex = guard.mutex();
-        let place = pin!(Place::new(&self.waiting, |queue| queue, None));
-        place.as_ref().enter(&mut self.waiting.lock());
+        let node = pin!(WaitNode::new(&self.waiting, |queue| queue, None));
+        node.as_ref().enter(&mut self.waiting.lock());
         drop(guard);
-        let outcome = place.wait(&wait.at(self).until(deadline));
+        let outcome = node.wait(&wait.at(self).until(deadline));
         // One that was notified and unwinds before it has the lock has not seen what it was notified
         // of.
         let pass_on = outcome.map(|_| defer::Guard::new(|| self.notify_one()));
@@ -249,8 +249,8 @@ impl Condvar {
     /// mco::std::sync::Condvar::new().notify_one();
     /// ```
     pub fn notify_one(&self) {
-        let served = self.waiting.lock().serve(Outcome::Served, |_| ());
-        served.into_iter().map(|((), wakeup)| wakeup).for_each(Wakeup::wake);
+        let completed = self.waiting.lock().complete_first(Outcome::Completed, |_| ());
+        completed.into_iter().map(|((), wakeup)| wakeup).for_each(Wakeup::wake);
     }
 
     /// Ends the wait of everyone who waits now. [Never waits](crate#what-waits).
@@ -261,7 +261,7 @@ impl Condvar {
     /// mco::std::sync::Condvar::new().notify_all();
     /// ```
     pub fn notify_all(&self) {
-        let wakeups = self.waiting.lock().serve_all(Outcome::Served);
+        let wakeups = self.waiting.lock().complete_all(Outcome::Completed);
         wakeups.wake();
     }
 }

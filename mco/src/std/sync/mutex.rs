@@ -11,7 +11,7 @@ use std::sync::{LockResult, TryLockResult};
 
 use super::guard::{exclusive_guard, fmt_lock};
 use super::poison::{Flag, Held};
-use crate::task::awaited::Holder;
+use crate::task::wait_target::LockHolder;
 use crate::task::{Reason, spend_budget};
 use crate::wait::{RawLock, Wait};
 
@@ -41,8 +41,8 @@ use crate::wait::{RawLock, Wait};
 /// ```
 pub struct Mutex<T: ?Sized> {
     lock: RawLock,
-    /// For those who look on. Kept by whoever has the lock.
-    holder: Holder,
+    /// For observers. Kept by whoever has the lock.
+    holder: LockHolder,
     poison: Flag,
     /// Touched by the holder of the lock, through its guard.
     value: UnsafeCell<T>,
@@ -71,7 +71,7 @@ impl<T> Mutex<T> {
     pub const fn new(value: T) -> Mutex<T> {
         Mutex {
             lock: RawLock::new(),
-            holder: Holder::new(),
+            holder: LockHolder::new(),
             poison: Flag::new(),
             value: UnsafeCell::new(value),
         }

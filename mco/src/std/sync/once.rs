@@ -14,9 +14,9 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::pin;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use crate::task::awaited::{Awaited, Enders, Owner};
+use crate::task::wait_target::{BlockedOn, LockOwner, WaitTarget};
 use crate::task::{Reason, cancel, spend_budget};
-use crate::wait::{Outcome, Place, Queue, Spin, Wait, Wakeup};
+use crate::wait::{Outcome, Queue, Spin, Wait, WaitNode, Wakeup};
 
 const NEW: u8 = 0;
 const POISONED: u8 = 1;
@@ -38,7 +38,7 @@ impl RefUnwindSafe for OnceLock {}
 struct State {
     waiting: Queue<()>,
     /// Who runs the initialiser, while somebody does.
-    runner: Option<Owner>,
+    runner: Option<LockOwner>,
 }
 
 impl State {
@@ -48,13 +48,13 @@ impl State {
 }
 
 /// The end of the run, by the one who runs it.
-impl Awaited for OnceLock {
+impl WaitTarget for OnceLock {
     fn address(&self) -> usize {
         std::ptr::from_ref(self).addr()
     }
 
-    fn enders(&self) -> Enders {
-        self.state.lock().runner.map_or(Enders::Unknown, Enders::Holder)
+    fn blocked_on(&self) -> BlockedOn {
+        self.state.lock().runner.map_or(BlockedOn::Unknown, BlockedOn::Holder)
     }
 }
 
@@ -104,7 +104,7 @@ impl OnceLock {
     ) -> Result<(), Failed<E>> {
         // SAFETY: `self` is borrowed during the call, in which the wait is used.
         let wait = unsafe { Wait::new(Reason::Once).of(self) };
-        let caller = Owner::current();
+        let caller = LockOwner::current();
         let before = loop {
             let mut state = self.state.lock();
             // Relaxed: the `Spin` orders it.
@@ -118,10 +118,10 @@ impl OnceLock {
                             "an initialiser needs what it is to initialise: it would wait for itself"
                         );
                     }
-                    let place = pin!(Place::new(&self.state, State::waiting, None));
-                    place.as_ref().enter(&mut state);
+                    let node = pin!(WaitNode::new(&self.state, State::waiting, None));
+                    node.as_ref().enter(&mut state);
                     drop(state);
-                    place.wait(&wait);
+                    node.wait(&wait);
                 }
                 before => {
                     state.runner = Some(caller);
@@ -166,13 +166,14 @@ impl Drop for Run<'_> {
         state.runner = None;
         // Release pairs with the Acquire of `is_done`.
         self.once.stage.store(stage, Ordering::Release);
-        // If the next run begins before all have been served, those who come to wait for it find
+        // If the next run begins before all have been completed, those who come to wait for it find
         // themselves looking once more than needed.
         let mut left = state.waiting.len();
         drop(state);
         while left > 0 {
-            let served = self.once.state.lock().waiting.serve(Outcome::Served, |_| ());
-            served.into_iter().map(|((), wakeup)| wakeup).for_each(Wakeup::wake);
+            let completed =
+                self.once.state.lock().waiting.complete_first(Outcome::Completed, |_| ());
+            completed.into_iter().map(|((), wakeup)| wakeup).for_each(Wakeup::wake);
             left -= 1;
         }
     }

@@ -23,9 +23,9 @@ use std::sync::{LockResult, TryLockResult};
 use super::guard::{exclusive_guard, fmt_lock};
 use super::poison::{Flag, Held};
 use crate::std::defer;
-use crate::task::awaited::Holder;
+use crate::task::wait_target::LockHolder;
 use crate::task::{Reason, spend_budget};
-use crate::wait::{Outcome, Place, Queue, Spin, Wait, Wakeup, Wakeups};
+use crate::wait::{Outcome, Queue, Spin, Wait, WaitNode, Wakeup, Wakeups};
 
 /// A value that many may read or one may change at a time: [`std::sync::RwLock`] for coroutines and
 /// threads.
@@ -59,8 +59,8 @@ use crate::wait::{Outcome, Place, Queue, Spin, Wait, Wakeup, Wakeups};
 /// ```
 pub struct RwLock<T: ?Sized> {
     state: Spin<State>,
-    /// The writer inside, for those who look on. Kept by it.
-    writer: Holder,
+    /// The writer inside, for dumps. Kept by it.
+    writer: LockHolder,
     poison: Flag,
     /// Read by those whom the state counts as readers, touched by the writer it knows of.
     value: UnsafeCell<T>,
@@ -104,14 +104,14 @@ impl State {
         if self.writer || self.readers > 0 {
             return None;
         }
-        let ((), wakeup) = self.waiting_writers.serve(Outcome::Served, |_| ())?;
+        let ((), wakeup) = self.waiting_writers.complete_first(Outcome::Completed, |_| ())?;
         self.writer = true;
         Some(wakeup)
     }
 
     /// Lets all readers in that wait. There must be no writer inside.
     fn admit_readers(&mut self) -> Wakeups {
-        let wakeups = self.waiting_readers.serve_all(Outcome::Served);
+        let wakeups = self.waiting_readers.complete_all(Outcome::Completed);
         self.readers += wakeups.len();
         wakeups
     }
@@ -145,7 +145,7 @@ impl<T> RwLock<T> {
         };
         RwLock {
             state: Spin::new(state),
-            writer: Holder::new(),
+            writer: LockHolder::new(),
             poison: Flag::new(),
             value: UnsafeCell::new(value),
         }
@@ -201,12 +201,12 @@ impl<T: ?Sized> RwLock<T> {
         if state.try_read() {
             return;
         }
-        let place = pin!(Place::new(&self.state, State::readers, None));
-        place.as_ref().enter(&mut state);
+        let node = pin!(WaitNode::new(&self.state, State::readers, None));
+        node.as_ref().enter(&mut state);
         drop(state);
-        // Served is how it ends if it does not unwind: there is no deadline, and nobody closes.
+        // `Completed` is how it ends if it does not unwind: there is no deadline, and nobody closes.
         // SAFETY: `self` is borrowed during the call.
-        place.wait(&unsafe { wait.of(&self.writer) });
+        node.wait(&unsafe { wait.of(&self.writer) });
     }
 
     /// Comes in to read, if no writer is inside or waits. [Never waits](crate#what-waits).
@@ -276,12 +276,12 @@ impl<T: ?Sized> RwLock<T> {
         });
         let mut state = self.state.lock();
         if !state.try_write() {
-            let place = pin!(Place::new(&self.state, State::writers, None));
-            place.as_ref().enter(&mut state);
+            let node = pin!(WaitNode::new(&self.state, State::writers, None));
+            node.as_ref().enter(&mut state);
             drop(state);
             // How it ends: as in `wait_to_read`.
             // SAFETY: as there.
-            place.wait(&unsafe { wait.of(&self.writer) });
+            node.wait(&unsafe { wait.of(&self.writer) });
         }
         std::mem::forget(given_up);
     }

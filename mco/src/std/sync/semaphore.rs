@@ -5,9 +5,9 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::pin;
 use std::time::Duration;
 
-use crate::clock::Moment;
+use crate::clock::Timestamp;
 use crate::task::{Reason, spend_budget};
-use crate::wait::{Outcome, Place, Queue, Spin, Wait, Wakeup};
+use crate::wait::{Outcome, Queue, Spin, Wait, WaitNode, Wakeup};
 
 /// A number of permits, to be taken and put back by anyone.
 ///
@@ -37,7 +37,7 @@ pub struct Semaphore {
     state: Spin<State>,
 }
 
-/// What the `Spin` guards. There are no permits while somebody waits who could be served.
+/// What the `Spin` guards. There are no permits while somebody waits who could be completed.
 pub struct State {
     permits: usize,
     waiters: Queue<()>,
@@ -119,7 +119,7 @@ impl Semaphore {
     pub fn wait_timeout(&self, timeout: Duration) -> bool {
         spend_budget();
         let wait = Wait::new(Reason::Semaphore);
-        self.try_take() || self.wait_for_permit(&wait.until(Some(Moment::after(timeout))))
+        self.try_take() || self.wait_for_permit(&wait.until(Some(Timestamp::after(timeout))))
     }
 
     #[cold]
@@ -128,10 +128,10 @@ impl Semaphore {
         if state.try_take() {
             return true;
         }
-        let place = pin!(Place::new(&self.state, State::waiters, None));
-        place.as_ref().enter(&mut state);
+        let node = pin!(WaitNode::new(&self.state, State::waiters, None));
+        node.as_ref().enter(&mut state);
         drop(state);
-        place.wait(&wait.at(self)).is_some()
+        node.wait(&wait.at(self)).is_some()
     }
 
     /// Takes a permit if there is one. [Never waits](crate#what-waits).
@@ -172,13 +172,13 @@ impl Semaphore {
     #[track_caller]
     pub fn post(&self) {
         let mut state = self.state.lock();
-        let served = state.waiters.serve(Outcome::Served, |_| ());
-        if served.is_none() {
+        let completed = state.waiters.complete_first(Outcome::Completed, |_| ());
+        if completed.is_none() {
             let permits = state.permits.checked_add(1);
             state.permits = permits.expect("a semaphore holds at most `usize::MAX` permits");
         }
         drop(state);
-        served.into_iter().map(|((), wakeup)| wakeup).for_each(Wakeup::wake);
+        completed.into_iter().map(|((), wakeup)| wakeup).for_each(Wakeup::wake);
     }
 
     /// How many permits there are now. [Never waits](crate#what-waits).

@@ -5,9 +5,9 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::pin;
 use std::time::Duration;
 
-use crate::clock::Moment;
+use crate::clock::Timestamp;
 use crate::task::{Reason, spend_budget};
-use crate::wait::{Outcome, Place, Queue, Spin, Wait};
+use crate::wait::{Outcome, Queue, Spin, Wait, WaitNode};
 
 /// A flag that is fired once and stays so; everyone who waits for it goes on.
 ///
@@ -74,8 +74,8 @@ impl SyncFlag {
     pub fn fire(&self) {
         self.state.lock().fired = true;
         loop {
-            let served = self.state.lock().waiters.serve(Outcome::Served, |_| ());
-            let Some(((), wakeup)) = served else { break };
+            let completed = self.state.lock().waiters.complete_first(Outcome::Completed, |_| ());
+            let Some(((), wakeup)) = completed else { break };
             wakeup.wake();
         }
     }
@@ -124,7 +124,7 @@ impl SyncFlag {
     #[track_caller]
     pub fn wait_timeout(&self, timeout: Duration) -> bool {
         let wait = Wait::new(Reason::SyncFlag);
-        self.wait_until_fired(&wait.until(Some(Moment::after(timeout))))
+        self.wait_until_fired(&wait.until(Some(Timestamp::after(timeout))))
     }
 
     fn wait_until_fired(&self, wait: &Wait) -> bool {
@@ -133,10 +133,10 @@ impl SyncFlag {
         if state.try_take() {
             return true;
         }
-        let place = pin!(Place::new(&self.state, State::waiters, None));
-        place.as_ref().enter(&mut state);
+        let node = pin!(WaitNode::new(&self.state, State::waiters, None));
+        node.as_ref().enter(&mut state);
         drop(state);
-        place.wait(&wait.at(self)).is_some()
+        node.wait(&wait.at(self)).is_some()
     }
 }
 

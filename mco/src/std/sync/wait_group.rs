@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::task::{Reason, spend_budget};
-use crate::wait::{Outcome, Place, Queue, Spin, Wait, Wakeup};
+use crate::wait::{Outcome, Queue, Spin, Wait, WaitNode, Wakeup};
 
 /// A group whose members can wait until all others are done: Go's `sync.WaitGroup`, with handles in
 /// place of numbers.
@@ -100,11 +100,11 @@ impl WaitGroup {
         if state.try_take() {
             return;
         }
-        let place = pin!(Place::new(&self.group.state, State::waiters, None));
-        place.as_ref().enter(&mut state);
+        let node = pin!(WaitNode::new(&self.group.state, State::waiters, None));
+        node.as_ref().enter(&mut state);
         drop(state);
-        // Unless it unwinds it has been served.
-        place.wait(&Wait::new(Reason::WaitGroup).at(&*self.group));
+        // Unless it unwinds it has been completed.
+        node.wait(&Wait::new(Reason::WaitGroup).at(&*self.group));
     }
 
     /// Leaves the group, once: the handle's drop does nothing more.
@@ -119,9 +119,10 @@ impl WaitGroup {
         drop(state);
         while last {
             // One at a time: nobody enters any more.
-            let served = self.group.state.lock().waiters.serve(Outcome::Served, |_| ());
-            last = served.is_some();
-            served.into_iter().map(|((), wakeup)| wakeup).for_each(Wakeup::wake);
+            let completed =
+                self.group.state.lock().waiters.complete_first(Outcome::Completed, |_| ());
+            last = completed.is_some();
+            completed.into_iter().map(|((), wakeup)| wakeup).for_each(Wakeup::wake);
         }
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::{Add, AddAssign, Sub, SubAssign};
 use std::time::Duration;
 
-use crate::clock::Moment;
+use crate::clock::Timestamp;
 
 /// A point of time that nobody sets back: [`std::time::Instant`], by the clock of mco's own timers.
 ///
@@ -29,7 +29,7 @@ impl Instant {
     /// This moment.
     #[must_use]
     pub fn now() -> Instant {
-        Instant { nanos: i64::try_from(Moment::now().as_nanos()).unwrap_or(i64::MAX) }
+        Instant { nanos: i64::try_from(Timestamp::now().as_nanos()).unwrap_or(i64::MAX) }
     }
 
     /// How long ago it was; zero if it is still to come.

@@ -10,7 +10,6 @@
 //!
 //! What waits here never ends early, and on an idle machine ends a fraction of a millisecond late.
 
-mod chime;
 mod instant;
 #[cfg(feature = "calendar")]
 mod layout;
@@ -19,6 +18,7 @@ pub mod tick;
 pub mod time;
 mod timeout;
 mod timer;
+mod timer_channel;
 
 #[cfg(feature = "calendar")]
 pub use ::time::{Month, Weekday};

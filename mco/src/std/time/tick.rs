@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Time;
-use super::chime::{Chime, What};
+use super::timer_channel::{Mode, TimerChannel};
 use crate::std::sync::Receiver;
 use crate::std::sync::channel::RecvError;
 
@@ -29,7 +29,7 @@ use crate::std::sync::channel::RecvError;
 /// ```
 pub struct Ticker {
     receiver: Receiver<Time>,
-    chime: Arc<Chime>,
+    timer_channel: Arc<TimerChannel>,
 }
 
 impl Ticker {
@@ -42,9 +42,9 @@ impl Ticker {
     #[track_caller]
     pub fn new(period: Duration) -> Ticker {
         assert_not_zero(period);
-        let (chime, receiver) = Chime::new(What::Every(period));
-        chime.start_periodic(period);
-        Ticker { receiver, chime }
+        let (timer_channel, receiver) = TimerChannel::new(Mode::Every(period));
+        timer_channel.start_periodic(period);
+        Ticker { receiver, timer_channel }
     }
 
     /// Waits for the next tick. While the ticker is stopped this waits until it has been set again.
@@ -65,7 +65,7 @@ impl Ticker {
     /// Ends the ticks, also one that has not been received. Returns whether it was ticking.
     /// [Never waits](crate#what-waits).
     pub fn stop(&self) -> bool {
-        self.chime.stop()
+        self.timer_channel.stop()
     }
 
     /// Starts anew, now, with this period: the first tick is when it has passed. Returns whether it
@@ -77,7 +77,7 @@ impl Ticker {
     #[track_caller]
     pub fn reset(&self, period: Duration) -> bool {
         assert_not_zero(period);
-        self.chime.start_periodic(period)
+        self.timer_channel.start_periodic(period)
     }
 
     pub(crate) fn receiver(&self) -> &Receiver<Time> {
@@ -97,7 +97,7 @@ impl Iterator for Ticker {
     #[track_caller]
     fn next(&mut self) -> Option<Time> {
         // Nobody else can set it meanwhile.
-        if self.chime.is_set() { self.recv().ok() } else { None }
+        if self.timer_channel.is_set() { self.recv().ok() } else { None }
     }
 }
 

@@ -36,7 +36,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::clock::Moment;
+use crate::clock::Timestamp;
 use crate::task::deadline;
 
 /// Calls `f`, for `duration` at most: whatever blocking operation of mco it is in when the time is
@@ -85,7 +85,7 @@ use crate::task::deadline;
 /// ```
 #[track_caller]
 pub fn timeout<T>(duration: Duration, f: impl FnOnce() -> T) -> Result<T, Elapsed> {
-    deadline::limited(Moment::after(duration), f).ok_or(Elapsed)
+    deadline::limited(Timestamp::after(duration), f).ok_or(Elapsed)
 }
 
 /// The error of [`timeout`]: the time given was over before the closure had come to its end.

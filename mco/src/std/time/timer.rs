@@ -8,14 +8,14 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::Time;
-use super::chime::{self, Chime};
-use crate::clock::Moment;
+use super::timer_channel::{self, TimerChannel};
+use crate::clock::Timestamp;
 use crate::coroutine::JoinHandle;
 use crate::runtime;
-use crate::scheduler::alarms::{self, Alarm, Place};
+use crate::scheduler::timer_queue::{self, TimerCallback, TimerHandle};
 use crate::std::sync::channel::RecvError;
 use crate::std::sync::{Receiver, unbounded};
-use crate::task::{Apart, TaskRef};
+use crate::task::{TaskRef, UserValue};
 
 /// A channel that receives the time once, when `duration` has passed.
 /// [Never waits](crate#what-waits).
@@ -39,8 +39,8 @@ use crate::task::{Apart, TaskRef};
 /// ```
 #[must_use = "a channel that is dropped receives nothing"]
 pub fn after(duration: Duration) -> Receiver<Time> {
-    let (chime, receiver) = Chime::new(chime::What::Last);
-    chime.start(duration);
+    let (timer_channel, receiver) = TimerChannel::new(timer_channel::Mode::Last);
+    timer_channel.start(duration);
     receiver
 }
 
@@ -75,7 +75,7 @@ pub struct Timer {
 }
 
 enum What {
-    Chime(Arc<Chime>),
+    TimerChannel(Arc<TimerChannel>),
     Call(Arc<Call>),
 }
 
@@ -89,9 +89,9 @@ impl Timer {
     /// In a thread that is no worker's, if the global runtime cannot start.
     #[must_use = "a timer that is dropped is stopped"]
     pub fn new(duration: Duration) -> Timer {
-        let (chime, receiver) = Chime::new(chime::What::Once);
-        chime.start(duration);
-        Timer { receiver, what: What::Chime(chime) }
+        let (timer_channel, receiver) = TimerChannel::new(timer_channel::Mode::Once);
+        timer_channel.start(duration);
+        Timer { receiver, what: What::TimerChannel(timer_channel) }
     }
 
     /// One that runs `f` in a coroutine of its own when `duration` has passed.
@@ -120,11 +120,11 @@ impl Timer {
     #[track_caller]
     pub fn after_func<F: FnMut() + Send + 'static>(duration: Duration, f: F) -> Timer {
         let call = Arc::new(Call {
-            state: Mutex::new(CallState { setting: 0, place: None }),
-            f: Apart::new(crate::std::sync::Mutex::new(Box::new(f))),
+            state: Mutex::new(CallState { generation: 0, handle: None }),
+            f: UserValue::new(crate::std::sync::Mutex::new(Box::new(f))),
             site: Location::caller(),
         });
-        call.start(Moment::after(duration));
+        call.start(Timestamp::after(duration));
         let (_, receiver) = unbounded();
         Timer { receiver, what: What::Call(call) }
     }
@@ -152,7 +152,7 @@ impl Timer {
     /// Does not wait, not even for the function.
     pub fn stop(&self) -> bool {
         match &self.what {
-            What::Chime(chime) => chime.stop(),
+            What::TimerChannel(timer_channel) => timer_channel.stop(),
             What::Call(call) => call.stop(),
         }
     }
@@ -166,8 +166,8 @@ impl Timer {
     pub fn reset(&self, duration: Duration) -> bool {
         let stopped = self.stop();
         match &self.what {
-            What::Chime(chime) => chime.start(duration),
-            What::Call(call) => call.start(Moment::after(duration)),
+            What::TimerChannel(timer_channel) => timer_channel.start(duration),
+            What::Call(call) => call.start(Timestamp::after(duration)),
         }
         stopped
     }
@@ -186,60 +186,61 @@ impl fmt::Debug for Timer {
 /// A function that is run at some time.
 struct Call {
     state: Mutex<CallState>,
-    f: Apart<crate::std::sync::Mutex<Box<dyn FnMut() + Send>>>,
+    f: UserValue<crate::std::sync::Mutex<Box<dyn FnMut() + Send>>>,
     site: &'static Location<'static>,
 }
 
 struct CallState {
     /// Counts what it was set for.
-    setting: u64,
+    generation: u64,
     /// While it is set.
-    place: Option<Place>,
+    handle: Option<TimerHandle>,
 }
 
 impl Call {
-    fn start(self: &Arc<Self>, at: Moment) {
+    fn start(self: &Arc<Self>, at: Timestamp) {
         let mut state = self.state.lock();
-        state.setting += 1;
-        if let Some(place) = state.place.take() {
-            place.remove();
+        state.generation += 1;
+        if let Some(handle) = state.handle.take() {
+            handle.remove();
         }
-        state.place = alarms::set(at, self.clone(), state.setting, runtime::global_scheduler);
+        state.handle =
+            timer_queue::set(at, self.clone(), state.generation, runtime::global_scheduler);
     }
 
     fn stop(&self) -> bool {
         let mut state = self.state.lock();
-        state.setting += 1;
-        let place = state.place.take();
-        place.inspect(Place::remove).is_some()
+        state.generation += 1;
+        let handle = state.handle.take();
+        handle.inspect(TimerHandle::remove).is_some()
     }
 }
 
-impl Alarm for Call {
-    fn fire(self: Arc<Self>, setting: u64) {
+impl TimerCallback for Call {
+    fn fire(self: Arc<Self>, generation: u64) {
         {
             let mut state = self.state.lock();
-            if state.setting != setting {
+            if state.generation != generation {
                 return;
             }
-            state.place = None;
+            state.handle = None;
         }
         let site = self.site;
-        let coroutine = runtime::spawn_due(site, |attributes| {
+        let coroutine = runtime::spawn_from_timer(site, |options| {
             // The coroutine takes it along, so that the closure is not dropped here.
             let run = move || {
                 let mut f = self.f.lock().unwrap_or_else(PoisonError::into_inner);
                 f();
             };
-            TaskRef::create(run, attributes)
+            TaskRef::create(run, options)
         });
         drop(JoinHandle::<()>::new(coroutine));
     }
 
-    fn abandon(&self, setting: u64) {
+    fn on_shutdown(&self, generation: u64) {
         let mut state = self.state.lock();
-        if state.setting == setting {
-            state.place = None;
+        if state.generation == generation {
+            state.handle = None;
         }
     }
 }

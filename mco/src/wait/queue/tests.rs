@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::*;
-use crate::clock::Moment;
+use crate::clock::Timestamp;
 use crate::task::Reason;
 use crate::wait::Wait;
 
@@ -21,19 +21,19 @@ fn object<T>() -> Object<T> {
     Spin::new(Queue::new())
 }
 
-fn place<T>(object: &Object<T>, value: Option<T>) -> Place<'_, Queue<T>, T> {
-    Place::new(object, |queue| queue, value)
+fn node<T>(object: &Object<T>, value: Option<T>) -> WaitNode<'_, Queue<T>, T> {
+    WaitNode::new(object, |queue| queue, value)
 }
 
-fn enter<T>(place: &Pin<&mut Place<'_, Queue<T>, T>>) {
-    place.as_ref().enter(&mut place.lock.lock());
+fn enter<T>(node: &Pin<&mut WaitNode<'_, Queue<T>, T>>) {
+    node.as_ref().enter(&mut node.lock.lock());
 }
 
 /// Gives `value` to the first that waits; gives it back if nobody does.
 fn give<T>(object: &Object<T>, value: T) -> Result<(), T> {
     let mut value = Some(value);
-    let served = object.lock().serve(Outcome::Served, |place| *place = value.take());
-    if let Some(((), wakeup)) = served {
+    let completed = object.lock().complete_first(Outcome::Completed, |node| *node = value.take());
+    if let Some(((), wakeup)) = completed {
         wakeup.wake();
     }
     value.map_or(Ok(()), Err)
@@ -41,7 +41,7 @@ fn give<T>(object: &Object<T>, value: T) -> Result<(), T> {
 
 /// Takes the value of the first that waits.
 fn fetch<T>(object: &Object<T>) -> Option<T> {
-    let (value, wakeup) = object.lock().serve(Outcome::Served, Option::take)?;
+    let (value, wakeup) = object.lock().complete_first(Outcome::Completed, Option::take)?;
     wakeup.wake();
     value
 }
@@ -60,18 +60,18 @@ impl Drop for Counted {
 }
 
 #[test]
-fn the_first_to_come_is_served_first() {
+fn the_first_to_come_is_completed_first() {
     let object = object();
     let (a, b, c) =
-        (pin!(place(&object, None)), pin!(place(&object, None)), pin!(place(&object, None)));
+        (pin!(node(&object, None)), pin!(node(&object, None)), pin!(node(&object, None)));
     [&a, &b, &c].into_iter().for_each(enter);
     for value in 1..=3 {
         assert_eq!(give(&object, value), Ok(()));
     }
     assert_eq!(give(&object, 4), Err(4));
-    for (place, value) in [(&a, 1), (&b, 2), (&c, 3)] {
-        assert_eq!(place.outcome(), Some(Outcome::Served));
-        assert_eq!(place.take(), Some(value));
+    for (node, value) in [(&a, 1), (&b, 2), (&c, 3)] {
+        assert_eq!(node.outcome(), Some(Outcome::Completed));
+        assert_eq!(node.take(), Some(value));
     }
 }
 
@@ -79,9 +79,9 @@ fn the_first_to_come_is_served_first() {
 fn whoever_leaves_is_passed_over_and_the_others_keep_their_order() {
     for leaves in 0..4 {
         let object = object();
-        let all = [(); 4].map(|()| Box::pin(place(&object, None)));
-        for place in &all {
-            place.as_ref().enter(&mut object.lock());
+        let all = [(); 4].map(|()| Box::pin(node(&object, None)));
+        for node in &all {
+            node.as_ref().enter(&mut object.lock());
         }
         assert_eq!(all[leaves].leave(), None);
         assert_eq!(all[leaves].leave(), None, "leaving twice is as once");
@@ -101,9 +101,9 @@ fn whoever_leaves_is_passed_over_and_the_others_keep_their_order() {
 fn all_leave_in_every_order() {
     for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
         let object = object::<u32>();
-        let all = [(); 3].map(|()| Box::pin(place(&object, None)));
-        for place in &all {
-            place.as_ref().enter(&mut object.lock());
+        let all = [(); 3].map(|()| Box::pin(node(&object, None)));
+        for node in &all {
+            node.as_ref().enter(&mut object.lock());
         }
         order.into_iter().for_each(|index| assert_eq!(all[index].leave(), None));
         assert!(object.lock().is_empty());
@@ -111,61 +111,61 @@ fn all_leave_in_every_order() {
 }
 
 #[test]
-fn a_place_can_be_entered_again() {
+fn a_node_can_be_entered_again() {
     let object = object();
-    let place = pin!(place(&object, None));
+    let node = pin!(node(&object, None));
     for value in 0..3 {
-        enter(&place);
-        assert_eq!(place.outcome(), None);
+        enter(&node);
+        assert_eq!(node.outcome(), None);
         assert_eq!(give(&object, value), Ok(()));
-        assert_eq!(place.take(), Some(value));
-        enter(&place);
-        assert_eq!(place.leave(), None);
+        assert_eq!(node.take(), Some(value));
+        enter(&node);
+        assert_eq!(node.leave(), None);
     }
-    place.put(Some(9));
-    enter(&place);
+    node.put(Some(9));
+    enter(&node);
     assert_eq!(fetch(&object), Some(9));
-    assert_eq!(place.leave(), Some(Outcome::Served));
-    assert_eq!(place.take(), None);
+    assert_eq!(node.leave(), Some(Outcome::Completed));
+    assert_eq!(node.take(), None);
 }
 
 #[test]
-fn what_was_not_fetched_is_still_at_its_place() {
+fn a_value_that_was_not_fetched_stays_in_its_node() {
     let object = object();
-    let (left, closed) = (pin!(place(&object, Some(1))), pin!(place(&object, Some(2))));
+    let (left, closed) = (pin!(node(&object, Some(1))), pin!(node(&object, Some(2))));
     [&left, &closed].into_iter().for_each(enter);
     assert_eq!(left.take(), Some(1));
-    let served = object.lock().serve(Outcome::Closed, |_| ());
-    served.expect("the second one waits").1.wake();
+    let completed = object.lock().complete_first(Outcome::Closed, |_| ());
+    completed.expect("the second one waits").1.wake();
     assert_eq!(closed.outcome(), Some(Outcome::Closed));
     assert_eq!(closed.take(), Some(2));
     assert_eq!(fetch(&object), None);
 }
 
 #[test]
-fn a_place_that_goes_takes_its_value_along_and_leaves_the_queue() {
+fn a_dropped_node_leaves_the_queue_and_drops_its_value() {
     let drops = Arc::new(AtomicUsize::new(0));
     let object = object();
     {
-        let place = pin!(place(&object, Some(Counted(drops.clone()))));
-        enter(&place);
+        let node = pin!(node(&object, Some(Counted(drops.clone()))));
+        enter(&node);
     }
     assert_eq!(drops.load(Ordering::SeqCst), 1);
     assert!(object.lock().is_empty());
     {
-        let place = pin!(place(&object, None));
-        enter(&place);
+        let node = pin!(node(&object, None));
+        enter(&node);
         assert!(give(&object, Counted(drops.clone())).is_ok());
         assert_eq!(drops.load(Ordering::SeqCst), 1);
     }
-    assert_eq!(drops.load(Ordering::SeqCst), 2, "it was served and did not look");
+    assert_eq!(drops.load(Ordering::SeqCst), 2, "it was completed and did not look");
 }
 
 #[test]
 fn the_state_of_another_object_is_refused() {
     let (own, other) = (object::<u32>(), object::<u32>());
-    let place = pin!(place(&own, None));
-    let enter = || place.as_ref().enter(&mut other.lock());
+    let node = pin!(node(&own, None));
+    let enter = || node.as_ref().enter(&mut other.lock());
     assert!(catch_unwind(AssertUnwindSafe(enter)).is_err());
     assert!(other.lock().is_empty() && own.lock().is_empty());
 }
@@ -175,10 +175,10 @@ fn a_thread_is_given_what_it_waits_for() {
     let object = object();
     thread::scope(|s| {
         let waits = s.spawn(|| {
-            let place = pin!(place(&object, None));
-            enter(&place);
-            assert_eq!(place.wait(&wait()), Some(Outcome::Served));
-            place.take()
+            let node = pin!(node(&object, None));
+            enter(&node);
+            assert_eq!(node.wait(&wait()), Some(Outcome::Completed));
+            node.take()
         });
         let mut value = Box::new(7);
         while let Err(back) = give(&object, value) {
@@ -196,10 +196,10 @@ fn threads_take_turns_and_each_value_goes_to_one() {
         for _ in 0..2 {
             s.spawn(|| {
                 for _ in 0..ROUNDS {
-                    let place = pin!(place(&object, None));
-                    enter(&place);
-                    assert_eq!(place.wait(&wait()), Some(Outcome::Served));
-                    let value: Box<usize> = place.take().expect("a value");
+                    let node = pin!(node(&object, None));
+                    enter(&node);
+                    assert_eq!(node.wait(&wait()), Some(Outcome::Completed));
+                    let value: Box<usize> = node.take().expect("a value");
                     sum.fetch_add(*value, Ordering::Relaxed);
                 }
             });
@@ -224,12 +224,12 @@ fn at_the_deadline_a_value_is_there_or_stays_with_its_giver() {
         for _ in 0..2 {
             s.spawn(|| {
                 for round in 0..ROUNDS {
-                    let deadline = Moment::after(Duration::from_micros(round as u64 % 50));
-                    let place = pin!(place(&object, None));
-                    enter(&place);
-                    let outcome = place.wait(&wait().until(Some(deadline)));
-                    let value: Option<Counted> = place.take();
-                    assert_eq!(value.is_some(), outcome == Some(Outcome::Served));
+                    let deadline = Timestamp::after(Duration::from_micros(round as u64 % 50));
+                    let node = pin!(node(&object, None));
+                    enter(&node);
+                    let outcome = node.wait(&wait().until(Some(deadline)));
+                    let value: Option<Counted> = node.take();
+                    assert_eq!(value.is_some(), outcome == Some(Outcome::Completed));
                     taken.fetch_add(usize::from(value.is_some()), Ordering::SeqCst);
                 }
                 ended.fetch_add(1, Ordering::SeqCst);
@@ -247,66 +247,66 @@ fn at_the_deadline_a_value_is_there_or_stays_with_its_giver() {
 }
 
 #[test]
-fn of_two_queues_with_one_token_one_serves() {
+fn of_two_queues_with_one_token_one_completes_it() {
     let (a, b) = (object(), object());
-    let token = Token::new();
-    let (at_a, at_b) = (pin!(place(&a, None)), pin!(place(&b, None)));
+    let token = SelectToken::new();
+    let (at_a, at_b) = (pin!(node(&a, None)), pin!(node(&b, None)));
     // SAFETY: they go before the token does.
     unsafe {
         at_a.as_ref().enter_shared(&mut a.lock(), &token, 0);
         at_b.as_ref().enter_shared(&mut b.lock(), &token, 1);
     }
-    let other = Token::new();
+    let other = SelectToken::new();
     assert!(a.lock().has_others(&other) && b.lock().has_others(&other));
     assert!(!a.lock().has_others(&token), "it is the one who asks");
     assert_eq!(give(&b, 5), Ok(()));
-    assert!(!a.lock().has_others(&other), "it is served elsewhere");
+    assert!(!a.lock().has_others(&other), "it is completed elsewhere");
     assert_eq!(give(&a, 6), Err(6));
-    assert!(a.lock().is_empty(), "who cannot be served is taken out");
+    assert!(a.lock().is_empty(), "who cannot be completed is taken out");
     assert_eq!(token.claimed(), Some(1));
-    assert_eq!((at_a.leave(), at_b.leave()), (None, Some(Outcome::Served)));
+    assert_eq!((at_a.leave(), at_b.leave()), (None, Some(Outcome::Completed)));
     assert_eq!((at_a.take(), at_b.take()), (None, Some(5)));
 }
 
 #[test]
 fn one_with_a_token_is_passed_over_for_the_next() {
     let object = object();
-    let token = Token::new();
-    let (first, next) = (pin!(place(&object, None)), pin!(place(&object, None)));
+    let token = SelectToken::new();
+    let (first, next) = (pin!(node(&object, None)), pin!(node(&object, None)));
     // SAFETY: the place goes before the token does.
     unsafe { first.as_ref().enter_shared(&mut object.lock(), &token, 0) };
     enter(&next);
     assert_eq!(token.close(), None);
     assert!(object.lock().has_others(&token), "the next one");
     assert_eq!(give(&object, 3), Ok(()));
-    assert_eq!((first.leave(), next.leave()), (None, Some(Outcome::Served)));
+    assert_eq!((first.leave(), next.leave()), (None, Some(Outcome::Completed)));
     assert_eq!((first.take(), next.take()), (None, Some(3)));
 }
 
 #[test]
 fn a_closed_token_is_claimed_by_nobody() {
     let object = object();
-    let token = Token::new();
-    let place = pin!(place(&object, Some(1)));
+    let token = SelectToken::new();
+    let node = pin!(node(&object, Some(1)));
     // SAFETY: the place goes before the token does.
-    unsafe { place.as_ref().enter_shared(&mut object.lock(), &token, 0) };
+    unsafe { node.as_ref().enter_shared(&mut object.lock(), &token, 0) };
     assert_eq!((token.close(), token.close()), (None, None));
-    assert!(!object.lock().has_others(&Token::new()));
+    assert!(!object.lock().has_others(&SelectToken::new()));
     assert_eq!(fetch(&object), None);
     assert_eq!(token.claimed(), None);
-    assert_eq!((place.leave(), place.take()), (None, Some(1)));
+    assert_eq!((node.leave(), node.take()), (None, Some(1)));
 }
 
 #[test]
 fn a_claimed_token_says_so_when_it_is_closed() {
     let object = object();
-    let token = Token::new();
-    let place = pin!(place(&object, None));
+    let token = SelectToken::new();
+    let node = pin!(node(&object, None));
     // SAFETY: the place goes before the token does.
-    unsafe { place.as_ref().enter_shared(&mut object.lock(), &token, 4) };
+    unsafe { node.as_ref().enter_shared(&mut object.lock(), &token, 4) };
     assert_eq!(give(&object, 1), Ok(()));
     assert_eq!((token.close(), token.claimed()), (Some(4), Some(4)));
-    assert_eq!((place.leave(), place.take()), (Some(Outcome::Served), Some(1)));
+    assert_eq!((node.leave(), node.take()), (Some(Outcome::Completed), Some(1)));
 }
 
 #[test]
@@ -316,8 +316,8 @@ fn threads_that_wait_in_two_queues_get_each_value_once() {
         for _ in 0..2 {
             s.spawn(|| {
                 for _ in 0..ROUNDS {
-                    let token = Token::new();
-                    let (at_a, at_b) = (pin!(place(&a, None)), pin!(place(&b, None)));
+                    let token = SelectToken::new();
+                    let (at_a, at_b) = (pin!(node(&a, None)), pin!(node(&b, None)));
                     // SAFETY: they go before the token does.
                     unsafe {
                         at_a.as_ref().enter_shared(&mut a.lock(), &token, 0);
@@ -354,22 +354,22 @@ fn threads_that_wait_in_two_queues_get_each_value_once() {
 }
 
 #[test]
-fn one_who_looks_out_is_served_while_it_looks_or_later() {
+fn a_spinning_waiter_is_completed_while_it_spins_or_later() {
     let (object, sum) = (object(), AtomicUsize::new(0));
     thread::scope(|s| {
         s.spawn(|| {
             for round in 0..ROUNDS {
-                let place = pin!(place(&object, None));
-                enter(&place);
+                let node = pin!(node(&object, None));
+                enter(&node);
                 let look = |has_happened: &mut dyn FnMut() -> bool| {
                     (0..round % 7).any(|_| {
                         thread::yield_now();
                         has_happened()
                     });
                 };
-                let outcome = place.look_out(look).or_else(|| place.wait(&wait()));
-                assert_eq!(outcome, Some(Outcome::Served));
-                let value: Box<usize> = place.take().expect("a value");
+                let outcome = node.spin_wait(look).or_else(|| node.wait(&wait()));
+                assert_eq!(outcome, Some(Outcome::Completed));
+                let value: Box<usize> = node.take().expect("a value");
                 sum.fetch_add(*value, Ordering::Relaxed);
             }
         });
@@ -385,17 +385,17 @@ fn one_who_looks_out_is_served_while_it_looks_or_later() {
 }
 
 #[test]
-fn all_who_wait_are_served_at_once() {
+fn complete_all_ends_every_wait() {
     for count in 0..4 {
         let object = object::<u32>();
-        let all: Vec<_> = (0..count).map(|_| Box::pin(place(&object, None))).collect();
-        for place in &all {
-            place.as_ref().enter(&mut object.lock());
+        let all: Vec<_> = (0..count).map(|_| Box::pin(node(&object, None))).collect();
+        for node in &all {
+            node.as_ref().enter(&mut object.lock());
         }
         assert_eq!(object.lock().len(), count);
-        let wakeups = object.lock().serve_all(Outcome::Closed);
+        let wakeups = object.lock().complete_all(Outcome::Closed);
         assert_eq!((wakeups.len(), object.lock().len()), (count, 0));
         wakeups.wake();
-        assert!(all.iter().all(|place| place.leave() == Some(Outcome::Closed)));
+        assert!(all.iter().all(|node| node.leave() == Some(Outcome::Closed)));
     }
 }

@@ -7,11 +7,12 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::path::Path;
 
 use super::SocketAddr;
-use crate::net::tried::tried;
+use crate::net::error_context::with_context;
 
 /// The address of a path, for one who is about to do `what` with it.
 pub(super) fn address(path: &Path, what: &str) -> io::Result<SocketAddr> {
-    SocketAddr::from_pathname(path).map_err(|error| tried(format!("{what} {path:?}"), error, ""))
+    SocketAddr::from_pathname(path)
+        .map_err(|error| with_context(format!("{what} {path:?}"), error, ""))
 }
 
 pub(super) fn peek(socket: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<usize> {

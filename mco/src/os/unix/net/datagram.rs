@@ -9,9 +9,9 @@ use std::path::Path;
 
 use super::SocketAddr;
 use super::calls::{address, is_shut, peek};
-use crate::net::options::{Timeout, common, conversions, directions, timeouts};
-use crate::net::tried::tried;
-use crate::reactor::{Attempt, Evented, run_now_and_then};
+use crate::net::error_context::with_context;
+use crate::net::socket_macros::{Timeout, common, conversions, directions, timeouts};
+use crate::reactor::{Attempt, Registered, retry_with_backoff};
 use crate::task::Reason;
 use crate::wait::Wait;
 
@@ -32,7 +32,7 @@ use crate::wait::Wait;
 /// # }
 /// ```
 pub struct UnixDatagram {
-    socket: Evented<sys::UnixDatagram>,
+    socket: Registered<sys::UnixDatagram>,
     read_timeout: Timeout,
     write_timeout: Timeout,
 }
@@ -54,10 +54,9 @@ impl UnixDatagram {
     /// As [`bind`](UnixDatagram::bind).
     pub fn bind_addr(addr: &SocketAddr) -> io::Result<UnixDatagram> {
         let bound = sys::UnixDatagram::bind_addr(addr);
-        UnixDatagram::try_from(
-            bound
-                .map_err(|error| tried(format!("bind a datagram socket to {addr:?}"), error, ""))?,
-        )
+        UnixDatagram::try_from(bound.map_err(|error| {
+            with_context(format!("bind a datagram socket to {addr:?}"), error, "")
+        })?)
     }
 
     /// A socket without an address.
@@ -82,7 +81,7 @@ impl UnixDatagram {
     /// `socket` must be in nonblocking mode.
     fn from_nonblocking(socket: sys::UnixDatagram) -> UnixDatagram {
         UnixDatagram {
-            socket: Evented::new(socket),
+            socket: Registered::new(socket),
             read_timeout: Timeout::default(),
             write_timeout: Timeout::default(),
         }
@@ -104,7 +103,7 @@ impl UnixDatagram {
     /// What the system says.
     pub fn connect_addr(&self, addr: &SocketAddr) -> io::Result<()> {
         let connected = self.socket.with(|socket| socket.connect_addr(addr));
-        connected.map_err(|error| tried(format!("connect to {addr:?}"), error, ""))
+        connected.map_err(|error| with_context(format!("connect to {addr:?}"), error, ""))
     }
 
     /// Another handle to the same socket, with timeouts of its own from here on.
@@ -233,7 +232,7 @@ impl UnixDatagram {
             return self.socket.with(op);
         }
         let wait = Wait::new(Reason::Write).until(self.write_timeout.deadline());
-        run_now_and_then(wait, || self.socket.with(&op))
+        retry_with_backoff(wait, || self.socket.with(&op))
     }
 
     /// Sends a datagram to where the socket is connected. Waits while the queue there is full.

@@ -11,9 +11,9 @@ use socket2::SockRef;
 use super::calls::address;
 use super::{SocketAddr, UnixStream};
 use crate::net::accept::{self, Accepting};
-use crate::net::options::{common, conversions};
-use crate::net::tried::tried;
-use crate::reactor::Evented;
+use crate::net::error_context::with_context;
+use crate::net::socket_macros::{common, conversions};
+use crate::reactor::Registered;
 use crate::task::Reason;
 use crate::wait::Wait;
 
@@ -38,7 +38,7 @@ use crate::wait::Wait;
 /// # }
 /// ```
 pub struct UnixListener {
-    socket: Evented<sys::UnixListener>,
+    socket: Registered<sys::UnixListener>,
 }
 
 impl UnixListener {
@@ -66,12 +66,12 @@ impl UnixListener {
                 }
                 _ => "",
             };
-            tried(format!("listen on {addr:?}"), error, remedy)
+            with_context(format!("listen on {addr:?}"), error, remedy)
         })
     }
 
     fn from_mio(socket: sys::UnixListener) -> UnixListener {
-        UnixListener { socket: Evented::new(socket) }
+        UnixListener { socket: Registered::new(socket) }
     }
 
     /// Waits for a connection. As with [`TcpListener`](crate::net::TcpListener::accept), it waits for
@@ -123,7 +123,7 @@ impl Accepting for UnixListener {
     type Io = sys::UnixListener;
     type Accepted = (UnixStream, SocketAddr);
 
-    fn evented(&self) -> &Evented<sys::UnixListener> {
+    fn registered(&self) -> &Registered<sys::UnixListener> {
         &self.socket
     }
 

@@ -9,9 +9,9 @@ use mio::net as sys;
 
 use super::SocketAddr;
 use super::calls::{address, peek};
-use crate::net::options::{Timeout, conversions, stream, stream_io};
-use crate::net::tried::tried;
-use crate::reactor::{Asked, Attempt, Evented, run_now_and_then};
+use crate::net::error_context::with_context;
+use crate::net::socket_macros::{Timeout, conversions, stream, stream_io};
+use crate::reactor::{Attempt, Registered, Requested, retry_with_backoff};
 use crate::task::Reason;
 use crate::wait::Wait;
 
@@ -35,7 +35,7 @@ use crate::wait::Wait;
 /// # }
 /// ```
 pub struct UnixStream {
-    socket: Evented<sys::UnixStream>,
+    socket: Registered<sys::UnixStream>,
     read_timeout: Timeout,
     write_timeout: Timeout,
 }
@@ -68,9 +68,9 @@ impl UnixStream {
     pub fn connect_addr(addr: &SocketAddr) -> io::Result<UnixStream> {
         // Nothing reports that there is room in the queue.
         let connect = || sys::UnixStream::connect_addr(addr);
-        run_now_and_then(Wait::new(Reason::Connect), connect)
+        retry_with_backoff(Wait::new(Reason::Connect), connect)
             .map(UnixStream::from_mio)
-            .map_err(|error| tried(format!("connect to {addr:?}"), error, ""))
+            .map_err(|error| with_context(format!("connect to {addr:?}"), error, ""))
     }
 
     /// Two connected streams.
@@ -85,7 +85,7 @@ impl UnixStream {
 
     pub(super) fn from_mio(socket: sys::UnixStream) -> UnixStream {
         UnixStream {
-            socket: Evented::new(socket),
+            socket: Registered::new(socket),
             read_timeout: Timeout::default(),
             write_timeout: Timeout::default(),
         }
@@ -110,12 +110,12 @@ impl UnixStream {
 
 // A read ends early where descriptors were passed along with the data, and more may be there: no edge
 // would come for that.
-stream_io!(UnixStream, |done: usize, _: Asked| Attempt::More(done));
+stream_io!(UnixStream, |done: usize, _: Requested| Attempt::More(done));
 
 #[cfg(feature = "_bridge")]
-crate::bridge::socket_stream!(UnixStream, sys::UnixStream, |done: usize, _: Asked| Attempt::More(
-    done
-));
+crate::bridge::socket_stream!(UnixStream, sys::UnixStream, |done: usize, _: Requested| {
+    Attempt::More(done)
+});
 
 impl fmt::Debug for UnixStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

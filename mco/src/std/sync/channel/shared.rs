@@ -8,7 +8,7 @@
 //! So who comes to send gives to the first receiver that waits, else to the buffer, else waits; who
 //! comes to receive takes from the buffer, and lets the first sender that waits refill it, else takes
 //! from that sender, else waits. That keeps both rules and the order of the values of each sender. A
-//! place of a select may be in a queue after it has been served elsewhere; `serve` passes over it. One
+//! place of a select may be in a queue after it has been completed elsewhere; `complete_first` passes over it. One
 //! that selects may wait to send and to receive at once: it is no partner for itself.
 
 #![allow(unsafe_code)]
@@ -22,11 +22,11 @@ use std::sync::Weak;
 use std::time::Duration;
 
 use super::{RecvTimeoutError, SendTimeoutError, TryRecvError, TrySendError};
-use crate::clock::Moment;
-use crate::spare;
-use crate::task::awaited::End;
-use crate::task::{Reason, cancel, let_others_go_on, spend_budget};
-use crate::wait::{Outcome, Place, Queue, Spin, SpinGuard, Token, Wait, Wakeup};
+use crate::clock::Timestamp;
+use crate::shrinking;
+use crate::task::wait_target::ChannelEnd;
+use crate::task::{Reason, cancel, seeded_yield_point, spend_budget};
+use crate::wait::{Outcome, Queue, SelectToken, Spin, SpinGuard, Wait, WaitNode, Wakeup};
 
 /// Drops them. If a destructor panics the others are dropped all the same, and then it passes on; if a second one does,
 /// the rest is leaked: a panic out of a destructor that runs because of another would abort the process.
@@ -55,8 +55,8 @@ pub(crate) struct Channel<T> {
     /// Whether a sender may have to wait: the channel has a capacity. Constant.
     is_bounded: bool,
     /// Handles. Whoever takes one of these to zero closes its side.
-    pub(super) senders: End,
-    pub(super) receivers: End,
+    pub(super) senders: ChannelEnd,
+    pub(super) receivers: ChannelEnd,
     observer: Option<Weak<dyn Observer>>,
 }
 
@@ -99,8 +99,9 @@ impl<T> State<T> {
             return Err(TrySendError::Disconnected(value));
         }
         let mut value = Some(value);
-        let served = self.receivers.serve(Outcome::Served, |place| *place = value.take());
-        match (served, value) {
+        let completed =
+            self.receivers.complete_first(Outcome::Completed, |node| *node = value.take());
+        match (completed, value) {
             (Some(((), wakeup)), _) => Ok(wakeup),
             (None, Some(value)) if self.has_room() => {
                 self.buffer.push_back(value);
@@ -114,8 +115,8 @@ impl<T> State<T> {
     /// Receives without waiting, if there is a value or a sender.
     #[inline(always)]
     fn take(&mut self) -> Result<(T, Wakeup), TryRecvError> {
-        let waiting = self.senders.serve(Outcome::Served, Option::take);
-        match (spare::pop_front(&mut self.buffer), waiting) {
+        let waiting = self.senders.complete_first(Outcome::Completed, Option::take);
+        match (shrinking::pop_front(&mut self.buffer), waiting) {
             (Some(value), None) => Ok((value, Wakeup::of_nobody())),
             (Some(value), Some((next, wakeup))) => {
                 self.buffer.extend(next);
@@ -128,12 +129,12 @@ impl<T> State<T> {
     }
 
     /// Whether `put` would not say that it is full to the one of `token`, which may have places here.
-    pub(crate) fn can_put(&self, token: &Token) -> bool {
+    pub(crate) fn can_put(&self, token: &SelectToken) -> bool {
         self.no_receivers || self.has_room() || self.receivers.has_others(token)
     }
 
     /// Whether `take` would not say that it is empty to the one of `token`, which may have places here.
-    pub(crate) fn can_take(&self, token: &Token) -> bool {
+    pub(crate) fn can_take(&self, token: &SelectToken) -> bool {
         self.no_senders || !self.buffer.is_empty() || self.senders.has_others(token)
     }
 }
@@ -149,7 +150,7 @@ impl<T> Channel<T> {
             no_senders: false,
             no_receivers: false,
         };
-        let (senders, receivers) = (End::new(), End::new());
+        let (senders, receivers) = (ChannelEnd::new(), ChannelEnd::new());
         let is_bounded = capacity.is_some();
         Channel { state: Spin::new(state), is_bounded, senders, receivers, observer }
     }
@@ -159,12 +160,12 @@ impl<T> Channel<T> {
     }
 
     /// What receivers wait for.
-    pub(crate) fn sending_end(&self) -> &End {
+    pub(crate) fn sending_end(&self) -> &ChannelEnd {
         &self.senders
     }
 
     /// What senders wait for.
-    pub(crate) fn receiving_end(&self) -> &End {
+    pub(crate) fn receiving_end(&self) -> &ChannelEnd {
         &self.receivers
     }
 
@@ -204,7 +205,7 @@ impl<T> Channel<T> {
             Ok(wakeup) => {
                 drop(state);
                 wakeup.wake();
-                let_others_go_on();
+                seeded_yield_point();
                 Ok(())
             }
             Err(TrySendError::Disconnected(value)) => Err(SendTimeoutError::Disconnected(value)),
@@ -224,14 +225,14 @@ impl<T> Channel<T> {
         // SAFETY: `self` is borrowed during the call, in which the wait is used.
         let wait = unsafe { wait.of(&self.receivers) };
         // Where there is a buffer, room for one more is worth little; with all of it filled again.
-        let wait = wait.patient(state.capacity != Some(0));
-        let place = pin!(Place::new(&self.state, State::senders, Some(value)));
-        place.as_ref().enter(&mut state);
+        let wait = wait.batching(state.capacity != Some(0));
+        let node = pin!(WaitNode::new(&self.state, State::senders, Some(value)));
+        node.as_ref().enter(&mut state);
         drop(state);
-        let outcome = place.wait(&wait.until(timeout.map(Moment::after)));
-        let unsent = || place.take().expect("what was not sent is still here");
+        let outcome = node.wait(&wait.until(timeout.map(Timestamp::after)));
+        let unsent = || node.take().expect("what was not sent is still here");
         match outcome {
-            Some(Outcome::Served) => Ok(()),
+            Some(Outcome::Completed) => Ok(()),
             Some(Outcome::Closed) => Err(SendTimeoutError::Disconnected(unsent())),
             None => Err(SendTimeoutError::Timeout(unsent())),
         }
@@ -263,17 +264,17 @@ impl<T> Channel<T> {
         site: Site,
         timeout: Option<Duration>,
     ) -> Result<T, RecvTimeoutError> {
-        let place = pin!(Place::new(&self.state, State::receivers, None));
-        place.as_ref().enter(&mut state);
+        let node = pin!(WaitNode::new(&self.state, State::receivers, None));
+        node.as_ref().enter(&mut state);
         drop(state);
         // SAFETY: as in `wait_to_send`.
         let wait = unsafe { Wait::new_at(Reason::Receive, site).of(&self.senders) };
         let outcome = match timeout {
-            None => place.wait(&wait),
-            Some(timeout) => place.wait(&wait.until(Some(Moment::after(timeout)))),
+            None => node.wait(&wait),
+            Some(timeout) => node.wait(&wait.until(Some(Timestamp::after(timeout)))),
         };
         match outcome {
-            Some(Outcome::Served) => Ok(place.take().expect("what was served is here")),
+            Some(Outcome::Completed) => Ok(node.take().expect("what was received is here")),
             Some(Outcome::Closed) => Err(RecvTimeoutError::Disconnected),
             None => Err(RecvTimeoutError::Timeout),
         }
@@ -319,7 +320,7 @@ impl<T> Channel<T> {
 
     fn end_one_wait(&self, queue: fn(&mut State<T>) -> &mut Queue<T>) -> Option<Wakeup> {
         let mut state = self.state.lock();
-        queue(&mut state).serve(Outcome::Closed, |_| ()).map(|((), wakeup)| wakeup)
+        queue(&mut state).complete_first(Outcome::Closed, |_| ()).map(|((), wakeup)| wakeup)
     }
 
     pub(super) fn len(&self) -> usize {

@@ -1,0 +1,254 @@
+//! Forming groups of coroutines that are alike, and having the backtrace of one of each taken.
+
+use std::collections::{BTreeMap, HashMap};
+use std::panic::Location;
+use std::path::{Path, PathBuf};
+
+use crate::scheduler::{Request, Scheduler};
+use crate::task::Reason;
+use crate::task::capture::{self, Frames, Line};
+
+use super::query::{Busy, Queries};
+use super::snapshot::{CoroutineSnapshot, RuntimeSnapshot};
+use super::{Backtrace, Group, Section, State};
+
+/// Who takes backtraces.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum BacktraceSource {
+    /// Each worker those of its own coroutines, if it comes to it soon.
+    Workers,
+    /// The calling thread, as far as it is their worker.
+    ThisWorker,
+}
+
+/// For no more groups than this backtraces are taken, the largest first.
+const MAX_BACKTRACES: usize = 256;
+/// In a group so many are asked, in case the first has just ended.
+const ASKED: usize = 2;
+
+/// What makes coroutines alike.
+type Kind =
+    (State, Option<Reason>, Option<SourcePosition>, Vec<(Reason, bool)>, SourcePosition, bool);
+/// A location, to be compared.
+type SourcePosition = (&'static str, u32, u32);
+
+fn position(site: &'static Location<'static>) -> SourcePosition {
+    (site.file(), site.line(), site.column())
+}
+
+/// What the dump shows of each runtime.
+pub(super) fn add(
+    schedulers: &[&Scheduler],
+    seen: Vec<RuntimeSnapshot>,
+    source: BacktraceSource,
+) -> Vec<Section> {
+    let groups: Vec<Vec<Vec<usize>>> = seen.iter().map(|s| groups(&s.coroutines)).collect();
+    let mut answers = match source {
+        _ if !capture::IS_BUILT_IN => none_built_in(schedulers.len()),
+        BacktraceSource::Workers => ask_workers(schedulers, &seen, &groups),
+        BacktraceSource::ThisWorker => take_here(&seen, &groups),
+    };
+    let mut known = HashMap::new();
+    let mut sections = Vec::new();
+    for (index, (seen, groups)) in seen.into_iter().zip(groups).enumerate() {
+        let settings = schedulers[index].settings();
+        let groups = groups.into_iter().map(|members| {
+            let frames = members.iter().take(ASKED).find_map(|member| {
+                let frames = answers.frames.remove(&(index, *member))?;
+                Some((seen.coroutines[*member].info.id, frames))
+            });
+            let backtrace = frames.map(|(of, frames)| {
+                let remark = if frames.no_room {
+                    Some("no backtrace: too little of its stack is left")
+                } else if frames.cut_off {
+                    Some("and further frames")
+                } else {
+                    None
+                };
+                Backtrace { of, lines: lines(&frames, &mut known), remark }
+            });
+            Group { members, backtrace }
+        });
+        let groups = groups.collect();
+        sections.push(Section {
+            name: settings.name.clone(),
+            workers: settings.workers,
+            unstarted: seen.unstarted,
+            groups,
+            remarks: [seen.remarks, answers.remarks.remove(&index).unwrap_or_default()].concat(),
+            coroutines: seen.coroutines.into_iter().map(|seen| seen.info).collect(),
+        });
+    }
+    sections
+}
+
+/// The places of those that are alike, the lowest id first, in the order in which they are shown: those
+/// that are stuck, those that go on, then the large groups.
+fn groups(coroutines: &[CoroutineSnapshot]) -> Vec<Vec<usize>> {
+    let mut groups = BTreeMap::<Kind, Vec<usize>>::new();
+    for (index, seen) in coroutines.iter().enumerate() {
+        let info = &seen.info;
+        let kind = (
+            info.state,
+            info.wait_reason,
+            info.wait_site.map(position),
+            info.arms.iter().map(|arm| (arm.wait_reason, arm.is_child)).collect(),
+            position(info.spawned_at),
+            info.is_stuck,
+        );
+        groups.entry(kind).or_default().push(index);
+    }
+    let mut groups: Vec<_> = groups.into_iter().collect();
+    groups.sort_by_key(|((state, .., stuck), members)| {
+        (!stuck, *state, std::cmp::Reverse(members.len()), members[0])
+    });
+    groups.into_iter().map(|(_, members)| members).collect()
+}
+
+/// What was found, by the place of the runtime and that of the coroutine in it.
+#[derive(Default)]
+struct Answers {
+    frames: HashMap<(usize, usize), Frames>,
+    remarks: HashMap<usize, Vec<String>>,
+}
+
+/// Of whom backtraces are wanted.
+fn wanted<'a>(groups: &'a [Vec<Vec<usize>>]) -> impl Iterator<Item = (usize, usize)> + 'a {
+    let of_section = |(section, groups): (usize, &'a Vec<Vec<usize>>)| {
+        let groups = groups.iter().take(MAX_BACKTRACES);
+        groups.flat_map(move |members| members.iter().take(ASKED).map(move |m| (section, *m)))
+    };
+    groups.iter().enumerate().flat_map(of_section)
+}
+
+fn none_built_in(sections: usize) -> Answers {
+    let remark = "no backtraces: `mco` is built without its feature `backtrace`";
+    let remarks = (0..sections).map(|section| (section, vec![remark.to_owned()])).collect();
+    Answers { remarks, ..Answers::default() }
+}
+
+fn take_here(seen: &[RuntimeSnapshot], groups: &[Vec<Vec<usize>>]) -> Answers {
+    let mut answers = Answers::default();
+    for key in wanted(groups) {
+        let task = seen[key.0].coroutines[key.1].task.as_ref();
+        if let Some(frames) = task.and_then(|task| task.capture()) {
+            answers.frames.insert(key, frames);
+        }
+    }
+    answers
+}
+
+fn ask_workers(
+    schedulers: &[&Scheduler],
+    seen: &[RuntimeSnapshot],
+    groups: &[Vec<Vec<usize>>],
+) -> Answers {
+    let mut queries = Queries::new(schedulers);
+    let mut keys = Vec::new();
+    for key in wanted(groups) {
+        let seen = &seen[key.0].coroutines[key.1];
+        let Some(task) = seen.task.clone() else { continue };
+        queries.add((key.0, seen.worker), |reply| Request::Backtrace(task, reply));
+        keys.push(key);
+    }
+    let mut answers = Answers::default();
+    let busy = queries.send_and_wait(|index, frames| {
+        frames.into_iter().for_each(|frames| drop(answers.frames.insert(keys[index], frames)));
+    });
+    for Busy { section, worker, current } in busy {
+        let running = current.and_then(|id| {
+            let all = seen[section].coroutines.iter();
+            all.map(|seen| &seen.info).find(|info| u64::from(info.id) == id)
+        });
+        let busy = match (running, current) {
+            (Some(info), _) => {
+                format!("{}, spawned at {}, holds it up", super::names::name(info), info.spawned_at)
+            }
+            (None, Some(id)) => format!("coroutine {id} holds it up"),
+            (None, None) => "it has not come to it in time".to_owned(),
+        };
+        let remark = format!("no backtraces from worker {worker}: {busy}");
+        answers.remarks.entry(section).or_default().push(remark);
+    }
+    answers
+}
+
+/// What a user wants to see of the frames: without those of mco, and of what lies below a coroutine.
+fn lines(frames: &Frames, known: &mut HashMap<usize, Vec<Line>>) -> Vec<Line> {
+    let own_folder = capture::own_folder();
+    let own_file = |line: &Line, name: &str| {
+        let file = line.file.as_ref().zip(own_folder);
+        file.is_some_and(|(file, folder)| {
+            file.strip_prefix(folder).is_ok_and(|f| f == Path::new(name))
+        })
+    };
+    let mut lines = Vec::new();
+    for address in &frames.addresses {
+        let found = known.entry(*address).or_insert_with(|| capture::resolve(*address));
+        lines.extend(found.iter().cloned());
+    }
+    // What walks the stack, and what calls the coroutine's closure.
+    if let Some(called) = lines.iter().position(|line| own_file(line, capture::CALLING_FILE)) {
+        lines.truncate(called);
+    }
+    if let Some(walks) = lines.iter().rposition(|line| own_file(line, capture::OWN_FILE)) {
+        lines.drain(..=walks);
+    }
+    let is_own_file = |line: &Line| {
+        line.file.as_ref().zip(own_folder).is_some_and(|(file, folder)| file.starts_with(folder))
+    };
+    lines.retain(|line| !is_own(&line.function) && !is_own_file(line));
+    // What calls the user's code there, and what that has called in std to wait.
+    let below = lines.iter().rposition(|line| !is_std(line)).map_or(0, |last| last + 1);
+    lines.truncate(below);
+    let above = lines.iter().position(|line| !is_std(line)).unwrap_or(0);
+    lines.drain(..above);
+    lines
+}
+
+/// The crate in which a function is written, as its name says.
+fn krate(function: &str) -> &str {
+    let function = function.trim_start_matches(['<', '&', '*', '(', '[']);
+    let function = function.trim_start_matches("mut ").trim_start_matches("dyn ");
+    function.split("::").next().unwrap_or(function)
+}
+
+fn is_own(function: &str) -> bool {
+    matches!(krate(function), "mco" | "generator" | "backtrace")
+}
+
+fn is_std(line: &Line) -> bool {
+    // Where std was built, and where its sources are installed. Names may be without a path.
+    let of_std = |file: &PathBuf| {
+        let mut parts = file.iter().map(|part| part.to_string_lossy());
+        file.starts_with("/rustc") || parts.any(|part| part == "rustlib")
+    };
+    match &line.file {
+        Some(file) if of_std(file) => true,
+        // What is in C has a name without one, such as what begins a thread or catches a panic.
+        None if !line.function.contains("::") => true,
+        _ => matches!(krate(&line.function), "core" | "std" | "alloc"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_function_is_known_by_the_crate_it_is_written_in() {
+        assert!(is_own("mco::wait::Wait::park"));
+        assert!(is_own("<mco::std::sync::channel::Receiver<app::Job>>::recv"));
+        assert!(!is_own("app::main::{{closure}}"));
+        assert!(!is_own("mco_tests::within"));
+        let is_std = |function: &str, file: Option<&str>| {
+            let file = file.map(PathBuf::from);
+            super::is_std(&Line { function: function.to_owned(), file, place: String::new() })
+        };
+        assert!(is_std("<alloc::boxed::Box<F> as core::ops::FnOnce<A>>::call_once", None));
+        assert!(is_std("__rust_try", None));
+        assert!(is_std("call_once<F>", Some("/rustc/0/library/core/src/ops/function.rs")));
+        assert!(!is_std("<app::Server as app::Serve>::run", None));
+        assert!(!is_std("run", Some("/home/app/src/main.rs")));
+    }
+}

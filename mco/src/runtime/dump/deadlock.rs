@@ -1,0 +1,423 @@
+//! Who waits for ever: coroutines of which each waits for something that only others of them can do.
+//!
+//! From what each waits for follows what it *needs*. The stuck ones are the greatest set in which
+//! everyone's need leads into the set: all are suspected, and whoever could be helped from outside is
+//! cleared, then those whom that one could help, and so on.
+//!
+//! Coroutines are looked at one after the other while they go on, so what was found need never have
+//! been true at once. Therefore the suspects are looked at twice more. The second time each must be in
+//! the same wait as the first time, and need the same; the third time still be in it. Then between the
+//! end of the first round and the beginning of the third none of them has run, and in the middle of
+//! that all the needs were there. A lock that one of them was named as the holder of then, it held all
+//! that time: only by running could it have taken it or given it back.
+//!
+//! # Select
+//!
+//! Who waits in a `select!` needs any of those whom its arms need. It is a suspect only if each arm needs one
+//! coroutine for certain: the one that it joins, or the child that runs it. With one arm of another
+//! kind, channels among them, nothing is claimed.
+//!
+//! # Channels
+//!
+//! Who has a handle of a channel, nobody knows. What can be told is how many handles each end has, and
+//! which closures were spawned with one in them: the bytes of a closure stay where they were, and each
+//! handle of an end is the same word. If there are as many such words, in all closures of the process,
+//! as the end has handles, each of those coroutines is taken to have its own still. Where that could
+//! go wrong:
+//!
+//! - One has dropped its handle, or made a clone: the numbers differ, and nothing is claimed.
+//! - One has passed it on to a coroutine that it has spawned: there is one word too many. In case another
+//!   handle that is not seen makes up for it, nothing is claimed if one of those that have the word has
+//!   spawned another of them. The closures of those that have not been suspended are not seen, so nothing
+//!   is claimed while there are such.
+//! - One keeps it for itself, such as to clone it later, or has passed it to a thread, whose answer it
+//!   waits for: nothing is claimed of one that would wait for itself.
+//! - A handle lies in a structure behind a pointer, or was made by the coroutine itself: it is not seen,
+//!   the numbers differ, and nothing is claimed.
+//! - One has passed it on in another way, to a thread or into a structure, and waits for somebody else.
+//!   Then it is accused, if that one, by way of others or not, waits for this channel. This is the gap.
+
+use std::collections::{HashMap, HashSet};
+
+use super::snapshot::{CoroutineSnapshot, RuntimeSnapshot};
+use crate::task::wait_target::{ArmWait, BlockedOn, LockOwner};
+
+/// What has to happen for a wait to end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Need {
+    /// Something that any of these could do, and nobody else.
+    Any(Vec<u64>),
+    /// Something of each of these.
+    Each(Vec<u64>),
+}
+
+/// Coroutines that wait for each other, in a cycle.
+#[derive(Debug)]
+pub(super) struct Deadlock {
+    pub(super) links: Vec<Link>,
+    /// It does not rest on who is taken to have a handle of a channel.
+    pub(super) is_exact: bool,
+    /// How many others wait for these, directly or not.
+    pub(super) others: usize,
+}
+
+/// One of them. It waits for the next one, the last for the first.
+#[derive(Debug)]
+pub(super) struct Link {
+    /// `coroutine 3 `name``.
+    pub(super) who: String,
+    /// What it waits for and where.
+    pub(super) waits: String,
+    /// What the next one has to do with it: `held by`.
+    pub(super) relation: &'static str,
+}
+
+/// Finds those that are stuck, marks them, and says which wait for each other in cycles.
+pub(super) fn find(seen: &mut [RuntimeSnapshot]) -> Vec<Deadlock> {
+    let stuck = suspects(seen);
+    if stuck.is_empty() {
+        return Vec::new();
+    }
+    let deadlocks = deadlocks(seen, &stuck);
+    for coroutine in seen.iter_mut().flat_map(|section| &mut section.coroutines) {
+        coroutine.info.is_stuck = stuck.contains_key(&coroutine.info.id.into());
+    }
+    deadlocks
+}
+
+/// Those that are stuck, with their needs.
+fn suspects(seen: &[RuntimeSnapshot]) -> HashMap<u64, Need> {
+    const ROUNDS: usize = 4;
+    let all: HashMap<u64, &CoroutineSnapshot> = seen
+        .iter()
+        .flat_map(|section| &section.coroutines)
+        .map(|coroutine| (u64::from(coroutine.info.id), coroutine))
+        .collect();
+    let mut needs: HashMap<u64, Need> =
+        all.iter().filter_map(|(id, coroutine)| Some((*id, need(coroutine)?))).collect();
+    let holders = HandleHolders::find(seen);
+    needs.extend(all.iter().filter_map(|(id, coroutine)| Some((*id, holders.need(coroutine)?))));
+    for _ in 0..ROUNDS {
+        remove_clear(&mut needs);
+        let unchanged = |id: &u64| {
+            let coroutine = all[id];
+            let (Some(task), Some(wait)) = (&coroutine.task, &coroutine.wait) else { return false };
+            let again = task.inspect();
+            again.is_some_and(|now| {
+                (now.number, &now.blocked_on, &now.arms)
+                    == (wait.number, &wait.blocked_on, &wait.arms)
+            })
+        };
+        let still_there = |id: &u64| {
+            let coroutine = all[id];
+            let (Some(task), Some(wait)) = (&coroutine.task, &coroutine.wait) else { return false };
+            task.is_still_in(wait)
+        };
+        let mut moved: HashSet<u64> = needs.keys().copied().filter(|id| !unchanged(id)).collect();
+        moved.extend(needs.keys().copied().filter(|id| !still_there(id)));
+        if moved.is_empty() {
+            return needs;
+        }
+        needs.retain(|id, _| !moved.contains(id));
+    }
+    // Much is going on.
+    HashMap::new()
+}
+
+/// Who was spawned with a handle of an end for which somebody waits.
+struct HandleHolders {
+    /// By the word that each handle consists of; one as often as it has it.
+    of: HashMap<usize, Vec<u64>>,
+    parents: HashMap<u64, u64>,
+}
+
+impl HandleHolders {
+    fn find(seen: &[RuntimeSnapshot]) -> HandleHolders {
+        let mut holders = HandleHolders { of: HashMap::new(), parents: HashMap::new() };
+        let all = || seen.iter().flat_map(|section| &section.coroutines);
+        if seen.iter().any(|section| section.unstarted > 0) || all().any(|one| one.task.is_none()) {
+            return holders;
+        }
+        for wait in all().filter_map(|coroutine| coroutine.wait.as_ref()) {
+            if let (BlockedOn::Handles { word, .. }, None) = (&wait.blocked_on, wait.until) {
+                holders.of.entry(*word).or_default();
+            }
+        }
+        if holders.of.is_empty() {
+            return holders;
+        }
+        for task in all().filter_map(|coroutine| coroutine.task.as_ref()) {
+            let id = task.id();
+            holders.parents.extend(task.parent().map(|parent| (id, parent)));
+            task.visit_closure_words(|word| {
+                holders.of.get_mut(&word).into_iter().for_each(|o| o.push(id))
+            });
+        }
+        holders
+    }
+
+    /// What it takes for the wait of a coroutine to end, if that is for a channel, and it is known who
+    /// has all the handles of the other end.
+    fn need(&self, coroutine: &CoroutineSnapshot) -> Option<Need> {
+        let wait = coroutine.wait.as_ref().filter(|wait| wait.until.is_none())?;
+        let BlockedOn::Handles { word, count } = &wait.blocked_on else { return None };
+        let mut holders = self.of.get(word).filter(|holders| holders.len() == *count)?.clone();
+        holders.sort_unstable();
+        holders.dedup();
+        let is_family = holders.iter().any(|id| self.has_ancestor_in(*id, &holders));
+        // Nor is it likely to wait for itself.
+        let known = !is_family && !holders.contains(&coroutine.info.id.into());
+        known.then_some(Need::Any(holders))
+    }
+
+    /// Whether one of these, which are sorted, has spawned it, or an ancestor of it that lives.
+    fn has_ancestor_in(&self, mut id: u64, holders: &[u64]) -> bool {
+        const GENERATIONS: usize = 64;
+        for _ in 0..GENERATIONS {
+            let Some(parent) = self.parents.get(&id) else { return false };
+            if holders.binary_search(parent).is_ok() {
+                return true;
+            }
+            id = *parent;
+        }
+        true
+    }
+}
+
+/// What it takes for its wait to end, if that is known.
+fn need(coroutine: &CoroutineSnapshot) -> Option<Need> {
+    let wait = coroutine.wait.as_ref()?;
+    if wait.until.is_some() {
+        return None;
+    }
+    if !wait.arms.is_empty() {
+        return need_of_arms(&wait.arms);
+    }
+    match &wait.blocked_on {
+        BlockedOn::Holder(LockOwner::Coroutine(id)) => Some(Need::Any(vec![*id])),
+        BlockedOn::Each(ids) => Some(Need::Each(ids.clone())),
+        _ => None,
+    }
+}
+
+/// What it takes for a `select!` to end, if it is known of each arm that it takes one coroutine, and which.
+fn need_of_arms(arms: &[ArmWait]) -> Option<Need> {
+    let needs = arms.iter().map(|arm| match &arm.blocked_on {
+        BlockedOn::Holder(LockOwner::Coroutine(id)) if arm.until.is_none() => Some(*id),
+        BlockedOn::Each(ids) if arm.until.is_none() && ids.len() == 1 => Some(ids[0]),
+        _ => None,
+    });
+    needs.collect::<Option<Vec<u64>>>().map(Need::Any)
+}
+
+/// Removes all who could be helped by somebody who is not in it.
+pub(super) fn remove_clear(needs: &mut HashMap<u64, Need>) {
+    // For whom each one's clearing matters.
+    let mut dependants: HashMap<u64, Vec<u64>> = HashMap::new();
+    // How many of those whom one needs are suspects.
+    let mut left: HashMap<u64, usize> = HashMap::new();
+    let mut cleared = Vec::new();
+    for (id, need) in &*needs {
+        let (Need::Any(ids) | Need::Each(ids)) = need;
+        for other in ids {
+            dependants.entry(*other).or_default().push(*id);
+        }
+        let suspected = ids.iter().filter(|other| needs.contains_key(other)).count();
+        left.insert(*id, suspected);
+        if is_clear(need, suspected) {
+            cleared.push(*id);
+        }
+    }
+    while let Some(id) = cleared.pop() {
+        if needs.remove(&id).is_none() {
+            continue;
+        }
+        for dependant in dependants.remove(&id).unwrap_or_default() {
+            let (Some(need), Some(left)) = (needs.get(&dependant), left.get_mut(&dependant)) else {
+                continue;
+            };
+            *left -= 1;
+            if is_clear(need, *left) {
+                cleared.push(dependant);
+            }
+        }
+    }
+}
+
+/// Whether somebody could end the wait, of those whom it needs so many being suspects.
+fn is_clear(need: &Need, suspected: usize) -> bool {
+    match need {
+        // One who is no suspect is enough.
+        Need::Any(ids) => suspected < ids.len() || ids.is_empty(),
+        // All must be none.
+        Need::Each(_) => suspected == 0,
+    }
+}
+
+/// The cycles among those that are stuck.
+fn deadlocks(seen: &[RuntimeSnapshot], stuck: &HashMap<u64, Need>) -> Vec<Deadlock> {
+    let cycles = cycles(stuck);
+    let all: HashMap<u64, &CoroutineSnapshot> = seen
+        .iter()
+        .flat_map(|section| &section.coroutines)
+        .map(|coroutine| (u64::from(coroutine.info.id), coroutine))
+        .collect();
+    let link = |id: &u64| {
+        let coroutine = all[id];
+        let wait = coroutine.wait.as_ref().expect("it waits");
+        let at = wait.site.map_or_else(String::new, |site| format!(" at {site}"));
+        let relation = match wait.blocked_on {
+            _ if !wait.arms.is_empty() => "of which one is up to",
+            BlockedOn::Holder(_) => "held by",
+            BlockedOn::Each(_) => "which takes the end of",
+            _ => "of which the other end is with",
+        };
+        Link {
+            who: super::names::name(&coroutine.info),
+            waits: format!("{}{at}", super::names::what(wait.reason)),
+            relation,
+        }
+    };
+    cycles
+        .into_iter()
+        .map(|(ids, others)| {
+            let wait = |id: &u64| all[id].wait.as_ref().map(|wait| &wait.blocked_on);
+            let is_exact =
+                !ids.iter().any(|id| matches!(wait(id), Some(BlockedOn::Handles { .. })));
+            Deadlock { links: ids.iter().map(link).collect(), is_exact, others }
+        })
+        .collect()
+}
+
+/// Each cycle, beginning with the lowest id, and how many others lead into it, if each is followed to
+/// one of those that it needs.
+pub(super) fn cycles(stuck: &HashMap<u64, Need>) -> Vec<(Vec<u64>, usize)> {
+    let next = |id: &u64| {
+        let (Need::Any(ids) | Need::Each(ids)) = &stuck[id];
+        *ids.iter().find(|other| stuck.contains_key(other)).expect("its need leads to another one")
+    };
+    let mut ids: Vec<u64> = stuck.keys().copied().collect();
+    ids.sort_unstable();
+    // By cycle, once it is known.
+    let mut belongs: HashMap<u64, usize> = HashMap::new();
+    let mut cycles: Vec<(Vec<u64>, usize)> = Vec::new();
+    for id in ids {
+        let mut path = Vec::new();
+        let mut on_path: HashMap<u64, usize> = HashMap::new();
+        let mut at = id;
+        while !belongs.contains_key(&at) && !on_path.contains_key(&at) {
+            on_path.insert(at, path.len());
+            path.push(at);
+            at = next(&at);
+        }
+        let cycle = match on_path.get(&at) {
+            // A new one, from here on.
+            Some(start) => {
+                let mut members = path.split_off(*start);
+                let lowest = (0..members.len()).min_by_key(|i| members[*i]).expect("not empty");
+                members.rotate_left(lowest);
+                belongs.extend(members.iter().map(|member| (*member, cycles.len())));
+                cycles.push((members, 0));
+                cycles.len() - 1
+            }
+            None => belongs[&at],
+        };
+        cycles[cycle].1 += path.len();
+        belongs.extend(path.into_iter().map(|id| (id, cycle)));
+    }
+    cycles
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::task::Reason;
+
+    fn any<const N: usize>(ids: [u64; N]) -> Need {
+        Need::Any(ids.into())
+    }
+
+    fn each<const N: usize>(ids: [u64; N]) -> Need {
+        Need::Each(ids.into())
+    }
+
+    fn stuck<const N: usize>(needs: [(u64, Need); N]) -> Vec<u64> {
+        let mut needs = HashMap::from(needs);
+        remove_clear(&mut needs);
+        let mut ids: Vec<u64> = needs.into_keys().collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    #[test]
+    fn two_that_need_each_other_are_stuck() {
+        assert_eq!(stuck([(1, any([2])), (2, any([1]))]), [1, 2]);
+    }
+
+    #[test]
+    fn one_that_needs_itself_is_stuck() {
+        assert_eq!(stuck([(1, any([1]))]), [1]);
+    }
+
+    #[test]
+    fn who_needs_a_stuck_one_is_stuck() {
+        assert_eq!(stuck([(1, any([2])), (2, any([1])), (3, each([2]))]), [1, 2, 3]);
+    }
+
+    #[test]
+    fn a_chain_to_one_that_goes_on_is_not_stuck() {
+        assert_eq!(stuck([(1, any([2])), (2, each([3])), (3, any([9]))]), []);
+    }
+
+    #[test]
+    fn one_helper_outside_is_enough_for_any() {
+        assert_eq!(stuck([(1, any([2, 9])), (2, any([1]))]), []);
+    }
+
+    #[test]
+    fn one_stuck_one_is_too_many_for_each() {
+        assert_eq!(stuck([(1, each([2, 9])), (2, any([1]))]), [1, 2]);
+    }
+
+    #[test]
+    fn a_select_needs_any_of_its_arms_if_all_are_known() {
+        let arm = |blocked_on| ArmWait { blocked_on, ..ArmWait::at(Reason::Join, 0) };
+        let joins = |id| arm(BlockedOn::Each(vec![id]));
+        assert_eq!(need_of_arms(&[joins(1), joins(2)]), Some(any([1, 2])));
+        let handles = arm(BlockedOn::Handles { word: 8, count: 1 });
+        let thread = arm(BlockedOn::Holder(LockOwner::Thread(1)));
+        for unknown in [arm(BlockedOn::Unknown), handles, thread, arm(BlockedOn::Each(vec![1, 2]))]
+        {
+            assert_eq!(need_of_arms(&[joins(1), unknown]), None);
+        }
+        let sleep = ArmWait { until: Some(Timestamp::from_nanos(1)), ..joins(2) };
+        assert_eq!(need_of_arms(&[joins(1), sleep]), None);
+    }
+
+    #[test]
+    fn an_empty_need_claims_nothing() {
+        assert_eq!(stuck([(1, any([])), (2, each([]))]), []);
+    }
+
+    #[test]
+    fn a_long_chain_is_cleared_in_one_go() {
+        let mut needs: HashMap<u64, Need> =
+            (0..200_000).map(|id| (id, Need::Any(vec![id + 1]))).collect();
+        remove_clear(&mut needs);
+        assert!(needs.is_empty());
+    }
+
+    #[test]
+    fn a_cycle_begins_with_the_lowest_id_and_counts_those_that_lead_into_it() {
+        let needs = HashMap::from([
+            (7, any([5])),
+            (5, any([9])),
+            (9, any([7])),
+            (2, each([1])),
+            (1, any([9])),
+            (20, any([20])),
+        ]);
+        assert_eq!(cycles(&needs), [(vec![5, 9, 7], 2), (vec![20], 0)]);
+    }
+}

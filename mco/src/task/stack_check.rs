@@ -1,0 +1,275 @@
+//! What lies beneath a wait: what else has begun on this stack and counts on nobody else running on the
+//! thread before it is over. There a coroutine must not switch to another one. Nor can it from another stack than
+//! its own: a generator's, or that of a library that switches stacks.
+//!
+//! Two things of std do, and neither can be mended from here:
+//!
+//! - *The initialiser of a `thread_local!`.* std writes the value when it returns, and drops what is there.
+//!   Another coroutine may have made a value meanwhile, and lent it out.
+//! - *The end of the process.* `process::exit` destroys the thread-local values of the thread that calls it,
+//!   on its stack. Another coroutine of the thread would go on with values that are gone, since std tells of
+//!   those that it borrows nothing.
+//!
+//! Neither says that it has begun. So who is about to wait looks at its own stack, once for each place of the
+//! source at each depth of the stack, which are noted: by the coroutine, the last one, and by the thread, some
+//! hundreds. That is a comparison or two for each wait. What it rests on: that the same wait at the same depth
+//! has the same callers. One that has been found harmless at the very same depth, to the byte, as it has in
+//! the destructor of a thread-local value later, is not looked at again.
+//!
+//! *The end of the process* is looked for in all builds. C's `exit` does not return, so an address inside it
+//! to which somebody returns is on the stack if, and only if, it has begun there: the words of the stack are
+//! compared with it, some hundreds. On Windows, where another function does it, it is not found.
+//! From then on the thread is no worker any more, and nobody on it a coroutine: what wakes others goes to
+//! them from outside, and what waits does so as a plain thread, if it has a time limit. Without one it might
+//! wait for what only this thread would do, and the process would not end; so it is refused.
+//!
+//! *Initialisers* have no address that could be known: they are generic, so each type has its own. The table
+//! of symbols in the program's file names them. To read it takes some 10 ms and more; so this is done in builds
+//! with debug assertions, and in tests. It is read when a runtime starts, since a wait that took so long before it
+//! began would end that much late: its deadline has been fixed by then. Where initialisers are inlined into
+//! others, or symbols were stripped, they are not found; nor on systems without ELF.
+
+#![allow(unsafe_code)]
+
+use std::cell::Cell;
+use std::panic::Location;
+use std::process;
+use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::Reason;
+use super::current::{self, Running};
+use crate::fiber::Bounds;
+use crate::report;
+
+mod symbols;
+
+/// How many places at which depths a thread notes; a power of two.
+const NOTED: usize = 256;
+
+thread_local! {
+    /// Where a wait was found harmless, as [`key`] says it: each at the place that it falls to. 0: none.
+    static HARMLESS: [Cell<usize>; NOTED] = const { [const { Cell::new(0) }; NOTED] };
+    /// The process exits, by a call from this thread, while a coroutine ran on it.
+    static EXITS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Initialisers are looked for in builds without debug assertions, too.
+static FIND_INITIALISERS: AtomicBool = AtomicBool::new(false);
+
+/// Has initialisers looked for, whatever the build.
+pub(crate) fn find_initialisers() {
+    FIND_INITIALISERS.store(true, Ordering::Relaxed);
+}
+
+fn finds_initialisers() -> bool {
+    cfg!(debug_assertions) || FIND_INITIALISERS.load(Ordering::Relaxed)
+}
+
+/// Does what takes long, once for the process, before somebody waits.
+pub(crate) fn prepare() {
+    if finds_initialisers() {
+        symbols::read();
+    }
+}
+
+/// Why a wait is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// This is not the coroutine's own stack.
+    OtherStack,
+    /// The initialiser of a `thread_local!` runs on this stack.
+    Initialiser,
+    /// Thread-local values are being destroyed on this stack.
+    Exit,
+}
+
+impl Refusal {
+    /// What is said of the wait for `reason` at `site`.
+    pub(crate) fn message(self, reason: Reason, site: &Location<'_>) -> String {
+        match self {
+            Refusal::OtherStack => format!(
+                "the wait at {site} ({reason}) is on another stack than the coroutine's own, inside a \
+                 generator or in a library that switches stacks, from where the coroutine cannot be suspended; \
+                 wait outside of that, or give what waits a coroutine of its own and a channel"
+            ),
+            Refusal::Initialiser => format!(
+                "the wait at {site} ({reason}) is inside the initialiser of a `thread_local!`: meanwhile \
+                 other coroutines of this thread could make its value, too, and lose it while they borrow \
+                 it; declare it with `coroutine_local!`, or make the value before and set it"
+            ),
+            Refusal::Exit => format!(
+                "the wait at {site} ({reason}) comes after `process::exit` was called on this worker's \
+                 thread, whose coroutines, and what they would do for it, do not run any more; wait before \
+                 the exit, or give the wait a time limit"
+            ),
+        }
+    }
+
+    /// Refuses the wait.
+    #[cold]
+    pub(crate) fn panic(self, reason: Reason, site: &Location<'_>) -> ! {
+        panic!("{}", self.message(reason, site))
+    }
+}
+
+/// As [`Refusal::panic`] for [`Refusal::Exit`], of a wait that nothing can replace.
+#[cold]
+pub(crate) fn abort(reason: Reason, site: &Location<'_>) -> ! {
+    report::say(format_args!("{}", Refusal::Exit.message(reason, site)));
+    process::abort()
+}
+
+/// Whether the process exits by a call from this thread, which was a worker's.
+#[inline]
+pub(crate) fn is_exiting() -> bool {
+    EXITS.get()
+}
+
+/// Whether a wait of the coroutine that runs was found harmless before, just there: for who is about to wait, in
+/// a call from `site`, and has a value of its own at `depth` in its frame.
+#[inline(always)]
+pub(crate) fn is_harmless(
+    running: Running,
+    site: &'static Location<'static>,
+    depth: usize,
+) -> bool {
+    running.with_home_only(|own| own.harmless) == key(site, depth)
+}
+
+/// Whether the coroutine that runs, or the thread if none does, must not wait there.
+#[inline]
+pub(crate) fn refusal(
+    running: Option<Running>,
+    site: &'static Location<'static>,
+    depth: usize,
+) -> Option<Refusal> {
+    match running {
+        Some(running) if is_harmless(running, site, depth) => None,
+        Some(running) => refusal_uncached(running, site, depth),
+        None => EXITS.get().then_some(Refusal::Exit),
+    }
+}
+
+/// A number for this place at this depth. Others may have the same, which are then taken for it.
+#[inline(always)]
+fn key(site: &'static Location<'static>, depth: usize) -> usize {
+    // Addresses of places in the source are alike in their upper bits, those in a stack in all but some.
+    ptr::from_ref(site).addr() ^ depth.rotate_left(usize::BITS / 2 + 8)
+}
+
+#[inline(never)]
+fn refusal_uncached(
+    running: Running,
+    site: &'static Location<'static>,
+    depth: usize,
+) -> Option<Refusal> {
+    if !running.is_on_own_stack() {
+        return Some(Refusal::OtherStack);
+    }
+    // For the thread, as far as it lies below the top of whichever stack.
+    let key_of_thread = key(site, running.bounds().top.wrapping_sub(depth));
+    // Multiplied, so that all bits have a say (Fibonacci hashing).
+    let product = (key_of_thread as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let at = (product >> (64 - NOTED.trailing_zeros())) as usize;
+    if HARMLESS.with(|noted| noted[at].get()) != key_of_thread {
+        if let Some(refusal) = walk(running.bounds()) {
+            if refusal == Refusal::Exit {
+                EXITS.set(true);
+                current::leave_home_for_exit();
+            }
+            return Some(refusal);
+        }
+        HARMLESS.with(|noted| noted[at].set(key_of_thread));
+    }
+    running.with_home_only(|own| own.harmless = key(site, depth));
+    None
+}
+
+#[cold]
+#[inline(never)]
+fn walk(bounds: Bounds) -> Option<Refusal> {
+    if exit::lies_on(bounds) {
+        return Some(Refusal::Exit);
+    }
+    (finds_initialisers() && symbols::has_initialiser(bounds)).then_some(Refusal::Initialiser)
+}
+
+/// How much of a stack is in use by the caller's callers: from where to where. `None`: it is on another one.
+fn used(bounds: Bounds) -> Option<std::ops::Range<usize>> {
+    let here = ptr::from_ref(&bounds).addr() & !(size_of::<usize>() - 1);
+    (bounds.bottom <= here && here < bounds.top).then_some(here..bounds.top)
+}
+
+#[cfg(unix)]
+mod exit {
+    use std::ffi::c_void;
+    use std::mem::MaybeUninit;
+    use std::ptr;
+
+    use super::{Bounds, used};
+
+    /// How long C's `exit` is at most, in bytes; whether an address is inside is then asked for.
+    const LENGTH: usize = 256;
+
+    /// Of a return address the bits that are one, where the others may be a signature.
+    const ADDRESS: usize = if cfg!(target_arch = "aarch64") { (1 << 48) - 1 } else { usize::MAX };
+
+    /// Whether `exit` has been called on this stack.
+    pub(super) fn lies_on(bounds: Bounds) -> bool {
+        let exit = (libc::exit as *const ()).addr();
+        used(bounds).is_some_and(|used| {
+            used.step_by(size_of::<usize>()).any(|at| {
+                // SAFETY: a word of the calling coroutine's stack, between its innermost frame and its top.
+                let word = unsafe { read(at) } & ADDRESS;
+                word.wrapping_sub(exit + 1) < LENGTH && is_inside(word - 1, exit)
+            })
+        })
+    }
+
+    /// Whether the function in which `address` lies begins at `start`.
+    #[cold]
+    fn is_inside(address: usize, start: usize) -> bool {
+        let mut info = MaybeUninit::<libc::Dl_info>::zeroed();
+        let address = ptr::without_provenance::<c_void>(address);
+        // SAFETY: any address may be asked for, and the answer's place is there.
+        let known = unsafe { libc::dladdr(address, info.as_mut_ptr()) } != 0;
+        // SAFETY: all zeros are an answer, and so is what has been written over them.
+        !known || unsafe { info.assume_init() }.dli_saddr.addr() == start
+    }
+
+    /// Reads a word that may be nobody's at the moment, of which the sanitizers would complain.
+    ///
+    /// # Safety
+    ///
+    /// The memory must be mapped, and change by this thread alone.
+    unsafe fn read(at: usize) -> usize {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: the caller's promise.
+        unsafe {
+            let word;
+            std::arch::asm!("mov {0}, [{1}]", out(reg) word, in(reg) at, options(nostack, readonly, preserves_flags));
+            word
+        }
+        #[cfg(target_arch = "aarch64")]
+        // SAFETY: the caller's promise.
+        unsafe {
+            let word;
+            std::arch::asm!("ldr {0}, [{1}]", out(reg) word, in(reg) at, options(nostack, readonly, preserves_flags));
+            word
+        }
+        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+        // SAFETY: the caller's promise.
+        unsafe {
+            ptr::with_exposed_provenance::<usize>(at).read_volatile()
+        }
+    }
+}
+
+#[cfg(not(unix))]
+mod exit {
+    /// It is not told.
+    pub(super) fn lies_on(_: super::Bounds) -> bool {
+        false
+    }
+}
