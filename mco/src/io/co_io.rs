@@ -11,7 +11,8 @@ use mio::unix::SourceFd;
 use mio::{Interest, Token};
 
 use super::wait_io;
-use crate::net::socket_macros::{Timeout, timeouts};
+use crate::net::socket_macros::timeouts;
+use crate::net::timeout::Timeout;
 use crate::reactor::{Attempt, Direction, Registered};
 use crate::task::Reason;
 use crate::wait::Wait;

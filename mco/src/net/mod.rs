@@ -12,6 +12,7 @@ pub(crate) mod error_context;
 mod listener;
 pub(crate) mod socket_macros;
 mod stream;
+pub(crate) mod timeout;
 #[cfg(feature = "tls")]
 pub mod tls;
 mod udp;

@@ -12,7 +12,8 @@ use super::addr::{self, ToSocketAddrs};
 #[cfg(feature = "tls")]
 use super::bytes;
 use super::error_context::with_context;
-use super::socket_macros::{Timeout, conversions, stream, stream_io};
+use super::socket_macros::{conversions, stream, stream_io};
+use super::timeout::Timeout;
 use crate::clock::Timestamp;
 #[cfg(feature = "tls")]
 use crate::reactor::Requested;

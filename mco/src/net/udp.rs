@@ -9,7 +9,8 @@ use socket2::SockRef;
 
 use super::addr::{self, ToSocketAddrs};
 use super::error_context::with_context;
-use super::socket_macros::{Timeout, common, conversions, directions, timeouts};
+use super::socket_macros::{common, conversions, directions, timeouts};
+use super::timeout::Timeout;
 use crate::reactor::{Attempt, Registered};
 
 /// A UDP socket, as `std::net::UdpSocket`.
