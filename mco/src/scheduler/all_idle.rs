@@ -1,9 +1,9 @@
-//! What comes of it when nothing happens any more in a runtime ([`quiescence`](super::quiescence)).
+//! What is done when all workers of a runtime are idle and nothing is queued ([`quiescence`](super::quiescence)).
 //!
 //! - A virtual clock is set forward to the next timer.
 //! - Without a timer it is a deadlock, if nothing else can wake a coroutine: no socket and no blocking
 //!   job that somebody waits for, no other runtime, and no thread that is not mco's own.
-//! - When the root coroutine of a test has ended, what is left has been left behind.
+//! - When the root coroutine of a test has ended, the coroutines that are left are leaks.
 //!
 //! Whether other threads could wake a coroutine can only be guessed, so as long as there are any nothing
 //! is said, and the worker looks again now and then. What is never claimed wrongly may be found late.
@@ -23,7 +23,7 @@ use crate::clock::Timestamp;
 use crate::task::{self, current};
 use crate::{report, thread_count};
 
-/// The first time to wait before looking again for a deadlock that may be none, and the last one.
+/// How long to wait before checking again whether a suspected deadlock is one: at first, and at most.
 const FIRST_RECHECK: Duration = Duration::from_millis(20);
 const LAST_RECHECK: Duration = Duration::from_secs(1);
 
@@ -33,12 +33,12 @@ const FOREVER: Timestamp = Timestamp::from_nanos(u64::MAX - 1);
 /// All schedulers that have not ended.
 static ALL: Mutex<Vec<Weak<Scheduler>>> = Mutex::new(Vec::new());
 
-/// What a worker that has found all others asleep is to do.
+/// What the worker is to do that has deactivated last.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum AllIdleAction {
     /// Sleep.
     Sleep,
-    /// Sleep, but look again after this time.
+    /// Sleep, but check again after this time.
     RecheckAfter(Duration),
     /// Go on: a timer of its own is due.
     Resume,
@@ -53,23 +53,23 @@ impl AllIdleAction {
     }
 }
 
-/// Who wants to know of a deadlock.
+/// What to do at a deadlock.
 pub(crate) enum DeadlockPolicy {
-    /// A test, whose thread waits at the watcher.
+    /// Tell a test, whose thread waits at the monitor.
     Test(Arc<TestMonitor>),
-    /// `main`: the process is to end.
+    /// Report it and end the process, since `main` has deadlocked.
     Main,
 }
 
-/// Who watches, and what describes a deadlock to them.
+/// The policy of a runtime, and the function that describes a deadlock.
 pub(super) struct DeadlockHook {
     whose: DeadlockPolicy,
     report: fn(&Scheduler) -> String,
 }
 
-/// Where the thread of a test waits for what becomes of it.
+/// Where the thread of a test waits for the outcome.
 pub(crate) struct TestMonitor {
-    /// Whether it wants to know of a deadlock.
+    /// Whether a deadlock is to be reported.
     deadlock: bool,
     state: Mutex<TestState>,
     changed: Condvar,
@@ -79,20 +79,20 @@ pub(crate) struct TestMonitor {
 struct TestState {
     /// The root coroutine has run to its end, or has been dropped.
     ended: bool,
-    /// Since then, nothing happens any more.
+    /// The runtime has been quiescent since then.
     quiescent: bool,
-    /// What there is to say about a deadlock.
+    /// The description of a deadlock, if there is one.
     deadlock: Option<String>,
 }
 
-/// What becomes of a test.
+/// The outcome of a test.
 pub(crate) enum TestOutcome {
     Ended,
     Deadlock(String),
     TimedOut,
 }
 
-/// Held by the root coroutine. Dropped at its end, however that comes.
+/// Held by the root coroutine, and dropped at its end, whichever way it ends.
 pub(crate) struct RootGuard(Arc<TestMonitor>);
 
 impl TestMonitor {
@@ -114,8 +114,7 @@ impl TestMonitor {
         }
     }
 
-    /// After the end of the root coroutine: waits until nothing happens any more. `false`: that did not
-    /// come.
+    /// After the end of the root coroutine: waits until the runtime is quiescent. `false`: it was not by the deadline.
     pub(crate) fn wait_until_quiescent(&self, deadline: Timestamp) -> bool {
         self.wait_for(deadline, |state| state.quiescent).1
     }
@@ -148,7 +147,7 @@ impl Drop for RootGuard {
     }
 }
 
-/// Remembers a scheduler that has started.
+/// Registers a scheduler that has started.
 pub(super) fn enter(scheduler: &Arc<Scheduler>) {
     let mut all = ALL.lock();
     all.retain(|other| other.strong_count() > 0);
@@ -161,7 +160,7 @@ pub(crate) fn all() -> Vec<Arc<Scheduler>> {
 }
 
 impl Scheduler {
-    /// Watches for deadlocks from here on, and has them described by `report`. To be called once.
+    /// From here on deadlocks are detected, and described by `report`. To be called once.
     pub(crate) fn set_deadlock_policy(
         &self,
         whose: DeadlockPolicy,
@@ -210,7 +209,7 @@ impl Scheduler {
         }
     }
 
-    /// If nobody is active and nothing is queued: what can still happen.
+    /// The state of a quiescent runtime. `None`: a worker is active, or something is queued.
     fn quiescent_state(&self) -> Option<QuiescentState> {
         let epoch = self.quiescence.epoch()?;
         let workers = || self.workers.iter();
@@ -224,7 +223,7 @@ impl Scheduler {
         })
     }
 
-    /// If its coroutines, as far as there are any, can only be woken from outside: since when.
+    /// The epoch in which its coroutines can only be woken from outside. `None`: they may be woken otherwise.
     fn stuck_epoch(&self) -> Option<Epoch> {
         match self.quiescent_state()? {
             QuiescentState { epoch, next: None, external_waits: 0 } => Some(epoch),
@@ -308,7 +307,7 @@ impl Scheduler {
     }
 }
 
-/// What can still happen when all workers sleep.
+/// What can still happen in a quiescent runtime.
 struct QuiescentState {
     /// Until somebody activates.
     epoch: Epoch,

@@ -1,4 +1,5 @@
-//! A worker's own half: its queues and its loop. What it does without work is in [`idling`].
+//! The half of a worker that only its own thread uses: the run queues and the loop. [`idling`] has what it does
+//! without work.
 
 mod idling;
 mod seeded;
@@ -42,7 +43,8 @@ const LOOK_UPS: usize = 32;
 /// Imbalance between workers that is not worth moving a coroutine for.
 const PLACEMENT_SLACK: usize = 16;
 
-/// The worker's own half. Lives in a thread-local variable, so that coroutines reach it.
+/// The half of a worker that only its own thread uses. It lies in a thread-local variable, where its coroutines
+/// find it.
 pub(super) struct LocalWorker {
     scheduler: Arc<Scheduler>,
     worker: Arc<RemoteWorker>,
@@ -51,30 +53,31 @@ pub(super) struct LocalWorker {
     pub(super) unstarted: Deque<TaskRef>,
     reactor: RefCell<Reactor>,
     pool: RefCell<Pool>,
-    /// Copies of `Counts`, which spare the atomics' read-modify-write.
+    /// Copies of what is in `Counts`, so that to count up takes no atomic read-modify-write.
     turn: Cell<u64>,
     hosted: Cell<usize>,
-    /// Above this number of hosted coroutines it is worth looking whether others have fewer.
+    /// From this number of hosted coroutines on, the loads of the other workers are compared.
     placement_limit: Cell<usize>,
     clock: Clock,
     /// The last run ended with a yield.
     yielded: Cell<bool>,
-    /// Yields in a row that found nobody to yield to.
+    /// How many yields in a row found nobody to yield to.
     idle_yields: Cell<u32>,
-    /// How much speaks for a wake from another thread soon, up to `idling::MAX_SPIN_CREDIT`.
+    /// Grows with each wake that spinning caught, and falls with each that it did not; up to
+    /// `idling::MAX_SPIN_CREDIT`. Above 0 it is worth spinning.
     spin_credit: Cell<u32>,
-    /// Since when this worker has left to others what it could have stolen, and how many it hosted
-    /// then.
+    /// Since when this worker has left to others what it could have stolen, and how many coroutines it hosted
+    /// then. `None`: it steals.
     steal_backoff: Cell<Option<(Timestamp, usize)>>,
     /// The next unstarted coroutine was stolen, or handed over, to be started here, however many are hosted.
     start_here: Cell<bool>,
     /// How long to wait before looking again for a deadlock; zero if there was none to suspect.
     deadlock_recheck: Cell<Duration>,
-    /// At shutdown: everything that is hosted here has been cancelled.
+    /// The runtime shuts down, and everything that is hosted here has been cancelled.
     cancelled_all: Cell<bool>,
 }
 
-/// When a busy worker last looked at the clock and at its sockets.
+/// When a busy worker last read the clock and polled its sockets.
 struct Clock {
     /// Turns until the next look.
     countdown: Cell<u32>,

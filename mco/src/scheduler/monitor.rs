@@ -1,11 +1,11 @@
-//! Watching for coroutines that hold their worker up, and helping those behind them.
+//! The monitor: notices workers that are blocked by a coroutine, and has others run what is queued behind it.
 //!
-//! A thread looks at each worker's turn counter every few milliseconds while any worker is awake,
-//! and sleeps when all of them do. A worker that stays in one turn
+//! Its thread samples each worker's turn counter every few milliseconds while any worker is awake, and sleeps when
+//! all of them do. A worker that stays in one turn
 //!
-//! - for a look or two: the unstarted coroutines that only it can reach are offered to all;
-//! - longer: it counts as blocked, and gets no coroutines placed;
-//! - longer still: its coroutine is named on standard error, once.
+//! - for one or two samples: the unstarted coroutines that only it can reach are offered to all;
+//! - longer: it counts as blocked, and no coroutines are handed over to it;
+//! - longer still: its coroutine is reported on standard error, once.
 //!
 //! It also has the pools of stacks trimmed: a worker that did so by itself would have to set a timer with each
 //! of its sleeps.
@@ -13,9 +13,8 @@
 //! When all workers are blocked while unstarted coroutines wait, a spare worker is started. It stays
 //! for the next time, asleep, and hosts what it has started to its end.
 //!
-//! How long a turn has lasted is counted in looks as well as by the clock, and without the time for
-//! which the worker's thread waited for a processor: a machine that was suspended, or has too much to
-//! do, reports nothing.
+//! The length of a turn is counted in samples as well as by the clock, and without the time for which the worker's
+//! thread waited for a processor. So nothing is reported where the machine was suspended or is overloaded.
 
 use std::collections::HashSet;
 use std::io;
@@ -31,23 +30,23 @@ use super::worker::RemoteWorker;
 use crate::clock::Timestamp;
 use crate::report;
 
-/// Between two looks.
+/// Between two samples.
 const INTERVAL: Duration = Duration::from_millis(10);
-/// A worker is blocked if it has been in one turn for so many looks, and so long.
+/// A worker is blocked if it has been in one turn for so many samples, and for so long.
 const BLOCKED_SAMPLES: u32 = 8;
 const BLOCKED_AFTER: Duration = Duration::from_millis(80);
-/// Its coroutine is named if it has been for so long, in at least twice as many looks.
+/// Its coroutine is reported after so long, and at least twice as many samples.
 const REPORT_AFTER: Duration = Duration::from_millis(250);
-/// So many names are remembered, so that nobody is named twice.
+/// So many ids are remembered, so that no coroutine is reported twice.
 const MAX_REMEMBERED: usize = 4096;
-/// How often a worker lets its pool of stacks shrink, as long as that gives any back.
+/// How often a worker is asked to shrink its pool of stacks, as long as that frees any.
 const TRIM_INTERVAL: Duration = Duration::from_secs(10);
-/// No more names than this in one minute.
+/// No more reports than this in one minute.
 const REPORTS_PER_MINUTE: u32 = 20;
 
-/// What the others see of the monitor.
+/// The half of the monitor that other threads use.
 pub(super) struct Monitor {
-    /// It sleeps until a worker wakes up; whoever resets this wakes it.
+    /// The monitor sleeps until a worker wakes up. Whoever resets this has to wake it.
     dormant: AtomicBool,
     thread: OnceLock<Thread>,
 }
@@ -82,33 +81,33 @@ pub(super) fn start(scheduler: &Arc<Scheduler>) -> io::Result<()> {
     Ok(())
 }
 
-/// The monitor's own half.
+/// The half of the monitor that its thread uses.
 struct MonitorThread {
     scheduler: Arc<Scheduler>,
     /// One for each worker.
     turns: Vec<Turn>,
     /// When pools of stacks are trimmed next.
     next_trim: Timestamp,
-    /// Those that have been named, and are not named again.
+    /// The coroutines that have been reported, and are not reported again.
     reported_ids: HashSet<u64>,
-    /// Names given since `minute` began.
+    /// How many reports there have been since `minute` began.
     reports: u32,
     minute: Timestamp,
-    /// When it was last said that no spare worker could be started.
+    /// When it was last reported that no spare worker could be started.
     no_spare: Option<Timestamp>,
 }
 
-/// The turn in which a worker was found last.
+/// The turn in which a worker was at the last sample.
 #[derive(Clone, Copy)]
 struct Turn {
     number: u64,
     since: Timestamp,
     samples: u32,
-    /// How the worker's thread had fared by the first look.
+    /// The times of the worker's thread at the first sample.
     first: ThreadTimes,
-    /// The same by the last one, and when that was.
+    /// The same at the last sample, and when that was.
     last: (ThreadTimes, Timestamp),
-    /// Up to when it is known what the thread has done.
+    /// Up to when the thread's times are known.
     known: Timestamp,
     is_reported: bool,
 }
@@ -195,7 +194,7 @@ impl MonitorThread {
                 turn.last = (turn.first, now);
             }
             if turn.samples >= 2 && !seeded {
-                // What it carries over is seen by nobody meanwhile.
+                // What it moves is in no queue meanwhile.
                 scheduler.quiescence.activate();
                 worker.reclaim_unstarted(|task| scheduler.offer(task));
                 if scheduler.quiescence.deactivate() {
@@ -210,7 +209,7 @@ impl MonitorThread {
                 turn.known = known;
             }
             turn.last = (thread_times, now);
-            // What it would have done with a processor of its own.
+            // The length that the turn would have had on a processor of its own.
             let delay = thread_times.delay.saturating_sub(turn.first.delay);
             let blocked_for = turn.known.since(turn.since).saturating_sub(delay);
             if blocked_for >= BLOCKED_AFTER && !seeded && worker.set_blocked() {
@@ -244,7 +243,7 @@ impl MonitorThread {
         workers.filter(|w| w.is_running() && !w.counts.trimmed.load(Ordering::Relaxed))
     }
 
-    /// If nobody can run what waits, gets somebody who can.
+    /// If no worker can run what waits, wakes one that can, or starts a spare one.
     fn start_spare(&mut self) {
         let workers = || self.scheduler.workers.iter().filter(|w| w.is_running());
         let waiting =
@@ -262,7 +261,7 @@ impl MonitorThread {
         }
     }
 
-    /// Once a minute: it is tried again with each look.
+    /// Once a minute, although it is tried again with each sample.
     fn report_no_spare(&mut self, error: &io::Error) {
         let now = Timestamp::monotonic();
         if self.no_spare.is_none_or(|said| now.since(said) >= Duration::from_secs(60)) {

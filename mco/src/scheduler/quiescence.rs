@@ -1,6 +1,6 @@
-//! Whether all workers of a runtime sleep at once with nothing left to do: then nothing happens any more
-//! unless it comes from outside. That is when a virtual clock is set forward, when a deadlock is found,
-//! and when what a test has left behind is counted.
+//! Detects quiescence: all workers of a runtime sleep at once and nothing is queued. From then on nothing happens
+//! unless it comes from outside. That is when a virtual clock is set forward, when a deadlock is found, and when the
+//! leaks of a test are counted.
 //!
 //! Each worker *deactivates* after its last look at its queues, and *activates* before it takes anything
 //! out of them. The one that deactivates last looks at all queues for all of them:
@@ -47,12 +47,12 @@ pub(super) struct Quiescence(AtomicU64);
 
 /// One that is active.
 const ACTIVE: u64 = 1;
-/// Nobody is, or goes on before this is gone.
+/// Nobody is active, or may go on while this is set.
 const LOCKED: u64 = 1 << 31;
 /// One activation.
 const ACTIVATION: u64 = 1 << 32;
 
-/// How it was while nobody was active.
+/// A value of the word while nobody was active. As long as it is current, nobody has activated since.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Epoch(u64);
 
@@ -78,7 +78,7 @@ impl Quiescence {
         }
     }
 
-    /// By a worker that has nothing to do. `true`: it was the last that was active.
+    /// By a worker that is about to sleep. `true`: it was the last active one.
     pub(super) fn deactivate(&self) -> bool {
         self.0.fetch_sub(ACTIVE, Ordering::SeqCst) % ACTIVATION == ACTIVE
     }
@@ -97,7 +97,7 @@ impl Quiescence {
     }
 }
 
-/// While it is there, whoever activates waits: everything stays as it was at the epoch.
+/// While it lives, whoever activates waits, so that everything stays as it was in the epoch.
 pub(super) struct IdleLock<'a>(&'a Quiescence);
 
 impl Quiescence {

@@ -1,9 +1,9 @@
-//! What others ask a worker to do on its own thread: to take backtraces of coroutines that it hosts, to
-//! list those that it has queued and that have not started, and to let stacks go.
+//! What other threads ask a worker to do on its own thread: to take backtraces of coroutines that it hosts, to list
+//! the unstarted ones that it has queued, and to free pooled stacks.
 //!
 //! A request is put into the worker's list, as a coroutine is into its inbox, and the worker is
 //! interrupted if it sleeps: [`Sleep`](super::idle::Sleep) says why neither is missed. The worker runs
-//! requests when it looks at the clock and before it sleeps, for a limited time, and then goes on with
+//! requests when it reads the clock and before it sleeps. It does so for a limited time, and then goes on with
 //! its coroutines.
 
 use std::collections::VecDeque;
@@ -22,28 +22,28 @@ use crate::shrinking;
 #[cfg(feature = "dump")]
 use crate::task::{TaskRef, capture::Frames};
 
-/// No more requests are begun after this time. One takes some 10 to 100 microseconds.
+/// After this time no further request is begun. One takes some 10 to 100 microseconds.
 const MAX_RUN: Duration = Duration::from_millis(2);
 
-/// What a worker is asked for.
+/// What a worker is asked to do.
 pub(crate) enum Request {
     /// A backtrace of a coroutine that it hosts.
     #[cfg(feature = "dump")]
     Backtrace(TaskRef, Reply<Option<Frames>>),
-    /// What is queued there and has not started.
+    /// A list of the unstarted coroutines that are queued there.
     #[cfg(feature = "dump")]
     ListUnstarted(Reply<UnstartedList>),
-    /// That its pool of stacks shrink.
+    /// To shrink its pool of stacks.
     TrimStacks,
 }
 
 /// Where an answer goes.
 #[cfg(feature = "dump")]
 pub(crate) struct Reply<T> {
-    /// What the asker calls the question.
+    /// The number that the asker has given the request.
     pub(crate) index: usize,
     pub(crate) answers: mpsc::Sender<(usize, T)>,
-    /// Nobody waits for the answer any more.
+    /// Set when nobody waits for the reply any more.
     pub(crate) is_cancelled: Arc<AtomicBool>,
 }
 
@@ -68,9 +68,9 @@ impl Request {
     }
 }
 
-/// What a worker has been asked for.
+/// The requests of one worker that it has not run yet.
 pub(super) struct Requests {
-    /// Set after something was put into the list, and cleared before it is taken out.
+    /// Set after a request was added, and cleared before the list is read.
     waiting: AtomicBool,
     list: Mutex<VecDeque<Request>>,
 }
@@ -80,7 +80,7 @@ impl Requests {
         Requests { waiting: AtomicBool::new(false), list: Mutex::new(VecDeque::new()) }
     }
 
-    /// The worker has to be interrupted after this.
+    /// By any thread, which has to interrupt the worker afterwards.
     pub(super) fn add(&self, requests: impl IntoIterator<Item = Request>) {
         self.list.lock().extend(requests);
         self.waiting.store(true, Ordering::Release);
@@ -98,7 +98,7 @@ impl Requests {
         drop(left);
     }
 
-    /// Forgets those whose answers nobody waits for, and with them the coroutines.
+    /// Drops those whose replies nobody waits for, and with them their references to coroutines.
     pub(super) fn remove_cancelled(&self) {
         self.list.lock().retain(|request| !request.is_cancelled());
     }
@@ -109,8 +109,8 @@ impl Requests {
 }
 
 impl LocalWorker {
-    /// Runs requests, between two turns. Says whether there were any: then there may be more in this
-    /// worker's queues than before.
+    /// Runs requests, between two turns. Returns whether there were any: if so, this worker's queues may hold more
+    /// than before.
     #[inline]
     pub(super) fn run_requests(&self) -> bool {
         let any = self.worker().requests.are_waiting();

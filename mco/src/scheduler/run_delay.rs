@@ -1,5 +1,5 @@
-//! How long a thread was ready to run and got no processor, so that a busy machine is not taken for a
-//! coroutine that does not let go.
+//! For how long a thread was ready to run and got no processor. With it the monitor tells a busy machine from a
+//! coroutine that blocks its worker.
 //!
 //! The kernel adds a delay to the thread's account when it is over: a thread that gets a processor at last has waited
 //! for so long. Until then nothing tells a thread that waits from one that computes but that the time it has had on

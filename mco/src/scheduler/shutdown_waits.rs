@@ -1,6 +1,6 @@
 //! Which runtimes wait for each other's end: when a coroutine of one drops another.
 //!
-//! Two that drop each other would wait for ever. Whoever would close such a cycle does not wait.
+//! Two runtimes that drop each other would wait for ever. So a wait that would close such a cycle is not begun.
 
 use parking_lot::Mutex;
 

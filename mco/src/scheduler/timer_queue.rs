@@ -1,4 +1,4 @@
-//! What is to happen at some time without a coroutine that waits for it: timers and tickers.
+//! Timers for which no coroutine waits: those of `Timer`, `Ticker`, `after` and of futures.
 //!
 //! A sleeping coroutine has a timer in the wheel of its own thread, which needs no lock
 //! ([`timers`](crate::wait::timers)). A queued timer outlives the call that sets it and is stopped from
@@ -27,13 +27,13 @@ use crate::random;
 use crate::runtime_thread;
 use crate::timer::{TimerKey, Wheel};
 
-/// Something that happens at some time.
+/// What a queued timer does.
 pub(crate) trait TimerCallback: Send + Sync {
-    /// By the worker at which it was set, between two runs. `generation` is what it was set with: it may
-    /// have been stopped, or set anew, meanwhile.
+    /// Called by the worker at which the timer was set, between two turns. `generation` is what it was set with: if it
+    /// is not the current one, the timer has been stopped or set anew meanwhile.
     fn fire(self: Arc<Self>, generation: u64);
 
-    /// It will not fire, since its worker has ended.
+    /// Called instead of `fire` when the worker ends.
     fn on_shutdown(&self, generation: u64);
 }
 
@@ -49,7 +49,7 @@ struct QueuedTimer {
 pub(super) struct TimerQueue {
     /// `None` when the worker has ended.
     wheel: Mutex<Option<Wheel<QueuedTimer>>>,
-    /// No queued timer is earlier. Written under the lock.
+    /// No queued timer is earlier; `NONE` if there is none. Written under the lock.
     earliest: AtomicU64,
 }
 
@@ -62,14 +62,14 @@ impl TimerQueue {
         TimerQueue { wheel: Mutex::new(Some(wheel)), earliest: AtomicU64::new(NONE) }
     }
 
-    /// When the worker has to look next.
+    /// When the next one is due.
     pub(super) fn next(&self) -> Option<Timestamp> {
         // Relaxed: see the module for how it is ordered with the sleep.
         let earliest = self.earliest.load(Ordering::Relaxed);
         (earliest != NONE).then(|| Timestamp::from_nanos(earliest))
     }
 
-    /// By the worker: forgets the times of queued timers that have been removed.
+    /// By the worker: computes `earliest` anew, so that it is not that of a timer that has been removed.
     pub(super) fn refresh_earliest(&self) {
         if self.earliest.load(Ordering::Relaxed) != NONE
             && let Some(wheel) = &*self.wheel.lock()
@@ -78,7 +78,7 @@ impl TimerQueue {
         }
     }
 
-    /// Returns whether it is earlier than all others; `Err`: the worker has ended.
+    /// Adds a timer. Returns its key, and whether it is earlier than all others. `Err`: the worker has ended.
     fn set(&self, at: Timestamp, entry: QueuedTimer) -> Result<(TimerKey, bool), QueuedTimer> {
         let mut wheel = self.wheel.lock();
         let Some(wheel) = &mut *wheel else { return Err(entry) };
@@ -92,7 +92,7 @@ impl TimerQueue {
         Ok((key, is_first))
     }
 
-    /// Fires those whose time has come by `now`.
+    /// Fires those that are due at `now`.
     pub(super) fn fire(&self, now: Timestamp) {
         if self.earliest.load(Ordering::Relaxed) > now.as_nanos() {
             return;
@@ -109,7 +109,7 @@ impl TimerQueue {
         }
     }
 
-    /// By the worker at its end: those that are left will not fire.
+    /// By the worker at its end: calls `on_shutdown` of those that are left.
     pub(super) fn close(&self) {
         let wheel = self.wheel.lock().take();
         if let Some(mut wheel) = wheel {
@@ -124,10 +124,10 @@ impl TimerQueue {
     }
 }
 
-/// Has those that are due together come in any order, so that of two timers that somebody selects from none is
-/// preferred for having been set first. Those before them stay before them.
+/// Puts timers that are due together into a random order, so that a `select!` on two of them does not prefer the one
+/// that was set first. Earlier ones stay before later ones.
 fn shuffle(due: &mut [QueuedTimer]) {
-    /// So exactly is a worker on time at best.
+    /// How exactly a worker is on time at best.
     const TOGETHER: Duration = Duration::from_micros(50);
     let mut rest = due;
     while let [first, _, ..] = rest {
@@ -141,7 +141,7 @@ fn shuffle(due: &mut [QueuedTimer]) {
     }
 }
 
-/// Where a queued timer has been set.
+/// A queued timer, for whoever stops it.
 pub(crate) struct TimerHandle {
     worker: Arc<RemoteWorker>,
     key: TimerKey,
@@ -150,7 +150,7 @@ pub(crate) struct TimerHandle {
 impl TimerHandle {
     /// Takes the queued timer out of the wheel, if it is there.
     pub(crate) fn remove(&self) {
-        // Its time stays in `earliest`: the worker may look once in vain.
+        // Its time stays in `earliest`, so the worker may wake up once in vain.
         let entry = match &mut *self.worker.timer_queue.wheel.lock() {
             Some(wheel) => wheel.remove(self.key),
             None => None,

@@ -1,6 +1,6 @@
 //! Listing the coroutines that have not started, for dumps.
 //!
-//! They are in queues that nobody can look into. So each worker takes those out that it has queued, on
+//! They lie in queues that cannot be iterated over. So each worker takes those out that it has queued, on
 //! its own thread as a [request](super::requests), and puts them back in the same order; it is awake
 //! meanwhile, and wakes another one afterwards, which may have found nothing to steal. What is in no
 //! worker's queue is [visited](super::global_queue) by the one who asks. A spawn pays nothing for it.

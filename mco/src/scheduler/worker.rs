@@ -1,4 +1,4 @@
-//! What others see of a worker, and do to it: its inbox, its counters, how it is woken.
+//! The half of a worker that other threads use: its inbox, its counters, how it is woken.
 
 use std::io;
 use std::panic::Location;
@@ -23,7 +23,7 @@ use crate::runtime_thread;
 use crate::task::{AtomicSite, Home, Inbox, Registry, Slot, TaskRef, current};
 use crate::trace;
 
-/// The part of a worker that others see.
+/// The half of a worker that other threads use; the other half is [`LocalWorker`].
 pub(super) struct RemoteWorker {
     pub(super) index: usize,
     /// Coroutines of this worker that were woken from elsewhere.
@@ -42,32 +42,32 @@ pub(super) struct RemoteWorker {
     unstarted: Mutex<Option<Deque<TaskRef>>>,
     /// A thread is running, and will come to what is handed over. Spare slots mostly have none.
     inbox_gate: InboxGate,
-    /// By the monitor: a coroutine holds this worker up. Reset by the worker.
+    /// The coroutine of the current turn blocks the thread. Set by the monitor, reset by the worker.
     pub(super) blocked: AtomicBool,
     /// How long the worker's thread has waited for a processor, if the system tells.
     pub(super) run_delay: OnceLock<RunDelay>,
     pub(super) counts: CachePadded<Counts>,
-    /// What the clock said when this worker, or the monitor while it is in a long turn, looked last.
+    /// The coarse clock. Written by this worker when it reads the real one, and by the monitor during a long turn.
     pub(super) clock: AtomicU64,
     pub(super) requests: Requests,
-    /// What it has left behind when it last fell asleep.
+    /// What it published before it last slept.
     sleep_snapshot: SleepSnapshot,
 }
 
-/// What a worker says before it falls asleep, for the one that falls last. Ordered by
+/// What a worker publishes before it sleeps, for the one that deactivates last. Ordered by
 /// [`quiescence`](super::quiescence).
 struct SleepSnapshot {
-    /// When the next timer of its coroutines is due; `NEVER` for none.
+    /// The deadline of its coroutines' next timer, in nanoseconds; `NEVER` for none.
     timer: AtomicU64,
-    /// How many waits of its coroutines are for what happens outside.
+    /// How many of its coroutines are in an external wait.
     external_waits: AtomicUsize,
 }
 
 const NEVER: u64 = u64::MAX;
 
-/// What only the worker writes, and others read without needing an order.
+/// Counters that only the worker writes. Others read them without ordering.
 pub(super) struct Counts {
-    /// Grows by one with each run of a coroutine; the monitor sees from it whether time passes.
+    /// Grows by one with each turn. The monitor tells from it whether the worker makes progress.
     pub(super) turn: AtomicU64,
     /// The coroutine that runs now; 0 for none.
     pub(super) current_id: AtomicU64,
@@ -77,7 +77,7 @@ pub(super) struct Counts {
     pub(super) spawned: AtomicU64,
     pub(super) stolen: AtomicU64,
     pub(super) stacks: AtomicUsize,
-    /// Whether trimming would give no stack back. As of the last sleep, which publishes it.
+    /// Whether trimming would free no stack. As of the last sleep, which publishes it.
     pub(super) trimmed: AtomicBool,
 }
 
@@ -91,7 +91,7 @@ pub(crate) struct Counters {
     pub(crate) idle_stacks: usize,
 }
 
-/// What the thread that serves a worker has for itself.
+/// What belongs to the worker's thread alone.
 pub(super) struct WorkerResources {
     pub(super) unstarted: Deque<TaskRef>,
     pub(super) reactor: Reactor,
@@ -133,7 +133,7 @@ impl RemoteWorker {
         }
     }
 
-    /// Claims the worker for a thread, which has to call [`LocalWorker::run`] with what this returns.
+    /// Takes what the worker's thread needs. That thread has to call [`LocalWorker::run`] with it.
     ///
     /// # Errors
     ///
@@ -145,7 +145,7 @@ impl RemoteWorker {
         Ok(WorkerResources { unstarted, reactor })
     }
 
-    /// Whether no thread has served it.
+    /// Whether no thread has run it.
     pub(super) fn has_never_started(&self) -> bool {
         self.unstarted.lock().is_some()
     }
@@ -193,7 +193,7 @@ impl RemoteWorker {
         }
     }
 
-    /// Notes what time it is, for those who need not know exactly.
+    /// Sets the coarse clock.
     pub(super) fn set_clock(&self, now: Timestamp) {
         self.clock.store(now.as_nanos(), Ordering::Relaxed);
     }
@@ -213,7 +213,7 @@ impl RemoteWorker {
         }
     }
 
-    /// By the monitor: a coroutine holds this worker up. Returns whether that is news.
+    /// By the monitor: marks this worker as blocked. Returns whether it was not before.
     pub(super) fn set_blocked(&self) -> bool {
         !self.blocked.swap(true, Ordering::Relaxed)
     }
@@ -222,12 +222,12 @@ impl RemoteWorker {
         self.blocked.load(Ordering::Relaxed)
     }
 
-    /// How its thread has fared so far.
+    /// For how long its thread has run, and has waited for a processor.
     pub(super) fn thread_times(&self) -> ThreadTimes {
         self.run_delay.get().map_or_else(ThreadTimes::default, RunDelay::read)
     }
 
-    /// By the worker, before it falls asleep.
+    /// By the worker, before it sleeps.
     pub(super) fn publish_before_park(&self, timer: Option<Timestamp>, external_waits: usize) {
         let timer = timer.map_or(NEVER, |at| at.as_nanos().min(NEVER - 1));
         self.sleep_snapshot.timer.store(timer, Ordering::Relaxed);
@@ -235,19 +235,19 @@ impl RemoteWorker {
         self.timer_queue.refresh_earliest();
     }
 
-    /// Of a worker that is asleep: when its next timer or queued timer is due.
+    /// When the next timer of a sleeping worker is due.
     pub(super) fn due(&self) -> Option<Timestamp> {
         let timer = self.sleep_snapshot.timer.load(Ordering::Relaxed);
         let timer = (timer != NEVER).then(|| Timestamp::from_nanos(timer));
         [timer, self.timer_queue.next()].into_iter().flatten().min()
     }
 
-    /// Of a worker that is asleep: how many of its coroutines' waits are for what happens outside.
+    /// How many coroutines of a sleeping worker are in an external wait.
     pub(super) fn external_waits(&self) -> usize {
         self.sleep_snapshot.external_waits.load(Ordering::Relaxed)
     }
 
-    /// Whether anything is queued for it or by it that others can see.
+    /// Whether its queues hold anything, as far as other threads see.
     pub(super) fn has_queued(&self) -> bool {
         !self.inbox.is_empty()
             || !self.lifo_slot.is_empty()
@@ -255,7 +255,7 @@ impl RemoteWorker {
             || self.has_unstarted()
     }
 
-    /// By the worker itself, when it has nothing left. `false`: something has come meanwhile.
+    /// By the worker itself, when it has nothing left to do: ends it. `false`: something has come meanwhile.
     pub(super) fn leave(&self) -> bool {
         self.inbox_gate.try_close(|| self.inbox.is_empty() && self.handed_over.is_empty())
     }
@@ -273,12 +273,12 @@ impl RemoteWorker {
         std::iter::from_fn(|| self.handed_over.pop()).for_each(each);
     }
 
-    /// How many unstarted coroutines are queued here, as far as others see it.
+    /// How many unstarted coroutines are queued here, as far as other threads see.
     pub(super) fn unstarted_len(&self) -> usize {
         self.stealer.len() + self.handed_over.len() + usize::from(!self.lifo_slot.is_empty())
     }
 
-    /// Whether somebody could steal from here.
+    /// Whether there is something to steal.
     pub(super) fn has_unstarted(&self) -> bool {
         !self.stealer.is_empty()
     }

@@ -171,7 +171,8 @@ pub(super) fn call_hook(hook: impl FnOnce()) {
             with_unwinding(|unwinding| unwinding.in_hook = false);
         }
     }
-    // Whatever it has caught and keeps: unless the panic begins in a destructor, what unwinds it now is that.
+    // A payload that was caught and kept does not count: unless the panic begins in a destructor, it is the panic that
+    // unwinds from here.
     let is_first = unwinds_by_cancel() && current::running().is_none_or(can_unwind);
     let _in_hook = with_unwinding(|unwinding| {
         if is_first {

@@ -1,4 +1,4 @@
-//! A worker without work: it looks for some elsewhere, and sleeps when there is none.
+//! A worker without work: it searches the queues of others, and sleeps when there is none.
 
 use std::sync::atomic::{Ordering, fence};
 use std::time::Duration;
@@ -13,27 +13,27 @@ use crate::task::current;
 use crate::trace;
 use crate::wait::{ExternalWait, timers};
 
-/// How long a worker that hosts too many lets the others start their unstarted coroutines themselves.
+/// For how long a worker that hosts too many leaves unstarted coroutines to the workers that have them.
 const STEAL_BACKOFF: Duration = Duration::from_millis(5);
 
-/// To wake a sleeping thread takes some 25 us, so a worker that expects to be woken sooner than it
-/// could fall asleep and be woken stays awake, for this long at most.
+/// For how long a worker spins at most. To wake a sleeping thread takes some 25 us, so a worker that expects a wake
+/// sooner than that stays awake.
 const MAX_SPIN: Duration = Duration::from_micros(50);
 
-/// The most that is expected, after so many wakes in a row.
+/// The most spin credit: that of so many wakes in a row.
 const MAX_SPIN_CREDIT: u32 = 8;
 
-/// What a look for work elsewhere has come to.
+/// The outcome of a search for work elsewhere.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Search {
     Found,
     Nothing,
-    /// There is something, but others should take it.
+    /// There is something to steal, but others should take it.
     BackedOff,
 }
 
 impl LocalWorker {
-    /// Looks for work elsewhere, or sleeps until there is some. `false`: this worker has ended.
+    /// Searches for work elsewhere, or sleeps until there is some. `false`: this worker has ended.
     pub(super) fn idle(&self) -> bool {
         trace::looked(0);
         if self.worker.blocked.load(Ordering::Relaxed) {
@@ -68,12 +68,11 @@ impl LocalWorker {
         true
     }
 
-    /// By a coroutine that waits: whether this worker has nothing else to do, and a wake from another
-    /// thread is likely to come soon.
+    /// By a coroutine that waits: whether to spin. That is so if this worker has nothing else to do, and a wake from
+    /// another thread is likely to come soon.
     ///
-    /// This is what makes an exchange between coroutines of two workers fast. What is expected grows
-    /// with each wake that comes in time, asleep or awake, and falls with each that does not, so an
-    /// idle program does not spin.
+    /// This makes an exchange between coroutines of two workers fast. The spin credit grows with each wake that
+    /// comes in time, asleep or awake, and is halved by each that does not. So an idle program does not spin.
     pub(in super::super) fn should_spin(&self) -> bool {
         self.should_spin_for_wake() && self.is_alone()
     }
@@ -82,19 +81,20 @@ impl LocalWorker {
         self.spin_credit.get() > 0 && !self.is_spare()
     }
 
-    /// By such a coroutine: looks whether it `has_happened`, for a while.
+    /// By such a coroutine: spins until it `has_happened`, for a limited time.
     pub(in super::super) fn spin_wait(&self, has_happened: &mut dyn FnMut() -> bool) {
         self.spin(has_happened);
     }
 
-    /// The same without a coroutine: for anything that arrives.
+    /// As `spin_wait`, by the worker itself, until anything is queued here.
     fn spin_for_wake(&self) -> bool {
         current::expects_reply() && self.should_spin_for_wake() && self.spin(&mut || false)
     }
 
-    /// Looks whether it `has_happened`, or something has been queued here, for a limited time.
+    /// Spins until it `has_happened`, or something is queued here, for a limited time. Returns whether it was
+    /// one of the two.
     fn spin(&self, has_happened: &mut dyn FnMut() -> bool) -> bool {
-        /// Looks between two looks at the clock.
+        /// Checks between two readings of the clock.
         const LOOKS: u32 = 32;
         let limit = Timestamp::monotonic() + MAX_SPIN;
         let limit = self.next_timer().map_or(limit, |timer| timer.min(limit));
@@ -119,7 +119,7 @@ impl LocalWorker {
         }
     }
 
-    /// Learns from whether a wake has come in time.
+    /// Learns from whether a wake `came` in time.
     fn update_spin_credit(&self, came: bool) {
         let spin_credit = self.spin_credit.get();
         self.spin_credit.set(if came {
@@ -133,12 +133,12 @@ impl LocalWorker {
         self.worker.index >= self.scheduler.settings.workers
     }
 
-    /// Whether this is a spare worker and no regular one is held up.
+    /// Whether this is a spare worker and no regular one is blocked.
     fn is_unneeded(&self) -> bool {
         self.is_spare() && self.scheduler.blocked.load(Ordering::Relaxed) == 0
     }
 
-    /// The monitor had taken this worker for held up, and it goes on.
+    /// The monitor has marked this worker as blocked, and it goes on.
     pub(super) fn unblock(&self) {
         forked::end_worker();
         if self.worker.blocked.swap(false, Ordering::Relaxed) {
@@ -176,7 +176,7 @@ impl LocalWorker {
             && self.worker.handed_over.is_empty()
     }
 
-    /// Takes unstarted coroutines from elsewhere into the own queue.
+    /// Moves unstarted coroutines from elsewhere into the own queue.
     fn search(&self) -> Search {
         if self.is_unneeded() {
             return Search::Nothing;
@@ -191,8 +191,8 @@ impl LocalWorker {
             self.unstarted.push(task);
             return Search::Found;
         }
-        // One that hosts too many would only hand over what it steals, maybe to the very worker
-        // that it has stolen from. It helps nevertheless if that one does not get on.
+        // A crowded worker would only hand over what it steals, maybe to the very worker that it has stolen from.
+        // It steals nevertheless if that one makes no progress.
         let crowded = self.less_loaded_worker().is_some();
         if !crowded || self.others_with_unstarted().next().is_none() {
             self.steal_backoff.set(None);
@@ -213,8 +213,8 @@ impl LocalWorker {
         Search::Found
     }
 
-    /// By a worker that hosts too many, and could steal more: may it? After some patience, and then
-    /// as long as what it steals does not stay.
+    /// By a crowded worker that could steal: whether it may. It may after the backoff, and then as long as what it
+    /// steals does not stay.
     fn is_steal_backoff_over(&self) -> bool {
         let hosted = self.hosted.get();
         let (since, hosted_then) = match self.steal_backoff.get() {
@@ -225,8 +225,8 @@ impl LocalWorker {
         Timestamp::monotonic().since(since) >= STEAL_BACKOFF
     }
 
-    /// Whether there are unstarted coroutines elsewhere. Most of the time there are none, and then this is all
-    /// that a worker without work looks at.
+    /// Whether there are unstarted coroutines elsewhere. Most of the time there are none, and then a worker without
+    /// work looks at nothing else.
     fn has_stealable(&self) -> bool {
         let mut others = self.scheduler.started_workers().iter();
         let any = !self.scheduler.global_queue.is_empty()
@@ -237,10 +237,10 @@ impl LocalWorker {
         any
     }
 
-    /// Those that can be stolen from, beginning anywhere.
+    /// The workers that can be stolen from, beginning with a random one.
     fn others_with_unstarted(&self) -> impl Iterator<Item = &RemoteWorker> {
         let workers = self.scheduler.started_workers();
-        // By chance, unless chance is not to be used up by what the program does not do.
+        // With a seed, random numbers are only used up by what the program does.
         let seeded = self.scheduler.settings.seed.is_some();
         let first = if seeded { 0 } else { random::below(workers.len()) };
         let order = (first..workers.len()).chain(0..first).map(|index| &*workers[index]);
@@ -249,7 +249,7 @@ impl LocalWorker {
 
     fn stop_searching(&self, outcome: Search) {
         let last = self.scheduler.idle.end_search();
-        // Whoever produced more meanwhile relied on this search: pass it on.
+        // Whoever has produced more meanwhile relied on this search, so it is passed on.
         if (last && outcome == Search::Found) || outcome == Search::BackedOff {
             self.scheduler.wake_one();
         }
@@ -298,7 +298,7 @@ impl LocalWorker {
         }
     }
 
-    /// Says that this worker sleeps. The last to say so does what there is to do for all of them.
+    /// Announces that this worker sleeps. The last worker to do so acts for all of them.
     fn fall_asleep(&self, timer: Option<Timestamp>) -> AllIdleAction {
         self.worker.publish_before_park(timer, ExternalWait::count());
         let action = if self.scheduler.quiescence.deactivate() {
@@ -310,14 +310,14 @@ impl LocalWorker {
         action
     }
 
-    /// How long to sleep for the next `timer` or queued timer. By a virtual clock it never comes by waiting.
+    /// How long to sleep until the next timer. A virtual clock is not waited for: it does not move meanwhile.
     fn time_to(&self, timer: Option<Timestamp>) -> Option<Duration> {
         let settings = &self.scheduler.settings;
         let next = [timer, self.worker.timer_queue.next()].into_iter().flatten().min();
         next.filter(|_| settings.virtual_clock.is_none()).map(|at| at.since(Timestamp::monotonic()))
     }
 
-    /// The last look before sleeping, after it was announced.
+    /// The last check before the sleep, after it was announced.
     fn may_sleep(&self) -> bool {
         let scheduler = &self.scheduler;
         let has_stealable = || match self.steal_backoff.get() {
