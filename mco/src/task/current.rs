@@ -28,19 +28,19 @@ thread_local! {
     static BUDGET_LEFT: Cell<u32> = const { Cell::new(BUDGET) };
     /// What a run begins with: [`BUDGET`], or 0 if each operation is to ask [`should_yield`].
     static INITIAL_BUDGET: Cell<u32> = const { Cell::new(BUDGET) };
-    /// Of so many operations one lets the others run first, if that is left to chance; else 0.
+    /// With a seed: one of so many operations yields, which one is random. Else 0.
     static YIELD_ONE_IN: Cell<usize> = const { Cell::new(0) };
-    /// Where the home of this thread lies, if it is a worker's; to be compared only.
+    /// The address of this thread's home, if it is a worker's. Only compared.
     static HOME: Cell<*const ()> = const { Cell::new(ptr::null()) };
     /// The home of this thread, if it is a worker's.
     static THE_HOME: Cell<Option<NonNull<dyn Home>>> = const { Cell::new(None) };
     /// The coarse clock of the home of this thread.
     static CLOCK: Cell<*const AtomicU64> = const { Cell::new(&raw const NO_CLOCK) };
-    /// So many more waits may be for an answer: see [`expects_reply`].
+    /// So many more waits may be for a reply: see [`expects_reply`].
     static REPLY_WAITS: Cell<u8> = const { Cell::new(0) };
 }
 
-/// The clock of threads that are no home's.
+/// The coarse clock of threads that are no worker's.
 static NO_CLOCK: AtomicU64 = AtomicU64::new(0);
 
 /// Makes this the thread of `home`, which the caller keeps until [`leave_home`].
@@ -85,25 +85,25 @@ pub(super) fn with_home_between_turns(f: impl FnOnce(&dyn Home)) -> bool {
     home.is_some()
 }
 
-/// What the coarse clock of this thread's home says.
+/// Reads the coarse clock of this thread's home.
 #[inline]
 fn coarse_now() -> u64 {
     // SAFETY: a constant, or of the home, which is kept as long as this is its thread.
     unsafe { (*CLOCK.get()).load(Ordering::Relaxed) }
 }
 
-/// Notes that this thread has made a coroutine of another one go on.
+/// Notes that this thread has woken a coroutine of another one.
 pub(crate) fn note_remote_wake() {
-    /// In an exchange one side is sometimes so quick that the other is not waiting yet when it has sent, and
-    /// so nobody is woken. The answer comes as soon as ever. That is rare enough twice in a row.
+    /// In an exchange one side is sometimes so quick that the other is not waiting yet when it sends. Then it wakes
+    /// nobody, and the reply comes as soon as ever. Twice in a row that is rare.
     const WAITS: u8 = 3;
     REPLY_WAITS.set(WAITS);
 }
 
-/// Whether a wait that begins now may be for an answer: this thread [woke somebody elsewhere](note_remote_wake)
-/// before it, or before one of the last few.
+/// Whether a wait that begins now may be for a reply: this thread [woke a coroutine of another one](note_remote_wake)
+/// before it, or before one of the last few waits.
 ///
-/// One that wakes nobody elsewhere, as the consumer of a stream, had better let the values gather: to take
+/// A thread that wakes nobody elsewhere, such as the consumer of a stream, should rather let values gather: to take
 /// each one at once would move the channel to and fro between caches.
 #[inline]
 pub(crate) fn expects_reply() -> bool {
@@ -112,12 +112,12 @@ pub(crate) fn expects_reply() -> bool {
     left > 0
 }
 
-/// Notes that an answer that was expected has not come.
+/// Notes that an expected reply has not come.
 pub(crate) fn note_no_reply() {
     REPLY_WAITS.set(0);
 }
 
-/// The coroutine that runs now, for its own use: it is alive as long as its code executes.
+/// The coroutine that runs on this thread, for its own use. It is alive as long as its code executes.
 #[derive(Clone, Copy)]
 pub(crate) struct Running {
     header: NonNull<Header>,
@@ -158,14 +158,14 @@ impl Running {
         unsafe { self.header().with_home_only(f) }
     }
 
-    /// Where its stack lies.
+    /// The bounds of its stack.
     #[inline(always)]
     pub(super) fn bounds(&self) -> Bounds {
         // SAFETY: the coroutine runs, so its fiber is alive.
         unsafe { self.suspender.bounds() }
     }
 
-    /// Where its first frame lies: all others are further in.
+    /// The address of its outermost frame; all others are further in.
     pub(super) fn base(self) -> usize {
         self.suspender.base()
     }
@@ -177,9 +177,8 @@ impl Running {
         unsafe { self.suspender.is_here() }
     }
 
-    /// Switches away until the coroutine is notified; not at all if it has been. May return early,
-    /// and takes no notice of a cancel but that it is notified of it. To be called on its own stack
-    /// only.
+    /// Suspends the coroutine until it is notified, or not at all if it has been. May return early. A cancel notifies
+    /// it, and has no other effect here. To be called on its own stack only.
     #[inline(always)]
     pub(crate) fn park(self, reason: Reason, site: &'static Location<'static>, info: &WaitInfo) {
         let header = self.header();
@@ -190,13 +189,13 @@ impl Running {
         header.record.clear();
     }
 
-    /// Whether to spin for what it waits for is better than to switch away.
+    /// Whether to spin rather than to suspend.
     #[inline(never)]
     pub(crate) fn should_spin(self) -> bool {
         self.header().home.get().is_some_and(|h| h.should_spin())
     }
 
-    /// Looks whether it `has_happened`, as long as that is better than to switch away.
+    /// Spins until it `has_happened`, as long as that is better than to suspend.
     pub(crate) fn spin_wait(self, has_happened: &mut dyn FnMut() -> bool) {
         if let Some(home) = self.header().home.get() {
             home.spin_wait(has_happened);
@@ -209,9 +208,9 @@ impl Running {
         self.switch(RunOutcome::Yielded);
     }
 
-    /// As `reschedule`. Unwinds after it if the coroutine is cancelled or out of time: not before, or one
-    /// that catches that and tries again would never let the others run. Does nothing where the coroutine must
-    /// not switch.
+    /// As `reschedule`, and then unwinds if the coroutine is cancelled or out of time. If it unwound before, a coroutine
+    /// that catches that and tries again would never let the others run. Does nothing where the coroutine must not
+    /// switch.
     #[inline(always)]
     pub(crate) fn yield_now(self, site: &'static Location<'static>) {
         let depth = 0u8;
@@ -238,7 +237,7 @@ impl Running {
         }
     }
 
-    /// Has been resumed for its backtrace alone: leaves it, and suspends again, until it is resumed
+    /// By a coroutine that has been resumed for its backtrace alone: takes it and suspends again, until it is resumed
     /// to go on.
     #[cfg(feature = "dump")]
     #[cold]
@@ -306,8 +305,8 @@ pub(crate) fn has_budget() -> bool {
     running().is_none() || !should_yield()
 }
 
-/// At the end of an operation that may wait, is documented to, and has not, but has made others go on: only
-/// where chance decides does it let them go first. Never unwinds.
+/// At the end of an operation that may wait, is documented to, and has not, but has woken others. With a seed it may
+/// let them run first; otherwise it does nothing. Never unwinds.
 #[inline(always)]
 pub(crate) fn seeded_yield_point() {
     #[cold]
@@ -328,7 +327,7 @@ pub(crate) fn seeded_yield_point() {
     }
 }
 
-/// Without budget: whether to let the others run first.
+/// Without budget: whether to yield.
 fn should_yield() -> bool {
     match YIELD_ONE_IN.get() {
         0 => true,
@@ -336,8 +335,7 @@ fn should_yield() -> bool {
     }
 }
 
-/// From here on, one of so many operations of the coroutines on this thread lets the others run first,
-/// which one is left to chance.
+/// From here on, one of so many operations of the coroutines on this thread yields; which one is random.
 pub(crate) fn set_yield_probability(one_in: usize) {
     YIELD_ONE_IN.set(one_in);
     INITIAL_BUDGET.set(0);

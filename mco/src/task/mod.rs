@@ -1,4 +1,4 @@
-//! What is known about one coroutine, and what happens to it from birth to end.
+//! One coroutine: its memory, its state, and its life from spawn to end.
 //!
 //! The life of a coroutine, as calls on its [`TaskRef`]:
 //!
@@ -11,11 +11,11 @@
 //!                      (cancelled and there is nothing to drop, no stack)
 //! ```
 //!
-//! The closure of one that is cancelled before it starts has a destructor, which is user code and may
-//! block: so it starts nevertheless, for that alone.
+//! A coroutine that is cancelled before it starts still has to drop its closure. The destructor is user code and
+//! may block, so the coroutine starts nevertheless, only to run it.
 //!
-//! `start`, `run` and `retire` are for the scheduler, on the worker that becomes the coroutine's
-//! home; which coroutine is queued is decided by [`state`] alone.
+//! The scheduler calls `start`, `run` and `retire`, on the worker that becomes the coroutine's home. Whether a wake
+//! queues the coroutine is decided by [`state`] alone.
 
 #![allow(unsafe_code)]
 
@@ -48,7 +48,7 @@ mod waiter;
 mod atomic {
     pub(super) use std::sync::atomic::{AtomicU8, Ordering};
 
-    /// Between two looks at what another thread will change soon.
+    /// Between two reads of what another thread will change soon.
     pub(super) fn relax(attempt: u32) {
         if attempt < 7 { std::hint::spin_loop() } else { std::thread::yield_now() }
     }
@@ -79,7 +79,7 @@ use crate::trace;
 
 /// Where a started coroutine lives: its worker, as far as this layer needs to know it.
 pub(crate) trait Home: Send + Sync {
-    /// Queues a coroutine of this home, on its thread. Called by the one who has the right to.
+    /// Queues a coroutine of this home, on its thread. For the caller whose `notify` saw it parked.
     fn schedule_here(&self, task: TaskRef);
 
     /// As `schedule_here`, on any other thread.
@@ -88,8 +88,8 @@ pub(crate) trait Home: Send + Sync {
     /// On this home's thread, by a coroutine that waits: whether `spin_wait` is worth it.
     fn should_spin(&self) -> bool;
 
-    /// On this home's thread, by a coroutine that waits: looks whether it `has_happened`, as long as
-    /// that is worth it.
+    /// On this home's thread, by a coroutine that waits: spins until it `has_happened`, as long as that is worth
+    /// it.
     fn spin_wait(&self, has_happened: &mut dyn FnMut() -> bool);
 
     /// On this home's thread: the test run of its runtime, as the scheduler counts them; 0: none.
@@ -98,13 +98,13 @@ pub(crate) trait Home: Send + Sync {
     /// On this home's thread, between two turns: runs `f`, user code, in a coroutine of its own.
     fn run_user_code(&self, f: Box<dyn FnOnce() + Send>);
 
-    /// About what time it is, as [`Timestamp::as_nanos`](crate::clock::Timestamp::as_nanos) says it: what
-    /// others read instead of the clock.
+    /// The coarse clock, in nanoseconds as of [`Timestamp::as_nanos`](crate::clock::Timestamp::as_nanos). It spares
+    /// readers the real one.
     fn coarse_clock(&self) -> &AtomicU64;
 }
 
-/// Prepares the process: it reports the overflow of a coroutine's stack, and cuts off no panic
-/// hook. To be called before the first coroutine starts, any number of times.
+/// Prepares the process: a stack overflow is reported, and a cancel does not unwind out of a panic hook. To be called
+/// before the first coroutine starts, any number of times.
 pub(crate) fn install_handlers() {
     overflow::install(current::lookup_overflow);
     panic_hook::name_coroutines();
@@ -129,8 +129,7 @@ impl TaskRef {
         unsafe { TaskRef::allocate(f, false, options) }
     }
 
-    /// A coroutine for user code that is to run in any case, neither cut off by a cancel nor by the end
-    /// of the runtime: as a destructor.
+    /// A coroutine that runs user code as a destructor: neither a cancel nor the end of the runtime cuts it off.
     pub(crate) fn for_user_code(f: Box<dyn FnOnce() + Send>, options: SpawnOptions) -> TaskRef {
         struct WhenDropped(Option<Box<dyn FnOnce() + Send>>);
         impl Drop for WhenDropped {
@@ -181,7 +180,7 @@ impl TaskRef {
         self.header().options.spawned_at
     }
 
-    /// Makes the coroutine look again at what it waits for, if it is parked.
+    /// Wakes the coroutine, if it is parked, so that it checks again what it waits for.
     pub(crate) fn wake(&self) {
         if let Some(task) = self.header().notify() {
             task.schedule();
@@ -219,7 +218,7 @@ impl TaskRef {
         self.header().is_finished()
     }
 
-    /// Enters `waiter` for the end of the coroutine; `false` if it has ended.
+    /// Adds a waiter for the end of the coroutine. `false`: it has ended.
     pub(crate) fn add_joiner(&self, waiter: Waiter) -> bool {
         let mut joiners = self.header().joiners.lock();
         // Acquire pairs with the Release of `finish`. Under the lock: a `finish` that sees
@@ -238,7 +237,7 @@ impl TaskRef {
         let _removed = self.header().joiners.lock().remove(waiter);
     }
 
-    /// The result, for the holder of the handle, which is used up by it.
+    /// Takes the result. For the holder of the handle, which is used up by it.
     ///
     /// # Safety
     ///
@@ -254,7 +253,7 @@ impl TaskRef {
         output
     }
 
-    /// The handle goes away without asking for the result.
+    /// Drops the handle without asking for the result.
     ///
     /// # Safety
     ///
@@ -282,7 +281,7 @@ impl TaskRef {
     }
 }
 
-/// The result of a coroutine that nobody will ask for. To be dropped where its destructor may block.
+/// A result that nobody will ask for. It has to be dropped where its destructor may block.
 pub(crate) struct UnclaimedResult(TaskRef);
 
 impl Drop for UnclaimedResult {
@@ -319,7 +318,7 @@ impl TaskRef {
         self.header().home.get().is_some()
     }
 
-    /// By the worker that has it queued: has the address of its stack looked up.
+    /// By the worker that has it queued: has the processor look up the address of its stack.
     #[inline]
     pub(crate) fn look_up_stack(&self) {
         // SAFETY: as the block above says of all its calls.
@@ -328,7 +327,7 @@ impl TaskRef {
         }
     }
 
-    /// By the same, some time after `prefetch_header`: fetches what it goes on with.
+    /// By the same, some time after `prefetch_header`: has the processor fetch the frame in which it resumes.
     #[inline]
     pub(crate) fn prefetch_stack(&self) {
         // SAFETY: as the block above says of all its calls.
@@ -345,7 +344,7 @@ impl TaskRef {
         self.start_with(fiber, home, unsafe { self.body() });
     }
 
-    /// As `start`, for one that is not to run its closure, but to drop it.
+    /// As `start`, but the coroutine only drops its closure.
     pub(crate) fn start_discarding(&self, fiber: Fiber, home: Arc<dyn Home>) {
         // SAFETY: see `start_with`.
         self.start_with(fiber, home, unsafe { self.discarding_body() });
@@ -370,7 +369,7 @@ impl TaskRef {
         unsafe { current::run(self) }
     }
 
-    /// After `run`: why it has ended, for a trace.
+    /// After `run`: how the turn has ended, for a trace.
     #[inline(always)]
     pub(crate) fn trace_end(&self, pause: RunOutcome) -> trace::SliceEnd {
         match pause {
@@ -422,7 +421,8 @@ impl TaskRef {
     /// Ends a coroutine that has not started: its closure is dropped here, and its result is `Err` of
     /// the payload, or of [`Cancelled`](crate::coroutine::Cancelled). Does not unwind.
     ///
-    /// Not for a worker between two turns if there is anything to drop, unless nobody else can be had.
+    /// A worker between two turns must not call it if the closure has a destructor, unless no other thread is
+    /// available.
     pub(crate) fn discard_unstarted(self, payload: Option<Box<dyn Any + Send>>) {
         debug_assert!(!self.has_started());
         user_code::run_user_code_here(|| {

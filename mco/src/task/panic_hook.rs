@@ -1,4 +1,4 @@
-//! What is said of a coroutine that panics: std names its thread, which is a worker's, so it is named before.
+//! Names the coroutine that panics. std's hook names only the thread, which is a worker's.
 
 use std::panic::{self, PanicHookInfo};
 use std::sync::Once;
@@ -8,8 +8,8 @@ use crate::report;
 
 type Hook = Box<dyn Fn(&PanicHookInfo<'_>) + Sync + Send + 'static>;
 
-/// From here on, std's own hook says which coroutine it is that panics. A hook of the user's is left alone. To
-/// be called any number of times.
+/// From here on, a line with the name of the coroutine goes before the message of std's own hook. A hook of the user's
+/// is left alone. To be called any number of times.
 pub(super) fn name_coroutines() {
     static ONCE: Once = Once::new();
     // A thread that panics may not change the hook; the next one will.

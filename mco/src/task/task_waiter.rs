@@ -1,19 +1,18 @@
-//! The task of a future that waits for something, and whether that comes from outside.
+//! The task of a future that waits, and whether it waits for something outside.
 //!
-//! As long as a coroutine waits for a socket, a virtual clock stands still, and nothing is a deadlock. A
-//! coroutine in `block_on` does so if its future does, and that may be several futures within one, each with
-//! a waker of its own, of which only some are polled at a time. So the entries in the sockets' lists are
-//! counted:
+//! As long as a coroutine waits for a socket, a virtual clock stands still, and nothing is a deadlock. A coroutine in
+//! `block_on` waits for a socket if its future does. That may consist of several futures, each with a waker of its own,
+//! of which only some are polled at a time. So the entries in the sockets' lists are counted:
 //!
 //! ```text
-//!   block_on:  begins a count (Polling); after each poll that is pending: is it above zero? then it holds
+//!   block_on:  begins a count (Polling); after each pending poll: is it above zero? then it is an external wait
 //!   a poll:    enters its task with the count of the coroutine that polls: + 1
 //!   an event:  takes the task out, wakes it, then drops it: - 1
 //! ```
 //!
-//! The wake comes first: who finds the count at zero has been woken, and will not wait. A task that stays in
-//! a list after its future was dropped holds for longer than it should, until its socket is dropped or
-//! ready: that may hide a deadlock, and never claims one.
+//! The wake comes before the count falls, so a coroutine that finds zero has been woken, and will not wait. A task that
+//! stays in a list after its future was dropped counts for too long, until its socket is dropped or ready. That may hide
+//! a deadlock, but never claims one.
 
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
@@ -23,18 +22,18 @@ use std::task::{RawWakerVTable, Waker};
 use super::current;
 use super::user_code::run_user_code;
 
-/// Entries of those who poll without a `block_on` of mco's: then whom they wake is not known.
+/// Counts the entries of futures that are polled outside of mco's `block_on`. Whom they wake is not known.
 static UNOWNED: LazyLock<Arc<AtomicUsize>> = LazyLock::new(Arc::default);
 
-/// Whether a future that nobody is known to wait for waits for something outside: it may wake anybody.
+/// Whether a future that is polled outside of mco's `block_on` waits for something outside. It may wake anybody.
 pub(crate) fn has_unowned_external_waits() -> bool {
     UNOWNED.load(Ordering::Acquire) > 0
 }
 
-/// A waker that is in a list of those who wait.
+/// A waker in a list of waiters.
 ///
-/// To drop and to wake it runs user code: not under a lock. To clone it does not. Neither unwinds, and on a
-/// worker between two turns a coroutine does both ([`user_code`](super::user_code)).
+/// To drop or to wake it runs user code, so it must not happen under a lock; to clone it does not. Neither unwinds, and
+/// for a worker between two turns a coroutine does both ([`user_code`](super::user_code)).
 #[derive(Clone)]
 pub(crate) struct TaskWaiter(Arc<WakerEntry>);
 
@@ -46,12 +45,12 @@ struct WakerEntry {
 }
 
 impl TaskWaiter {
-    /// One that waits for something of mco's.
+    /// For a wait for something of mco's.
     pub(crate) fn new(waker: &Waker) -> TaskWaiter {
         TaskWaiter(Arc::new(WakerEntry { waker: Some(waker.clone()), outside: None }))
     }
 
-    /// One that waits for what happens outside.
+    /// For a wait for something outside.
     #[cfg(feature = "_bridge")]
     pub(crate) fn for_external_wait(waker: &Waker) -> TaskWaiter {
         let running = current::running();
@@ -88,7 +87,7 @@ impl Drop for WakerEntry {
     }
 }
 
-/// Wakes the task of a future, and lets go of it.
+/// Wakes the task of a future, and drops the waker.
 pub(crate) fn wake_task(waker: Waker) {
     if is_own(&waker) {
         waker.wake();
@@ -97,10 +96,10 @@ pub(crate) fn wake_task(waker: Waker) {
     }
 }
 
-/// What the wakers of `block_on` are made of, once there has been one.
+/// The table of functions of `block_on`'s wakers, once there has been one.
 static OWN: AtomicPtr<RawWakerVTable> = AtomicPtr::new(ptr::null_mut());
 
-/// Has the wakers of that kind known for mco's own, which may be woken and dropped anywhere.
+/// Remembers the kind of this waker as mco's own, which may be woken and dropped anywhere.
 pub(crate) fn note_own_waker(waker: &Waker) {
     let vtable = ptr::from_ref(waker.vtable()).cast_mut();
     if OWN.load(Ordering::Relaxed) != vtable {
@@ -108,7 +107,7 @@ pub(crate) fn note_own_waker(waker: &Waker) {
     }
 }
 
-/// Whether it is one of `block_on`'s. One that is not recognised only takes longer.
+/// Whether the waker is one of `block_on`'s. For one that is not recognised all takes longer.
 fn is_own(waker: &Waker) -> bool {
     ptr::eq(waker.vtable(), OWN.load(Ordering::Relaxed))
 }

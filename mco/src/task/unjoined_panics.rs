@@ -1,6 +1,6 @@
-//! Panics in a test's coroutines that nobody has received by a join: they fail the test.
+//! Panics in a test's coroutines that nobody has received by a join. They fail the test.
 //!
-//! Kept by test run; of coroutines that belong to none nothing is kept.
+//! They are kept by test run. Those of coroutines outside of tests are not kept.
 
 use std::any::Any;
 
@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 use super::header::Header;
 
-/// The end of a coroutine by a panic.
+/// A panic that has ended a coroutine.
 pub(crate) struct UnjoinedPanic {
     test_run: u64,
     id: u64,
@@ -18,7 +18,7 @@ pub(crate) struct UnjoinedPanic {
 
 static UNJOINED: Mutex<Vec<UnjoinedPanic>> = Mutex::new(Vec::new());
 
-/// By a coroutine that has ended with the payload of a panic, which it leaves to who joins it.
+/// By a coroutine that a panic has ended: records it until somebody joins.
 #[cold]
 pub(super) fn record(header: &Header, payload: &(dyn Any + Send)) {
     let test_run = header.home.get().map_or(0, |home| home.test_run());
@@ -28,18 +28,18 @@ pub(super) fn record(header: &Header, payload: &(dyn Any + Send)) {
     }
 }
 
-/// By the one who is given the payload.
+/// By whoever receives the payload: forgets the panic.
 #[cold]
 pub(super) fn forget(id: u64) {
     UNJOINED.lock().retain(|panic| panic.id != id);
 }
 
-/// Takes what there is of a test run, the oldest first.
+/// Takes the panics of a test run, the oldest first.
 pub(crate) fn take(test_run: u64) -> Vec<UnjoinedPanic> {
     UNJOINED.lock().extract_if(.., |panic| panic.test_run == test_run).collect()
 }
 
-/// What a panic said.
+/// The message of a panic.
 fn message(payload: &(dyn Any + Send)) -> &str {
     let text = payload.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("its payload is no text")

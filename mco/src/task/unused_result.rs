@@ -1,10 +1,10 @@
-//! Results that nobody wanted and that have done nothing: `go!(f())` where `f` is an `async fn` returns a future,
-//! and runs nothing of it.
+//! Reports results that are dropped without effect: `go!(f())`, where `f` is an `async fn`, returns a future and runs
+//! nothing of it.
 //!
-//! Whether a type is a future cannot be asked here, nor in the expansion of `go!`: the type may not be known
-//! yet where that stands, and asking would settle it. So it is looked at in the end, by its name: that of an
-//! `async fn` or block is the same as a closure's. A result of either kind that is dropped without a look
-//! was for nothing. A future with a name of its own is not recognised.
+//! Whether a type is a future cannot be asked here. Nor can the expansion of `go!` ask: the type may not be inferred yet
+//! there, and to ask would fix it. So the name of the type decides, when the result is dropped. That of an `async fn` or
+//! block looks like a closure's, and a closure that is dropped uncalled was for nothing too. A future whose type has a
+//! name of its own is not recognised.
 
 use std::any;
 use std::panic::Location;
@@ -14,11 +14,11 @@ use parking_lot::Mutex;
 use super::header::Header;
 use crate::report;
 
-/// Where it has been said before.
+/// The spawn sites that have been reported.
 static REPORTED: Mutex<Vec<&'static Location<'static>>> = Mutex::new(Vec::new());
 
-/// The result of this coroutine, a `T`, is dropped, and nobody has asked for it. Says so, once for each place
-/// from which such ones are spawned, if it is a future, or a closure.
+/// By a coroutine whose result, a `T`, is dropped because nobody has asked for it. Reports that, once for each spawn
+/// site, if `T` is a future or a closure.
 pub(super) fn check_dropped<T>(header: &Header) {
     let name = any::type_name::<T>();
     let is_future = name.contains("dyn core::future::future::Future<");

@@ -1,7 +1,7 @@
-//! User code that a worker comes to between two turns: destructors and wakers.
+//! Running user code, such as destructors and wakers, that a worker meets between two turns.
 //!
-//! It may block, as any code may, and it may panic. On the worker's own stack, between two turns, it would hold up all
-//! coroutines there, or wait for one of them for ever. So it is given a coroutine.
+//! Such code may block or panic. If the worker ran it itself, it would hold up all coroutines there, or wait for one of
+//! them for ever. So it runs in a coroutine of its own.
 
 use std::mem;
 use std::ops::Deref;
@@ -9,8 +9,8 @@ use std::ops::Deref;
 use super::{cancel, current};
 use crate::runtime_thread;
 
-/// Calls `f`, user code that unwinds no further than this: here if the caller is a coroutine, or a thread
-/// that is no worker's, and else in a coroutine of its own.
+/// Calls `f`, which is user code: in a coroutine of its own if the caller is a worker between two turns, else here. A
+/// panic of `f` goes no further.
 pub(crate) fn run_user_code(f: impl FnOnce() + Send + 'static) {
     let mut f = Some(f);
     let handed_over = current::with_home_between_turns(|home| {
@@ -23,16 +23,16 @@ pub(crate) fn run_user_code(f: impl FnOnce() + Send + 'static) {
     }
 }
 
-/// As `run_user_code`, for one that knows that the caller is no worker between two turns.
+/// As `run_user_code`, for a caller that is no worker between two turns.
 pub(crate) fn run_user_code_here(f: impl FnOnce()) {
     match current::running() {
-        // A cancel of the caller is not for that code, whose payload would be lost.
+        // A cancel is for the caller and not for `f`; its payload would be lost here.
         Some(_) => cancel::shield(|| runtime_thread::contain_panic(f)),
         None => runtime_thread::contain_panic(f),
     };
 }
 
-/// A user value that may come to be dropped by a worker between two turns.
+/// A user value that a worker may have to drop between two turns.
 pub(crate) struct UserValue<T: Send + 'static>(Option<T>);
 
 impl<T: Send + 'static> UserValue<T> {
@@ -55,6 +55,6 @@ impl<T: Send + 'static> Drop for UserValue<T> {
         if current::is_between_turns() {
             run_user_code(move || drop(value));
         }
-        // Elsewhere it is dropped as any other.
+        // Elsewhere the value is dropped here, as any other.
     }
 }

@@ -1,5 +1,4 @@
-//! Whoever waits: a coroutine or a thread, for which every blocking operation works alike, or the task of
-//! a future, which is polled by whoever runs it.
+//! Who waits: a coroutine or a thread, for which every blocking operation works alike, or the task of a future.
 
 #![allow(unsafe_code)]
 
@@ -18,9 +17,9 @@ use super::{TaskRef, current, stack_check};
 use crate::clock::Timestamp;
 use crate::shrinking;
 
-/// A blocked coroutine or thread, or the task of a future, to be woken once or more.
+/// A coroutine, thread or task that waits, for whoever is to wake it, once or more often.
 ///
-/// To drop and to wake that of a task runs user code: not under a lock.
+/// To drop or to wake that of a task runs user code, so it must not happen under a lock.
 #[derive(Clone)]
 pub(crate) enum Waiter {
     Coroutine(TaskRef),
@@ -37,7 +36,7 @@ impl Waiter {
         }
     }
 
-    /// Makes the waiter look again at what it waits for.
+    /// Wakes it, so that it checks again what it waits for.
     pub(crate) fn wake(&self) {
         match self {
             Waiter::Coroutine(task) => task.wake(),
@@ -46,8 +45,8 @@ impl Waiter {
         }
     }
 
-    /// Whether one stands for the other. All tasks do for each other, since of those that poll the same
-    /// object the last one counts.
+    /// Whether both are the same. All tasks count as the same, since only the task that polled an object last is
+    /// woken.
     fn is(&self, other: &Waiter) -> bool {
         match (self, other) {
             (Waiter::Coroutine(a), Waiter::Coroutine(b)) => a.as_raw() == b.as_raw(),
@@ -58,8 +57,8 @@ impl Waiter {
     }
 }
 
-/// The coroutine or thread that is blocked at a place in its own frame. Unlike a [`Waiter`] it does
-/// not keep a coroutine alive: that the frame is there does.
+/// The coroutine or thread that waits at a node in its own frame. Unlike a [`Waiter`] it does not keep the coroutine
+/// alive: the frame does.
 pub(crate) enum Blocked {
     Coroutine(NonNull<Header>),
     Thread(Arc<ThreadParker>),
@@ -75,11 +74,11 @@ impl Blocked {
         }
     }
 
-    /// Marks it as notified. It goes on with the wake-up at the latest.
+    /// Notifies it. It goes on when the returned wake-up is carried out, or before.
     ///
     /// # Safety
     ///
-    /// The frame must be there, and stay during the call.
+    /// The frame must exist, and stay during the call.
     #[inline]
     pub(crate) unsafe fn notify(&self) -> Wakeup {
         match self {
@@ -93,7 +92,7 @@ impl Blocked {
     }
 }
 
-/// Lets one go on that has been notified. Separate from the notification, so that it can be done after
+/// Queues or unparks a waiter that has been notified. Separate from the notification, so that it can be done after
 /// a lock is free.
 #[must_use = "whoever was notified waits for it"]
 pub(crate) struct Wakeup(Option<Woken>);
@@ -109,7 +108,7 @@ impl Wakeup {
         Wakeup(None)
     }
 
-    /// For one that runs, on another thread, and spins on it.
+    /// For a waiter that spins on another thread, and needs no wake-up.
     pub(crate) fn unneeded() -> Wakeup {
         current::note_remote_wake();
         Wakeup(None)
@@ -125,7 +124,7 @@ impl Wakeup {
     }
 }
 
-/// What a thread parks on. Not `std::thread::park`: the permit of that belongs to the user.
+/// What a thread parks on. `std::thread::park` is no replacement, since its permit belongs to the user.
 pub(crate) struct ThreadParker {
     permit: Mutex<bool>,
     changed: Condvar,
@@ -143,8 +142,8 @@ impl ThreadParker {
         Arc::new(ThreadParker { permit: Mutex::new(false), changed: Condvar::new() })
     }
 
-    /// For the destructor of a thread-local value that outlives the thread's parker. Nobody tells when the
-    /// last one has run, so this one is never freed.
+    /// For the destructor of a thread-local value that outlives the thread's parker. It is not known when the last such
+    /// destructor has run, so this parker is never freed.
     #[cold]
     fn of_ending_thread() -> Arc<ThreadParker> {
         thread_local! {
@@ -180,8 +179,8 @@ impl ThreadParker {
         mem::take(&mut *permit)
     }
 
-    /// By a thread that was a worker's until it began to end the process. Where it waits, somebody may
-    /// know it as the coroutine that it was, and notify that one.
+    /// By a thread that was a worker's until it began to end the process. A notification may go to the coroutine that
+    /// it ran, so it does not rely on one and polls.
     #[cold]
     fn park_while_exiting(deadline: Option<Timestamp>) -> bool {
         const POLL_INTERVAL: Duration = Duration::from_millis(1);
@@ -191,10 +190,10 @@ impl ThreadParker {
     }
 }
 
-/// Those who wait for an event that concerns all of them, such as the end of a coroutine or the
-/// readiness of a socket. Usually one, so one needs no allocation.
+/// The waiters for an event that wakes all of them, such as the end of a coroutine or the readiness of a socket. One
+/// waiter, the usual number, needs no allocation.
 ///
-/// There is one task among them at most: that of the future that was polled last.
+/// There is at most one task among them, that of the future that was polled last.
 #[derive(Default)]
 pub(crate) enum WaiterList {
     #[default]
@@ -209,8 +208,8 @@ impl WaiterList {
         WaiterList::Empty
     }
 
-    /// Adds a waiter. Returns the one that it stands for, if that is in the list. If it may be a task,
-    /// it is to be dropped without the list's lock.
+    /// Adds a waiter. Returns the entry that it replaces, if any. If that may be a task, it has to be dropped without
+    /// the list's lock.
     pub(crate) fn add(&mut self, waiter: Waiter) -> Option<Waiter> {
         let replaced;
         (*self, replaced) = match mem::take(self) {
@@ -231,8 +230,7 @@ impl WaiterList {
         replaced
     }
 
-    /// Removes a waiter that gives up, if it is in the list. What is returned is to be dropped as that
-    /// of `add`.
+    /// Removes a waiter that gives up, if it is in the list. What is returned has to be dropped as that of `add`.
     pub(crate) fn remove(&mut self, waiter: &Waiter) -> Option<Waiter> {
         match self {
             WaiterList::One(first) if first.is(waiter) => match mem::take(self) {

@@ -1,12 +1,11 @@
 //! Blocking: how a coroutine or a thread waits, until woken, until a deadline, or until cancelled.
 //!
-//! A wait has a deadline of its own, at which it ends; and the caller may be inside of `timeout`s,
-//! whose nearest deadline unwinds it, as a cancel does. If both have passed, the wait's own counts.
+//! A wait may have a deadline of its own, at which it ends. The caller may also be inside of `timeout`s, whose nearest
+//! deadline unwinds it, as a cancel does. If both have passed, the wait's own counts.
 //!
-//! Every blocking operation of mco is a loop around [`Wait::park`]: enter a [`Waiter`] where the
-//! event will look for it, check the condition, park, check again. A park may end early, so the
-//! condition decides and not the wake. A coroutine that is cancelled unwinds out of `park`, so
-//! what was entered is taken back by a guard's `Drop`.
+//! Every blocking operation of mco is a loop around [`Wait::park`]: add a [`Waiter`] to the list of the event, check
+//! the condition, park, check again. A park may end early, so the condition decides and not the wake. A cancelled
+//! coroutine unwinds out of `park`, so a guard's `Drop` removes the waiter.
 
 #![allow(unsafe_code)]
 
@@ -54,12 +53,12 @@ pub(crate) use self::queue::{Outcome, Queue, SelectToken, WaitNode, Wakeups};
 pub(crate) use self::spin::{Spin, SpinGuard};
 pub(crate) use crate::task::{Waiter, WaiterList, Wakeup};
 
-/// One wait of the calling coroutine or thread: what for, called from where, until when at most.
+/// One wait of the calling coroutine or thread: for what, from which call site, until when at most.
 #[derive(Clone, Copy)]
 pub(crate) struct Wait {
     reason: Reason,
     site: &'static Location<'static>,
-    /// It may take long, and there is no hurry at its end.
+    /// The caller prefers that more gathers over being woken at once, so it does not spin.
     batching: bool,
     /// What it waits for, for dumps, and its own deadline.
     info: WaitInfo,
@@ -86,7 +85,7 @@ impl Wait {
         Wait { reason, site, batching: false, info }
     }
 
-    /// For this. An observer while the caller is parked may ask it.
+    /// Sets what it waits for. Dumps may ask it as long as the caller is parked.
     ///
     /// # Safety
     ///
@@ -101,7 +100,7 @@ impl Wait {
         Wait { info: WaitInfo { what: Some(what), ..self.info }, ..self }
     }
 
-    /// For something at this address.
+    /// Sets the address of what it waits for, if nothing more is known.
     #[inline]
     pub(crate) fn at<T: ?Sized>(self, what: &T) -> Wait {
         let address = ptr::from_ref(what).addr();
@@ -119,7 +118,7 @@ impl Wait {
         self.until(Some(deadline))
     }
 
-    /// For one that lets more gather rather than go on at once.
+    /// Sets whether the caller prefers that more gathers over being woken at once.
     pub(crate) fn batching(self, batching: bool) -> Wait {
         Wait { batching, ..self }
     }
@@ -129,8 +128,8 @@ impl Wait {
         self.site
     }
 
-    /// Until when to wait, for one that waits elsewhere: for the wait's own deadline, or for the
-    /// nearest of the caller's.
+    /// Until when to wait, for a caller that waits by other means: the wait's own deadline, or the nearest of the
+    /// caller's.
     pub(crate) fn limit(&self) -> Option<Timestamp> {
         [self.info.until, deadline::ahead(Timestamp::now())].into_iter().flatten().min()
     }
@@ -172,8 +171,8 @@ impl Wait {
 
     /// As `park_uncancellable`, without regard to deadlines of the caller's.
     ///
-    /// Nobody who calls it can go on before what it waits for has happened. So where the caller must not
-    /// wait, since the process exits, it is aborted.
+    /// For callers that cannot go on before what they wait for has happened. So where the caller must not wait, since
+    /// the process exits, the process is aborted.
     pub(crate) fn park_ignoring_cancel(&self) {
         if self.refusal(current::running()) == Some(Refusal::Exit) {
             stack_check::abort(self.reason, self.site);
@@ -189,7 +188,7 @@ impl Wait {
         refusal.filter(|refusal| *refusal != Refusal::Exit || !is_limited())
     }
 
-    /// For who must not find out only when it has to wait.
+    /// For a caller that must know before it begins whether it may wait.
     ///
     /// # Panics
     ///
@@ -247,7 +246,7 @@ impl Wait {
         Parked { wake: Wake::TimedOut, pending }
     }
 
-    /// Returns whether it has been woken, and not the deadline has passed.
+    /// `true`: it has been woken. `false`: the deadline has passed.
     #[inline(always)]
     fn park_coroutine(&self, running: Running, until: Option<Timestamp>) -> bool {
         if !running.is_on_own_stack() {
@@ -273,7 +272,7 @@ impl Wait {
         }
     }
 
-    /// Whether it is likely to be over before the caller could be parked and woken.
+    /// Whether the wait is likely to be over before the caller could be parked and woken.
     #[inline(always)]
     fn should_spin(&self) -> bool {
         !self.batching
@@ -281,7 +280,7 @@ impl Wait {
             && current::running().is_some_and(Running::should_spin)
     }
 
-    /// Looks whether it `has_happened`, as long as that is better than to park.
+    /// Spins until it `has_happened`, as long as that is better than to park.
     fn spin_wait(&self, has_happened: &mut dyn FnMut() -> bool) {
         if let Some(running) = current::running() {
             running.spin_wait(has_happened);
@@ -317,7 +316,7 @@ impl Wait {
     /// Waits until `ready` says so: `true`, or until the deadline: `false`. Costs budget even if it
     /// is ready at once.
     ///
-    /// What is ready is not left behind: the caller unwinds only if it is not.
+    /// The caller unwinds only if it is not ready, so what is ready is not lost.
     pub(crate) fn wait_for(&self, mut ready: impl FnMut() -> bool) -> bool {
         spend_budget();
         let mut parked = None::<Parked>;
@@ -338,7 +337,7 @@ impl Wait {
     }
 }
 
-/// What a wait has come to.
+/// The outcome of a park.
 #[derive(Clone, Copy)]
 pub(crate) struct Parked {
     pub(crate) wake: Wake,
@@ -346,13 +345,13 @@ pub(crate) struct Parked {
 }
 
 impl Parked {
-    /// Whether the caller is to unwind: it has been cancelled, or a deadline of its own has passed, or it
-    /// must not wait.
+    /// Whether the caller has to unwind: it is cancelled, or a `timeout` around it has passed, or it must not wait
+    /// here.
     pub(crate) fn is_cancelled(&self) -> bool {
         self.pending.is_some()
     }
 
-    /// The same, if it is because it must not wait.
+    /// `self`, if the caller must not wait here.
     pub(crate) fn refused(self) -> Option<Parked> {
         matches!(self.pending, Some(PendingUnwind::Refused(_))).then_some(self)
     }
@@ -368,8 +367,8 @@ impl Parked {
 impl<S, T> WaitNode<'_, S, T> {
     /// Waits at a node that has been entered. `None`: the deadline has passed, and the node is left.
     ///
-    /// Whoever is completed has it, even if it was cancelled meanwhile or is out of time: nothing gets
-    /// lost. Otherwise it unwinds from here.
+    /// A completed wait returns, even if the caller was cancelled meanwhile or is out of time, so nothing gets lost.
+    /// Otherwise the caller unwinds from here.
     #[inline(always)]
     pub(crate) fn wait(&self, wait: &Wait) -> Option<Outcome> {
         let mut parked = wait.before();
@@ -395,7 +394,7 @@ impl<S, T> WaitNode<'_, S, T> {
     }
 }
 
-/// Removes a waiter from where it was entered, whichever way its wait ends.
+/// Removes a waiter from its list, whichever way its wait ends.
 pub(crate) struct WaiterGuard<F: FnMut(&Waiter)> {
     waiter: Waiter,
     remove: F,
