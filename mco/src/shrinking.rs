@@ -1,8 +1,8 @@
 //! Giving memory back as queues and tables drain.
 //!
 //! What grows with a burst would keep the memory of its largest one for ever. So a container of which less than a
-//! quarter is in use is cut to half. That costs what is moved, fewer than a quarter of its places, for which at least as
-//! many have been taken out since it was last cut or grew: a constant for each. Nothing is cut that is small.
+//! quarter is in use is cut to half. That costs what is moved, fewer than a quarter of its places, for which at least
+//! as many have been taken out since it was last cut or grew: a constant for each. Nothing is cut that is small.
 
 use std::collections::VecDeque;
 use std::mem;

@@ -55,8 +55,8 @@ impl<'scope> Joint<'scope, '_> {
         handle
     }
 
-    /// Why a member has failed, if it has. If not its value is dropped, which nobody gets: whatever its destructor does,
-    /// the panic of the first to fail is passed on.
+    /// Why a member has failed, if it has. If not its value is dropped, which nobody gets: whatever its destructor
+    /// does, the panic of the first to fail is passed on.
     pub fn failure<T>(&self, result: std::thread::Result<T>) -> Option<Box<dyn Any + Send>> {
         result.map(|value| task::run_user_code_here(|| drop(value))).err()
     }

@@ -222,8 +222,9 @@ impl Drop for UnjoinedPanics {
 ///
 /// # Panics
 ///
-/// With the body's panic; with that of any other of its coroutines that nobody has joined. At the timeout, at a deadlock, and if coroutines are left behind that must not,
-/// with a list of the coroutines and what they wait for. With seeds, the failing one is printed.
+/// With the body's panic; with that of any other of its coroutines that nobody has joined. At the timeout, at a
+/// deadlock, and if coroutines are left behind that must not, with a list of the coroutines and what they wait for.
+/// With seeds, the failing one is printed.
 #[track_caller]
 pub fn test<R: Termination>(
     options: TestOptions,

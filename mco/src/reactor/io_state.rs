@@ -1,4 +1,4 @@
-//! A socket as the reactor sees it: its [readiness](super::readiness), and how a coroutine waits for it.
+//! What the reactor remembers of a socket: its [readiness](super::readiness). And how a coroutine waits for it.
 
 #[cfg(unix)]
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::readiness::{Direction, Event, Readiness, Snapshot};
 use crate::wait::{ExternalWait, Wait, Waiter, WaiterList, Wake};
 
-/// A socket as the reactor sees it. All of it lies in one line of the cache: an event for one of many
-/// sockets finds it nowhere near.
+/// What the reactor remembers of a socket. It fits into one line of the cache, since with many sockets each event
+/// finds it outside.
 #[repr(align(64))]
 pub(crate) struct IoState {
     readiness: Readiness,
-    /// The number of events when they were last forgotten.
+    /// The number of events at the last `forget_events`.
     #[cfg(unix)]
     forgotten: AtomicU64,
 }
@@ -101,7 +101,7 @@ impl IoState {
         }
     }
 
-    /// As if there had been an event.
+    /// Wakes all waiters as an event would.
     #[cfg(any(unix, feature = "tls"))]
     pub(crate) fn wake_spuriously(&self) {
         self.readiness.note(Event::default().ready(Direction::Read, false), |waiters| {
@@ -109,8 +109,7 @@ impl IoState {
         });
     }
 
-    /// Notes what the system says, and gives those who wait for it to `woken`, to be woken without a
-    /// lock.
+    /// Notes an event of the system's, and passes its waiters to `woken`, which has to wake them without a lock.
     #[inline]
     pub(super) fn dispatch(&self, event: &mio::event::Event, woken: impl FnMut(WaiterList)) {
         // An error is reported by the operation that meets it, in either direction.
@@ -128,7 +127,7 @@ impl IoState {
     }
 }
 
-/// Takes the current coroutine out of the lists, whichever way its wait ends.
+/// Removes the current coroutine from the lists, whichever way its wait ends.
 struct ListedWaiter<'a> {
     state: &'a IoState,
     directions: &'a [Direction],

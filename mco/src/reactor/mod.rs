@@ -1,12 +1,12 @@
 //! Waiting for sockets: one `mio::Poll` per worker.
 //!
-//! A socket ([`Registered`]) is registered when a coroutine would first block on it, with the reactor
-//! of the worker on which that happens, for both directions, edge triggered, once. What the kernel
-//! then reports is remembered in its [`IoState`], so that an operation is tried when it is likely
-//! to succeed and not otherwise. Every operation is one retry loop, [`Registered::run`].
+//! A socket ([`Registered`]) is registered once, when a coroutine would first block on it: with the reactor of that
+//! coroutine's worker, for both directions, edge triggered. Its [`IoState`] remembers what the kernel reports from then
+//! on, so that an operation is tried only when it is likely to succeed. Every operation goes through one retry loop,
+//! [`Registered::run`].
 //!
-//! A plain thread that waits for a socket does so in the system's own `poll` call, on the
-//! descriptor: it must not stall because a worker is busy.
+//! A plain thread waits for a socket in the system's own `poll` call, so that it does not stall because a worker is
+//! busy.
 
 mod attempt;
 mod io_state;
@@ -42,33 +42,33 @@ use crate::prefetch::prefetch;
 use crate::shrinking::Slab;
 use crate::wait::WaiterList;
 
-/// The token of the waker; sources have the index of their place in the slab.
+/// The token of the waker. The token of a socket is its index in the slab.
 const WAKER: Token = Token(usize::MAX);
 
 thread_local! {
-    /// Of the worker that this thread is.
+    /// The registrar of the worker that this thread is.
     static LOCAL: RefCell<Option<Arc<Registrar>>> = const { RefCell::new(None) };
 }
 
-/// The worker's half: polls, on the worker's thread.
+/// The half of a reactor that its worker uses: it polls.
 pub(crate) struct Reactor {
     poll: Poll,
     events: Events,
     registrar: Arc<Registrar>,
-    /// Who waited for what has happened. Empty between two polls.
+    /// The waiters to be woken for the events of a poll. Empty between two polls.
     woken: Vec<WaiterList>,
 }
 
-/// The half that others use too: enters sources, removes them, and interrupts a poll.
+/// The half of a reactor that any thread may use: it adds sockets, removes them, and interrupts a poll.
 pub(crate) struct Registrar {
-    /// `None` from the end of the worker on: whoever still refers to it keeps no descriptor open.
+    /// `None` from the end of the worker on, so that references to the registrar keep no descriptor open.
     open: RwLock<Option<Open>>,
-    /// There mio keeps in a socket where it is registered, so one that is to be registered elsewhere after
-    /// the worker's end must leave here first.
+    /// On Windows mio remembers in a socket where it is registered. To register it elsewhere after the worker's end it
+    /// has to be deregistered here first.
     #[cfg(windows)]
     registry: mio::Registry,
-    /// A dropped source leaves at once, but an event for it may already have been fetched, and its
-    /// place be taken by another. The other is then woken for nothing, tries and finds out.
+    /// A dropped socket leaves at once, but an event for it may already have been fetched, and its index be in use
+    /// again. The waiter of the other socket is then woken, tries in vain, and waits again.
     sources: Mutex<Slab<Arc<IoState>>>,
 }
 
@@ -107,9 +107,8 @@ impl Reactor {
         LOCAL.set(Some(self.registrar.clone()));
     }
 
-    /// Waits for events, at most for `timeout`, and wakes those who wait for them. May return earlier:
-    /// the system counts in milliseconds, so a first call waits for whole ones, and the next one for
-    /// what is left.
+    /// Waits for events, at most for `timeout`, and wakes their waiters. May return earlier: the system counts in
+    /// milliseconds, so a first call waits for whole ones, and the next one for the rest.
     pub(crate) fn poll(&mut self, timeout: Option<Duration>) {
         #[cfg(any(target_os = "linux", target_os = "android"))]
         let timeout = match timeout {
@@ -135,8 +134,8 @@ impl Reactor {
 
     /// Wakes those who wait for the events that the last poll has brought.
     ///
-    /// With many sockets, what is known of each and of who waits for it lies outside the cache. So the
-    /// next ones are fetched while one is seen to, and all are seen to before the first is woken.
+    /// With many sockets, the state and the waiters of each lie outside the cache. So the next ones are fetched while
+    /// one is processed, and all are processed before the first waiter is woken.
     fn dispatch(&mut self) {
         const AHEAD: usize = 4;
         let sources = self.registrar.sources.lock();
@@ -175,8 +174,8 @@ impl Registrar {
         }
     }
 
-    /// For a source that is entered here: whether the worker still polls, and so keeps up to date what the source
-    /// remembers.
+    /// For a socket that is registered here: whether the worker still polls, so that the socket's state is kept up to
+    /// date.
     fn is_open_for(&self, source: &IoState) -> bool {
         // Held meanwhile: the worker's end clears what this sets.
         let open = self.open.read();
@@ -186,7 +185,7 @@ impl Registrar {
         open.is_some()
     }
 
-    /// Enters a source. `register` is given what to pass to mio.
+    /// Adds a socket. `register` is given what to pass to mio.
     fn add(
         &self,
         source: Arc<IoState>,
@@ -216,8 +215,8 @@ impl Registrar {
 }
 
 impl Reactor {
-    /// At the end of the worker. Sockets outlive it. Whoever waits for one of them, on another, tries again,
-    /// finds nothing, and registers it there. This thread is one as any other then.
+    /// To be called at the end of the worker. Sockets outlive it: who waits for one on another worker tries again, and
+    /// registers it there.
     pub(crate) fn close(&mut self) {
         // In the thread's last moments it may be gone.
         let _ = LOCAL.try_with(|local| local.take());
@@ -230,7 +229,7 @@ impl Reactor {
 }
 
 impl Drop for Reactor {
-    /// Of a worker whose thread could not be started, too.
+    /// Also closes the reactor of a worker whose thread could not be started.
     fn drop(&mut self) {
         self.close();
     }

@@ -10,12 +10,11 @@
 //!   <───────────────────────────────────────────────────────────────────
 //! ```
 //!
-//! An operation takes a snapshot, tries the system call, and clears the readiness that the snapshot saw
-//! if the call found nothing, or less than it asked for. Edges are reported once, so clearing must
-//! not swallow one that came after the call: then the count has changed and the clearing does
-//! nothing. On the worker that polls there is no such race, since it does not poll in between; but
-//! the socket may be used on another. That the other direction's events count too costs a system call
-//! now and then.
+//! An operation takes a snapshot and tries the system call. If the call finds nothing, or less than it asked for, the
+//! operation clears the readiness that the snapshot saw. Edges are reported once, so clearing must not swallow one
+//! that came after the call. In that case the count has changed, and clearing does nothing. The worker that polls has
+//! no such race, since it does not poll in between; but the socket may be used on another worker. Events of the other
+//! direction change the count too, which costs a system call now and then.
 //!
 //! Who waits: any number of coroutines, and one task, that of the future that was polled last. Nobody
 //! misses an event, wherever the two sides run:
@@ -34,12 +33,12 @@
 //! - Without WAITED there is nobody to take out, and for one that leaves nothing to do: an event has
 //!   taken its entry, or is about to, and wakes it once more. Whoever is woken looks again.
 //!
-//! A future is polled once for each time that its task is woken: what it found in the list, or it tries
-//! again itself before it is pending.
+//! A future is polled once for each wake of its task. Before it is pending, either its task is in the list, or it tries
+//! again itself.
 //!
-//! REGISTERED says that the socket is registered with a reactor that polls, so that what is remembered is
-//! worth something. Whoever registers it sets it, before the first event; the end of the registration, or
-//! of the reactor, clears it, with an event so that all who wait try again.
+//! REGISTERED says that the socket is registered with a reactor that polls, so that the word is kept up to date. It is
+//! set by whoever registers the socket, before the first event. The end of the registration, or of the reactor, clears
+//! it, with an event so that all waiters try again.
 
 use std::array;
 use std::mem;
@@ -60,8 +59,8 @@ const DIRECTIONS: [Direction; 2] = [Direction::Read, Direction::Write];
 
 // Of each direction.
 const READY: u64 = 1;
-/// No further edge need come for what is there: the peer has shut this direction, or has sent urgent
-/// data, at which a read stops short.
+/// READY stays set after a partial transfer, since no further edge may come: the peer has shut this direction, or has
+/// sent urgent data, at which a read stops short.
 const CLOSED: u64 = 2;
 const WAITED: u64 = 4;
 /// How many flags each direction has.
@@ -84,7 +83,7 @@ pub(super) struct Readiness {
     waiters: Mutex<[WaiterList; 2]>,
 }
 
-/// What the word was before an attempt.
+/// The word as it was before an attempt.
 #[derive(Clone, Copy)]
 pub(super) struct Snapshot(u64);
 
@@ -94,7 +93,7 @@ impl Snapshot {
         self.0 & direction.flag(READY) != 0
     }
 
-    /// Whether a reactor keeps up to date what is remembered.
+    /// Whether a reactor keeps the word up to date.
     pub(super) fn is_registered(self) -> bool {
         self.0 & REGISTERED != 0
     }
@@ -105,12 +104,12 @@ impl Snapshot {
     }
 }
 
-/// What an event says.
+/// The flags that an event sets.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Event(u64);
 
 impl Event {
-    /// There may be something, and with `closed` that holds for good.
+    /// Adds that `direction` may be ready, and with `closed` that it stays so.
     pub(super) fn ready(self, direction: Direction, closed: bool) -> Event {
         let closed = if closed { direction.flag(CLOSED) } else { 0 };
         Event(self.0 | direction.flag(READY) | closed)
@@ -131,7 +130,7 @@ impl Readiness {
         Snapshot(self.word.load(Ordering::Acquire))
     }
 
-    /// The system call would have blocked.
+    /// After a system call that would have blocked.
     pub(super) fn clear(&self, direction: Direction, snapshot: Snapshot) {
         if snapshot.is_ready(direction) {
             let flags = direction.flag(READY | CLOSED);
@@ -141,27 +140,27 @@ impl Readiness {
         }
     }
 
-    /// The system call did less than it was asked for: the next one would block, unless the
-    /// direction is closed, or nobody keeps up to date what is remembered.
+    /// After a system call that did less than it was asked for. The next one would block, unless the direction is
+    /// closed, or no reactor keeps the word up to date.
     pub(super) fn clear_if_open(&self, direction: Direction, snapshot: Snapshot) {
         if snapshot.is_registered() && snapshot.0 & direction.flag(CLOSED) == 0 {
             self.clear(direction, snapshot);
         }
     }
 
-    /// From here on a reactor reports events.
+    /// By whoever registers the socket: from here on a reactor reports events.
     pub(super) fn begin(&self) {
         self.word.fetch_or(REGISTERED, Ordering::AcqRel);
     }
 
-    /// Nobody reports events any more: makes everyone try again.
+    /// At the end of the registration: makes all waiters try again.
     pub(super) fn end(&self) {
         self.word.fetch_and(!REGISTERED, Ordering::AcqRel);
         let both = Event::default().ready(Direction::Read, false).ready(Direction::Write, false);
         self.note(both, |waiters| waiters.wake_all());
     }
 
-    /// Notes an event, and gives those who wait for it to `woken`, for each direction, without a lock.
+    /// Notes an event, and passes the waiters of each direction to `woken`, without a lock.
     #[inline]
     pub(super) fn note(&self, event: Event, mut woken: impl FnMut(WaiterList)) {
         let ready = event.0 & (Direction::Read.flag(READY) | Direction::Write.flag(READY));
@@ -179,7 +178,7 @@ impl Readiness {
         }
     }
 
-    /// Has `waiter` woken at the next event, unless the direction is ready: `false`.
+    /// Adds `waiter`, to be woken at the next event. `false`: the direction is ready, and the waiter was not added.
     pub(super) fn enter(&self, direction: Direction, waiter: &Waiter) -> bool {
         let waits = self.add(direction, waiter.clone());
         if !waits {
@@ -188,7 +187,7 @@ impl Readiness {
         waits
     }
 
-    /// Enters `waiter`, to be woken at the next event. `false`: the direction is ready now.
+    /// Adds `waiter`, to be woken at the next event. `false`: the direction is ready now.
     #[inline]
     pub(super) fn add(&self, direction: Direction, waiter: Waiter) -> bool {
         let mut waiters = self.waiters.lock();
@@ -201,7 +200,7 @@ impl Readiness {
         !Snapshot(before).is_ready(direction)
     }
 
-    /// Takes a waiter out, if there is somebody to take out, with `remove`.
+    /// Removes a waiter by `remove`, if any may be in the list.
     #[inline]
     pub(super) fn leave(
         &self,

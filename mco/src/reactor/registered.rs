@@ -1,4 +1,4 @@
-//! A nonblocking socket that is used as if it blocked: the one retry loop.
+//! A nonblocking socket that is used as if it blocked, and the retry loop that all operations go through.
 
 use std::fmt;
 use std::io;
@@ -27,15 +27,15 @@ impl<S: mio::event::Source + std::os::windows::io::AsRawSocket> Io for S {}
 
 /// A socket `S` in nonblocking mode, with what the reactor knows about it.
 pub(crate) struct Registered<S: Io> {
-    /// Where it is registered, once somebody had to wait. Goes before the socket is closed.
+    /// Where it is registered, once somebody had to wait. Dropped before the socket is closed.
     registration: RwLock<Option<Registration>>,
     io: Shared<S>,
     state: Arc<IoState>,
-    /// The user does not want to wait.
+    /// The user has asked for `WouldBlock` instead of waiting.
     nonblocking: AtomicBool,
 }
 
-/// A place among a reactor's sources. Dropping it leaves.
+/// A registration with a reactor. Dropping it deregisters the socket.
 struct Registration {
     registrar: Arc<Registrar>,
     key: usize,
@@ -57,8 +57,8 @@ impl Drop for Registration {
 /// On Unix a registration needs the descriptor only.
 #[cfg(unix)]
 type Shared<S> = S;
-/// On Windows mio keeps state in the socket when it registers it. Nothing holds the lock while it
-/// waits, so the one registration gets in between.
+/// On Windows mio writes to the socket when it registers it, hence the lock. It is never held during a wait, so a
+/// registration can always take it.
 #[cfg(windows)]
 type Shared<S> = parking_lot::RwLock<S>;
 
@@ -83,7 +83,7 @@ impl<S: Io> Registered<S> {
         }
     }
 
-    /// Gives the socket back, in nonblocking mode, known to no reactor.
+    /// Gives the socket back, in nonblocking mode and deregistered.
     pub(crate) fn into_io(self) -> S {
         drop(self.registration);
         #[cfg(unix)]
@@ -119,8 +119,8 @@ impl<S: Io> Registered<S> {
         f(&self.io.read())
     }
 
-    /// Does `op`, waiting for `direction` to be ready as often as it says `WouldBlock`, until the
-    /// deadline. `timeout` is asked for it when the first wait begins.
+    /// Does `op`. As often as that says `WouldBlock`, waits for `direction` to be ready and repeats it, until the
+    /// deadline. `timeout` is asked for the deadline when the first wait begins.
     ///
     /// # Errors
     ///
@@ -185,7 +185,7 @@ impl<S: Io> Registered<S> {
         if ready { Ok(()) } else { Err(timed_out(direction)) }
     }
 
-    /// As [`block`](Registered::block), until either side may be ready. It is a read that times out.
+    /// As [`block`](Registered::block), until either direction may be ready. The error of a timeout is that of a read.
     #[cfg(feature = "tls")]
     pub(crate) fn block_either(&self, wait: &Wait) -> io::Result<()> {
         let ready = match current::running() {
@@ -207,8 +207,8 @@ impl<S: Io> Registered<S> {
         Ok(ready || !wait.has_timed_out())
     }
 
-    /// Does `op` without waiting, for one that may hold a lock: it costs no budget, and so neither
-    /// suspends nor unwinds.
+    /// Does `op` without waiting, for a caller that may hold a lock: it costs no budget, and so neither suspends nor
+    /// unwinds.
     ///
     /// # Errors
     ///
@@ -315,8 +315,8 @@ impl<S: Io> Registered<S> {
         }
     }
 
-    /// Has `waiter` woken when `direction` is ready; `false`: it may be now, and nothing was entered.
-    /// `elsewhere` supplies a reactor if this is no worker's thread.
+    /// Adds `waiter`, to be woken when `direction` is ready. `false`: it may be ready now, and the waiter was not
+    /// added. `elsewhere` supplies a reactor if this is no worker's thread.
     pub(crate) fn enter(
         &self,
         direction: Direction,
@@ -332,8 +332,8 @@ impl<S: Io> Registered<S> {
         self.state.readiness().leave(direction, |list| list.remove(waiter));
     }
 
-    /// Waits until `direction` is ready by what the system says, and not by what is remembered; even if
-    /// operations do not wait.
+    /// Waits until the system says that `direction` is ready, whatever is remembered, and even if the user has asked
+    /// not to wait.
     #[cfg(unix)]
     pub(crate) fn wait_ready(
         &self,
@@ -379,7 +379,7 @@ impl<S: Io> Registered<S> {
         &self.state
     }
 
-    /// Leaves the reactor, because the descriptor may become another one.
+    /// Deregisters the socket, because its descriptor may be replaced.
     #[cfg(unix)]
     pub(crate) fn deregister(&mut self) {
         *self.registration.get_mut() = None;

@@ -1,4 +1,5 @@
-//! What the system reports no readiness of: a datagram that finds no room at its receiver.
+//! Retrying with growing pauses, where the system reports no readiness: for a datagram that finds no room at its
+//! receiver.
 
 use std::io;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use crate::clock::{self, Timestamp};
 use crate::task::{current, spend_budget};
 use crate::wait::{ExternalWait, Wait};
 
-/// Does `op` now and then, for what the system reports no readiness of, until the deadline.
+/// Repeats `op` with growing pauses until it does not block, or until the deadline.
 ///
 /// # Errors
 ///

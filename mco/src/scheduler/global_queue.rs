@@ -1,7 +1,7 @@
 //! Unstarted coroutines for any worker, first come, first served: from outside, and those of timers.
 //!
-//! Those of timers are a line of their own, which goes first, and of which a worker takes one when it is about to start it:
-//! so of two that one worker starts the earlier starts first, whatever else there is to start.
+//! Those of timers are a line of their own, which goes first, and of which a worker takes one when it is about to
+//! start it: so of two that one worker starts the earlier starts first, whatever else there is to start.
 //!
 //! Whoever wants to see them all cannot look into such a line, only take them out. For their order to
 //! stay each is two queues, and those that have been looked at move on, one after the other:
@@ -27,8 +27,8 @@ use crate::task::TaskRef;
 /// See the module.
 pub(super) struct GlobalQueue {
     from_timers: VisitableQueue,
-    /// No fewer than in `from_timers`, for those who look before each turn. Counted up before one is queued, so whoever sees that
-    /// it is sees this too, and down by who has taken it.
+    /// No fewer than in `from_timers`, for those who look before each turn. Counted up before one is queued, so
+    /// whoever sees that it is sees this too, and down by who has taken it.
     timer_count: AtomicUsize,
     spawned: VisitableQueue,
     /// Held by who moves them.

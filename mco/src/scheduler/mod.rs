@@ -279,8 +279,8 @@ impl Scheduler {
         }
     }
 
-    /// Queues the unstarted coroutine of a timer, behind those of earlier ones. By the worker that fires it, which is about
-    /// to look for something to run: it need not be seen that the runtime is shut down meanwhile.
+    /// Queues the unstarted coroutine of a timer, behind those of earlier ones. By the worker that fires it, which is
+    /// about to look for something to run: it need not be seen that the runtime is shut down meanwhile.
     pub(crate) fn spawn_from_timer(&self, task: TaskRef) {
         if self.is_shut_down() {
             discard(task);

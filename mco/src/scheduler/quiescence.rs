@@ -14,11 +14,11 @@
 //!   5. the epoch is still the same
 //! ```
 //!
-//! `active` and `activations` are halves of one word, the *epoch*. What a coroutine has queued, on whichever worker, was
-//! queued before that worker deactivated, and so before 2: step 4 finds it, unless it was taken out meanwhile.
-//! Then b was before 4, a was before b, and step 5 finds the word changed. What comes from other threads
-//! may come at any time, even after 5: that is no different from its coming a moment later. It wakes a
-//! worker, which will deactivate again and look again, so the last look is never too early for good.
+//! `active` and `activations` are halves of one word, the *epoch*. What a coroutine has queued, on whichever worker,
+//! was queued before that worker deactivated, and so before 2: step 4 finds it, unless it was taken out meanwhile.
+//! Then b was before 4, a was before b, and step 5 finds the word changed. What comes from other threads may come at
+//! any time, even after 5: that is no different from its coming a moment later. It wakes a worker, which will
+//! deactivate again and look again, so the last look is never too early for good.
 //!
 //! What is to be done for all of them then, such as setting a clock forward, must neither come late, when somebody
 //! goes on already, nor happen twice at once. So whoever deactivates last *locks* the epoch for that time:
@@ -35,8 +35,8 @@
 //! been looked at is as it was. So of two that lock the epoch, one after the other, the second has looked after
 //! the first has unlocked: a clock that is set forward meanwhile never goes back.
 //!
-//! Whoever carries unstarted coroutines from queue to queue, as the monitor and who lists them do, is awake meanwhile like a
-//! worker, and has one of them look again.
+//! Whoever carries unstarted coroutines from queue to queue, as the monitor and who lists them do, is awake meanwhile
+//! like a worker, and has one of them look again.
 
 use std::thread;
 

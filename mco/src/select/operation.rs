@@ -114,8 +114,8 @@ pin_project! {
 
 /// An expression for a child coroutine.
 pub struct Child<'a, O> {
-    /// Until it is started: leaves what the expression comes to in `result`. Boxed, so that the code for an operation is
-    /// the same wherever its types are: a program with many `select!`s would otherwise be slow to compile.
+    /// Until it is started: leaves what the expression comes to in `result`. Boxed, so that the code for an operation
+    /// is the same wherever its types are: a program with many `select!`s would otherwise be slow to compile.
     closure: Option<Box<dyn FnOnce() + Send + 'a>>,
     coroutine: Option<Coroutine>,
     /// Where the coroutine leaves its result.

@@ -208,9 +208,9 @@ impl Running {
         self.switch(RunOutcome::Yielded);
     }
 
-    /// As `reschedule`, and then unwinds if the coroutine is cancelled or out of time. If it unwound before, a coroutine
-    /// that catches that and tries again would never let the others run. Does nothing where the coroutine must not
-    /// switch.
+    /// As `reschedule`, and then unwinds if the coroutine is cancelled or out of time. If it unwound before, a
+    /// coroutine that catches that and tries again would never let the others run. Does nothing where the coroutine
+    /// must not switch.
     #[inline(always)]
     pub(crate) fn yield_now(self, site: &'static Location<'static>) {
         let depth = 0u8;

@@ -1,4 +1,4 @@
-//! What is known about one coroutine, whatever its closure and result are.
+//! The memory of one coroutine, whatever the types of its closure and result are.
 //!
 //! A coroutine is one allocation, `TaskCell<F, T>`: the [`Header`] first, then the closure and the
 //! result. [`TaskRef`] is a counted reference to it that has forgotten `F` and `T`; the
@@ -38,7 +38,7 @@ use crate::runtime_thread;
 /// The result of a coroutine: what its closure returned, or the payload with which it ended.
 pub(crate) type Output<T> = thread::Result<T>;
 
-/// What a spawn says about a coroutine, besides what it runs.
+/// What a coroutine is spawned with, besides its closure.
 #[repr(C)]
 pub(crate) struct SpawnOptions {
     pub(crate) id: u64,
@@ -70,9 +70,9 @@ pub(crate) struct Header {
     pub(super) record: WaitRecord,
     pub(super) options: SpawnOptions,
     vtable: &'static Vtable,
-    /// The next one in an inbox; belongs to whoever may queue the coroutine.
+    /// The next coroutine in an inbox. Belongs to whoever may queue this one.
     pub(super) link: AtomicPtr<Header>,
-    /// Whoever waits for the end; used while `AWAITED` is set and `FINISHED` is not.
+    /// Those who wait for the end. Used while `AWAITED` is set and `FINISHED` is not.
     pub(super) joiners: Mutex<WaiterList>,
 }
 
@@ -86,17 +86,17 @@ pub(super) struct HomeOnly {
     pub(super) locals: Locals,
     /// How the last run ended.
     pub(super) pause: RunOutcome,
-    /// About where the innermost frame lies in which it is suspended; 0 before its first run.
+    /// About the address of the innermost frame in which it is suspended; 0 before its first run.
     pub(super) frame: usize,
-    /// Where it has last been found harmless to wait: see [`stack_check`](super::stack_check). 0: nowhere yet.
+    /// The key of the wait that was last found harmless, for [`stack_check`](super::stack_check). 0: none yet.
     pub(super) harmless: usize,
-    /// Its place in the worker's registry, once it has one.
+    /// Its key in the worker's registry, once it is there.
     pub(super) registered: Option<NonZeroU32>,
     /// What is known of its unwinding.
     pub(super) unwinding: Unwinding,
-    /// Of the innermost `block_on` that it is in: how many tasks wait outside.
+    /// The count of external waits of the innermost `block_on` that it is in.
     pub(super) polling: Option<Arc<AtomicUsize>>,
-    /// The closure has returned or unwound; what is left are destructors.
+    /// The closure has returned or unwound, and only destructors are left.
     pub(super) ended: bool,
     /// Its coroutine-local values have been destroyed, and none is made any more.
     pub(super) locals_gone: bool,
@@ -104,14 +104,14 @@ pub(super) struct HomeOnly {
     pub(super) outcome: ExitKind,
 }
 
-/// Why a run of a coroutine has ended.
+/// Why a turn of a coroutine has ended.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub(crate) enum RunOutcome {
     #[default]
     Finished,
-    /// Waits to be notified.
+    /// It waits to be notified.
     Parked,
-    /// Wants to go on after the others.
+    /// It lets the others run first.
     Yielded,
 }
 

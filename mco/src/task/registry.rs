@@ -1,5 +1,5 @@
-//! The coroutines that a worker hosts and that have been suspended at least once, for those who
-//! need to see them all: shutdown, dumps, the monitor.
+//! The coroutines that a worker hosts and that have been suspended at least once. Shutdown, dumps and the monitor
+//! need to see them all.
 //!
 //! Behind a lock, although the worker alone adds and removes: others must be able to look while
 //! the worker is stuck. A coroutine that ends without ever suspending is not entered, so that

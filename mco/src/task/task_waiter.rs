@@ -10,9 +10,9 @@
 //!   an event:  takes the task out, wakes it, then drops it: - 1
 //! ```
 //!
-//! The wake comes before the count falls, so a coroutine that finds zero has been woken, and will not wait. A task that
-//! stays in a list after its future was dropped counts for too long, until its socket is dropped or ready. That may hide
-//! a deadlock, but never claims one.
+//! The wake comes before the count falls, so a coroutine that finds zero has been woken, and will not wait. A task
+//! that stays in a list after its future was dropped counts for too long, until its socket is dropped or ready. That
+//! may hide a deadlock, but never claims one.
 
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};

@@ -1,10 +1,10 @@
 //! Reports results that are dropped without effect: `go!(f())`, where `f` is an `async fn`, returns a future and runs
 //! nothing of it.
 //!
-//! Whether a type is a future cannot be asked here. Nor can the expansion of `go!` ask: the type may not be inferred yet
-//! there, and to ask would fix it. So the name of the type decides, when the result is dropped. That of an `async fn` or
-//! block looks like a closure's, and a closure that is dropped uncalled was for nothing too. A future whose type has a
-//! name of its own is not recognised.
+//! Whether a type is a future cannot be asked here. Nor can the expansion of `go!` ask: the type may not be inferred
+//! yet there, and to ask would fix it. So the name of the type decides, when the result is dropped. That of an `async
+//! fn` or block looks like a closure's, and a closure that is dropped uncalled was for nothing too. A future whose
+//! type has a name of its own is not recognised.
 
 use std::any;
 use std::panic::Location;

@@ -1,8 +1,9 @@
 //! What a blocked coroutine waits for, and who could end the wait, for dumps.
 //!
-//! Who waits leaves an [`WaitInfo`] in the frame from which it parks, and the address of that in its
-//! record. The frame, and what it borrows, stays as it is while the coroutine is parked; so one who [freezes](TaskRef::inspect) it there may follow the address, on any thread, even while the
-//! coroutine's own worker is stuck.
+//! A coroutine that waits leaves a [`WaitInfo`] in the frame from which it parks, and the address of that in its
+//! record. The frame, and what it borrows, stays as it is while the coroutine is parked; so one who
+//! [freezes](TaskRef::inspect) it there may follow the address, on any thread, even while the coroutine's own worker
+//! is stuck.
 
 #![allow(unsafe_code)]
 

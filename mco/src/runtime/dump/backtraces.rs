@@ -1,4 +1,4 @@
-//! Forming groups of coroutines that are alike, and having the backtrace of one of each taken.
+//! Forms groups of similar coroutines, and has the backtrace of one coroutine of each group taken.
 
 use std::collections::{BTreeMap, HashMap};
 use std::panic::Location;
@@ -15,18 +15,18 @@ use super::{Backtrace, Group, Section, State};
 /// Who takes backtraces.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum BacktraceSource {
-    /// Each worker those of its own coroutines, if it comes to it soon.
+    /// Each worker takes those of its own coroutines, if it does so in time.
     Workers,
-    /// The calling thread, as far as it is their worker.
+    /// The calling thread takes those of the coroutines of which it is the worker.
     ThisWorker,
 }
 
-/// For no more groups than this backtraces are taken, the largest first.
+/// The most groups for which backtraces are taken, the largest first.
 const MAX_BACKTRACES: usize = 256;
-/// In a group so many are asked, in case the first has just ended.
+/// How many coroutines of a group are asked, in case the first has just ended.
 const ASKED: usize = 2;
 
-/// What makes coroutines alike.
+/// What similar coroutines have in common.
 type Kind =
     (State, Option<Reason>, Option<SourcePosition>, Vec<(Reason, bool)>, SourcePosition, bool);
 /// A location, to be compared.
@@ -36,7 +36,7 @@ fn position(site: &'static Location<'static>) -> SourcePosition {
     (site.file(), site.line(), site.column())
 }
 
-/// What the dump shows of each runtime.
+/// Makes the sections of the dump.
 pub(super) fn add(
     schedulers: &[&Scheduler],
     seen: Vec<RuntimeSnapshot>,
@@ -82,8 +82,8 @@ pub(super) fn add(
     sections
 }
 
-/// The places of those that are alike, the lowest id first, in the order in which they are shown: those
-/// that are stuck, those that go on, then the large groups.
+/// The groups, each as indices with the lowest id first, in the order in which they are shown: stuck ones, then those
+/// that run, then by size.
 fn groups(coroutines: &[CoroutineSnapshot]) -> Vec<Vec<usize>> {
     let mut groups = BTreeMap::<Kind, Vec<usize>>::new();
     for (index, seen) in coroutines.iter().enumerate() {
@@ -105,14 +105,14 @@ fn groups(coroutines: &[CoroutineSnapshot]) -> Vec<Vec<usize>> {
     groups.into_iter().map(|(_, members)| members).collect()
 }
 
-/// What was found, by the place of the runtime and that of the coroutine in it.
+/// The replies, by the index of the runtime and that of the coroutine in it.
 #[derive(Default)]
 struct Answers {
     frames: HashMap<(usize, usize), Frames>,
     remarks: HashMap<usize, Vec<String>>,
 }
 
-/// Of whom backtraces are wanted.
+/// The coroutines of which backtraces are wanted.
 fn wanted<'a>(groups: &'a [Vec<Vec<usize>>]) -> impl Iterator<Item = (usize, usize)> + 'a {
     let of_section = |(section, groups): (usize, &'a Vec<Vec<usize>>)| {
         let groups = groups.iter().take(MAX_BACKTRACES);
@@ -173,7 +173,7 @@ fn ask_workers(
     answers
 }
 
-/// What a user wants to see of the frames: without those of mco, and of what lies below a coroutine.
+/// The frames without those of mco and of what calls a coroutine.
 fn lines(frames: &Frames, known: &mut HashMap<usize, Vec<Line>>) -> Vec<Line> {
     let own_folder = capture::own_folder();
     let own_file = |line: &Line, name: &str| {

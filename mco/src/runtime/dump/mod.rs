@@ -1,9 +1,9 @@
-//! A picture of all coroutines: who does what, who waits for what, and who is stuck.
+//! Dumps: what each coroutine does, what it waits for, and which of them are deadlocked.
 //!
-//! [`snapshot`] finds them and asks each what it waits for, [`unstarted`] finds those that have not started,
-//! [`deadlock`] those that nobody can help, [`backtraces`] has workers take backtraces, and [`render`] makes it a
-//! text. None of it needs a worker to go on, except the backtraces and what has not started, for which
-//! it waits for a limited time.
+//! [`snapshot`] finds the coroutines and asks each what it waits for. [`unstarted`] lists those that have not
+//! started. [`deadlock`] finds those that are stuck. [`backtraces`] has workers take backtraces. [`render`] writes
+//! the text. Only backtraces and unstarted coroutines need the help of workers, for which a dump waits for a limited
+//! time.
 
 #[cfg(feature = "dump")]
 mod backtraces;
@@ -120,10 +120,10 @@ struct Section {
     workers: usize,
     /// In the order of their ids.
     coroutines: Vec<CoroutineInfo>,
-    /// How many have not started, those among the coroutines and others.
+    /// How many have not started: those among `coroutines`, and those that could not be listed.
     unstarted: usize,
     groups: Vec<Group>,
-    /// What could not be found out.
+    /// What could not be found out, in sentences.
     remarks: Vec<String>,
 }
 
@@ -134,11 +134,11 @@ impl Section {
     }
 }
 
-/// Coroutines that are alike.
+/// Coroutines that do the same at the same site.
 #[cfg(feature = "dump")]
 #[derive(Debug)]
 struct Group {
-    /// Their places in the section's list. Never empty.
+    /// Their indices in the section's list. Never empty.
     members: Vec<usize>,
     backtrace: Option<Backtrace>,
 }
@@ -213,9 +213,10 @@ pub(crate) fn of(scheduler: &Scheduler) -> String {
     Dump::take(&[scheduler], None, BacktraceSource::Workers).to_string()
 }
 
-/// What a runtime that is to end still has, in a sentence or some lines. By anyone, without the workers' help.
+/// The coroutines that keep a runtime from ending, in a sentence or some lines. For any thread, without the workers'
+/// help.
 pub(crate) fn describe_remaining(scheduler: &Scheduler) -> String {
-    /// So many are named.
+    /// The most that are named.
     const NAMED: usize = 8;
     let mut seen = snapshot::take(&[scheduler], None);
     // In the order of their ids.

@@ -1,4 +1,4 @@
-//! Asking workers for what they alone can tell, and waiting for the answers, but not for long.
+//! Sends requests to workers, and waits for the replies for a limited time.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,37 +8,37 @@ use std::time::Duration;
 use crate::clock::Timestamp;
 use crate::scheduler::{Reply, Request, Scheduler};
 
-/// A worker that is in one turn for so long is not waited for.
+/// A worker that has been in one turn for so long is not waited for.
 const MAX_TURN: Duration = Duration::from_millis(100);
-/// Nor is any after this time.
+/// After this time no worker is waited for.
 const LIMIT: Duration = Duration::from_millis(600);
 
-/// What is to be asked, and where the answers come in.
+/// The requests to be sent, and the channel for the replies.
 pub(super) struct Queries<'a, T> {
     schedulers: &'a [&'a Scheduler],
     requests: BTreeMap<(usize, usize), Vec<Request>>,
-    /// Which worker of which runtime was asked each.
+    /// For each request: the runtime and the worker that it goes to.
     asked: Vec<(usize, usize)>,
     sender: mpsc::Sender<(usize, T)>,
     receiver: mpsc::Receiver<(usize, T)>,
     is_cancelled: Arc<AtomicBool>,
 }
 
-/// A worker that has not answered everything.
+/// A worker that has not replied to all requests.
 pub(super) struct Busy {
     pub(super) section: usize,
     pub(super) worker: usize,
-    /// The coroutine that has held it up for long.
+    /// The coroutine of its turn, if that is why it was not waited for.
     pub(super) current: Option<u64>,
 }
 
-/// A worker that was asked.
+/// A worker whose replies are missing.
 struct PendingWorker {
     section: usize,
     worker: usize,
-    /// Answers to come.
+    /// How many replies are missing.
     left: usize,
-    /// The turn in which it was found first.
+    /// The turn in which it was, since when.
     turn: u64,
     since: Timestamp,
 }
@@ -50,7 +50,7 @@ impl<'a, T> Queries<'a, T> {
         Queries { schedulers, requests, asked, sender, receiver, is_cancelled }
     }
 
-    /// For this worker of this runtime.
+    /// Adds a request for a worker, given by runtime and index.
     pub(super) fn add(&mut self, whom: (usize, usize), request: impl FnOnce(Reply<T>) -> Request) {
         let (index, answers) = (self.asked.len(), self.sender.clone());
         self.asked.push(whom);
@@ -58,8 +58,8 @@ impl<'a, T> Queries<'a, T> {
         self.requests.entry(whom).or_default().push(request);
     }
 
-    /// Asks, and passes each answer on with the number of its question. Returns who has not answered
-    /// everything.
+    /// Sends the requests, and passes each reply on with the number of its request. Returns the workers whose replies
+    /// are missing.
     pub(super) fn send_and_wait(self, mut each: impl FnMut(usize, T)) -> Vec<Busy> {
         let Queries { schedulers, requests, asked: whom, sender, receiver, is_cancelled } = self;
         drop(sender);

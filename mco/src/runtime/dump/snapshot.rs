@@ -1,4 +1,4 @@
-//! Finding all coroutines, and what each waits for.
+//! Finds all coroutines, and what each waits for.
 
 use std::panic::Location;
 use std::time::Instant;
@@ -11,7 +11,7 @@ use crate::task::wait_target::{self, ArmWait, BlockedOn, Inspection, LockOwner};
 
 use super::{ArmInfo, CoroutineInfo, State};
 
-/// One runtime, as it was found.
+/// The coroutines of one runtime.
 pub(super) struct RuntimeSnapshot {
     pub(super) coroutines: Vec<CoroutineSnapshot>,
     pub(super) unstarted: usize,
@@ -21,14 +21,15 @@ pub(super) struct RuntimeSnapshot {
 
 pub(super) struct CoroutineSnapshot {
     pub(super) info: CoroutineInfo,
-    /// The place of its worker.
+    /// The index of its worker.
     pub(super) worker: usize,
-    /// None of one that has never been suspended, or not started.
+    /// `None` for a coroutine that has never been suspended, or not started.
     pub(super) task: Option<TaskRef>,
     pub(super) wait: Option<Inspection>,
 }
 
-/// `caller` is the coroutine that asks, which is not to be shown as one that waits for the answer.
+/// Takes snapshots of these runtimes. `caller` is the coroutine that asks: it is shown as running, and not as waiting
+/// for the dump.
 pub(super) fn take(schedulers: &[&Scheduler], caller: Option<&TaskRef>) -> Vec<RuntimeSnapshot> {
     schedulers.iter().map(|scheduler| snapshot_runtime(scheduler, caller)).collect()
 }
@@ -115,7 +116,7 @@ fn snapshot_one(
     Some(CoroutineSnapshot { info, worker, task: Some(task), wait })
 }
 
-/// One that has never been suspended, or not started.
+/// What is known of a coroutine that has never been suspended, or not started.
 pub(super) fn minimal_info(
     id: u64,
     name: Option<String>,

@@ -1,4 +1,4 @@
-//! Finding those that have not started.
+//! Finds the coroutines that have not started.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -8,12 +8,12 @@ use super::State;
 use super::query::Queries;
 use super::snapshot::{CoroutineSnapshot, RuntimeSnapshot, minimal_info};
 
-/// Those of one runtime.
+/// The unstarted coroutines of one runtime.
 #[derive(Default)]
 pub(super) struct Found {
-    /// By id: one that was stolen may have been seen in two queues.
+    /// By id, since one that was stolen may have been seen in two queues.
     listed: BTreeMap<u64, Unstarted>,
-    /// So many others are queued.
+    /// How many others are queued, which could not be listed.
     others: usize,
     remarks: Vec<String>,
 }
@@ -30,7 +30,7 @@ impl Found {
         }
     }
 
-    /// A worker that does not come to it.
+    /// Counts those of a worker that does not list them in time.
     fn add_count(&mut self, worker: usize, others: usize) {
         if others > 0 {
             self.others += others;
@@ -42,7 +42,7 @@ impl Found {
     }
 }
 
-/// Those of each runtime. Has workers list what they have queued, and waits for them for a limited time.
+/// Finds those of each runtime. Asks workers to list what they have queued, and waits for a limited time.
 pub(super) fn find(schedulers: &[&Scheduler]) -> Vec<Found> {
     let mut found: Vec<Found> = schedulers.iter().map(|_| Found::default()).collect();
     let mut queries = Queries::new(schedulers);
@@ -66,7 +66,7 @@ pub(super) fn find(schedulers: &[&Scheduler]) -> Vec<Found> {
     found
 }
 
-/// Adds those that were found to what has been seen since, as far as they had not started by then.
+/// Adds those that were found to the snapshots taken since, except those that had started by then.
 pub(super) fn add(seen: &mut [RuntimeSnapshot], found: Vec<Found>) {
     for (seen, found) in seen.iter_mut().zip(found) {
         let started: HashSet<u64> = seen.coroutines.iter().map(|one| one.info.id.into()).collect();

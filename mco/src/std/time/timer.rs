@@ -20,8 +20,9 @@ use crate::task::{TaskRef, UserValue};
 /// A channel that receives the time once, when `duration` has passed.
 /// [Never waits](crate#what-waits).
 ///
-/// With no time to pass it is there at once. Once it has been received the channel is closed. Dropping it earlier leaves nothing behind, so it costs little as an arm
-/// of a `select!` in a loop. If the runtime on which it was made ends, it is closed without a time.
+/// With no time to pass it is there at once. Once it has been received the channel is closed. Dropping it earlier
+/// leaves nothing behind, so it costs little as an arm of a `select!` in a loop. If the runtime on which it was made
+/// ends, it is closed without a time.
 ///
 /// # Panics
 ///
@@ -97,9 +98,9 @@ impl Timer {
     /// One that runs `f` in a coroutine of its own when `duration` has passed.
     /// [Never waits](crate#what-waits).
     ///
-    /// Dropping it does not stop it, as dropping a `JoinHandle` does not stop a coroutine. If it is
-    /// set again, `f` runs again, after an earlier run has ended. Of two that were set on one worker and that one worker
-    /// starts, the earlier one starts first, however late both are; two that are due together may start in any order.
+    /// Dropping it does not stop it, as dropping a `JoinHandle` does not stop a coroutine. If it is set again, `f`
+    /// runs again, after an earlier run has ended. Of two that were set on one worker and that one worker starts, the
+    /// earlier one starts first, however late both are; two that are due together may start in any order.
     ///
     /// # Panics
     ///
