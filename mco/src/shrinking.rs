@@ -1,13 +1,14 @@
-//! Giving memory back as queues and tables drain.
+//! Queues and tables that give memory back as they drain.
 //!
-//! What grows with a burst would keep the memory of its largest one for ever. So a container of which less than a
-//! quarter is in use is cut to half. That costs what is moved, fewer than a quarter of its places, for which at least
-//! as many have been taken out since it was last cut or grew: a constant for each. Nothing is cut that is small.
+//! A container that grows with a burst would keep the memory of the largest one for ever. So one of which less than a
+//! quarter is in use is shrunk to half. That costs what is moved, fewer than a quarter of its places, for which at
+//! least as many have been taken out since it was last cut or grew: a constant for each. Nothing is cut that is
+//! small.
 
 use std::collections::VecDeque;
 use std::mem;
 
-/// So many bytes are kept in any case.
+/// A container of at most so many bytes is never shrunk.
 const KEPT: usize = 4096;
 
 /// Whether a container with this capacity is to be cut.
@@ -26,7 +27,7 @@ pub(crate) fn pop_front<T>(queue: &mut VecDeque<T>) -> Option<T> {
     Some(first)
 }
 
-/// After one has been taken out.
+/// Shrinks a queue, if that is worth it. To be called after an element was taken out.
 #[inline(always)]
 pub(crate) fn trim_queue<T>(queue: &mut VecDeque<T>) {
     /// It is looked at every so many times, as it drains; not where most queues stand, with hardly anything in them.

@@ -15,11 +15,11 @@
 //! Each poll looks at the arms in a [random order](order) of its own, so each of those that are ready is as
 //! likely as any other.
 //!
-//! Arms are of two kinds. Where one of those who wait gets something (channels, semaphores), the arm
-//! has a place in a [`Queue`](crate::wait::Queue), and whoever has something claims the token, so
-//! that no two give at once. Where something becomes true for all (a coroutine has ended, a flag is
-//! raised, a socket is ready), the arm is woken, and the next poll finds it so. Before such a poll
-//! the token is closed: nobody gives any more, and the arms are outside of all queues.
+//! Arms are of two kinds. Where one waiter gets something (channels, semaphores), the arm has a node in a
+//! [`Queue`](crate::wait::Queue). Whoever has something claims the token, so that no two give at once. Where
+//! something becomes true for all waiters (a coroutine has ended, a flag is raised, a socket is ready), the arm is
+//! woken, and the next poll finds it so. Before such a poll the token is closed: nobody gives any more, and the arms
+//! are outside of all queues.
 //!
 //! With a `default` the same is done, without parking: default is taken only if all arms have entered, with the
 //! token unclaimed when it is closed, and no arm that is woken has become ready by then ([`Arm::is_ready_now`]).
@@ -34,8 +34,8 @@
 //! first poll finds nothing, in a scope that ends before `run` returns: those that lose are
 //! cancelled, and waited for.
 //!
-//! Dumps ask the arms what they wait for ([`Arm::wait_info`]), while the one who selects is parked and
-//! [frozen](crate::task::wait_target). What that costs a `select!` is the pointer to its arms that it leaves.
+//! Dumps ask the arms what they wait for ([`Arm::wait_info`]), while the selecting coroutine is parked and
+//! [frozen](crate::task::wait_target). It costs a `select!` the pointer to its arms that it leaves in its frame.
 
 #![allow(unsafe_code)]
 #![allow(missing_docs, reason = "only the expansion of a macro calls it")]

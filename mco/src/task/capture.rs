@@ -1,9 +1,8 @@
 //! The backtrace of a suspended coroutine, taken by itself.
 //!
-//! A stack that is not the thread's own cannot be walked by what systems have for it. So the home
-//! worker, between two turns, resumes the coroutine while [`FRAMES`] says where to leave what it finds.
-//! The coroutine, which comes back from its switch then, walks its own stack, and suspends again. Of
-//! what it waits for it learns nothing, and nothing of it changes:
+//! Systems only walk the stack on which a thread runs. So the home worker, between two turns, resumes the coroutine,
+//! and [`FRAMES`] says where to leave the frames. The coroutine comes back from its switch, walks its own stack, and
+//! suspends again. Its wait does not change by that:
 //!
 //! ```text
 //!   home worker                                   coroutine, suspended in `switch`

@@ -436,8 +436,8 @@ impl TaskRef {
         unsafe { (self.header().vtable.discard)(self.0, payload) }
     }
 
-    /// Where what its closure was spawned with lies, and its size in bytes, if it has started. The memory
-    /// is not written to from then on.
+    /// The address and the size in bytes of what its closure captured, if it has started. The memory is not written to
+    /// from then on.
     pub(super) fn closure_words(&self) -> Option<(*const (), usize)> {
         // Acquire, in it, pairs with the start.
         self.header().home.get()?;
@@ -445,14 +445,13 @@ impl TaskRef {
         Some(unsafe { (self.header().vtable.closure)(self.0) })
     }
 
-    /// Has the processor fetch what each run touches, for one that runs soon. By the one who has it queued
-    /// behind another.
+    /// Has the processor fetch what each turn touches. For a worker that has it queued and runs it soon.
     #[inline]
     pub(crate) fn prefetch_header(&self) {
         prefetch(self.0.as_ptr().cast(), HOT);
     }
 
-    /// Has the processor fetch what it was spawned with, for one who lists many.
+    /// Has the processor fetch its spawn options. For whoever lists many.
     pub(crate) fn prefetch_options(&self) {
         let options = &self.header().options;
         prefetch(ptr::from_ref(&options.id).cast(), 1);
@@ -505,7 +504,7 @@ impl TaskRef {
     }
 }
 
-/// What is left to do on a fiber when there is a result.
+/// What is left to do on the fiber once there is a result.
 ///
 /// # Safety
 ///
@@ -559,7 +558,7 @@ impl Header {
         f(unsafe { &mut *self.home_only.get() })
     }
 
-    /// The place of the coroutine's stack.
+    /// The coroutine's stack, if it has one.
     ///
     /// # Safety
     ///

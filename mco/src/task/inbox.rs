@@ -3,8 +3,8 @@
 //!
 //! The inbox is a stack of coroutines linked through their own headers. Anyone pushes; draining takes the whole
 //! stack at once, so there is no pop and no ABA. The link of a coroutine belongs to whoever has
-//! the duty to queue it: a wake that saw it parked, or the worker that places it at birth. So it
-//! is in one inbox at most.
+//! the duty to queue it: a wake that saw it parked, or the worker that hands it over at its start.
+//! So it is in one inbox at most.
 
 #![allow(unsafe_code)]
 
@@ -16,8 +16,8 @@ use super::header::Header;
 
 /// See the module.
 pub(crate) struct Inbox {
-    /// The last one pushed. Release on push pairs with Acquire on drain. Release on drain is for who finds
-    /// the inbox empty and asks whether anybody is awake.
+    /// The coroutine that was pushed last. Release on push pairs with Acquire on drain. Release on drain is for whoever
+    /// finds the inbox empty and asks whether any worker is active.
     head: AtomicPtr<Header>,
 }
 
@@ -76,7 +76,7 @@ impl Inbox {
     }
 }
 
-/// A place for one coroutine, which whoever swaps it out owns.
+/// Room for one coroutine. Whoever swaps it out owns it.
 pub(crate) struct Slot(AtomicPtr<Header>);
 
 impl Slot {

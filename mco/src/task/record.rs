@@ -1,4 +1,4 @@
-//! What a blocked coroutine waits for: written by it before it switches away, read by dumps.
+//! What a blocked coroutine waits for. It writes the record before it suspends, and dumps read it.
 
 #![allow(unsafe_code)]
 
@@ -128,12 +128,12 @@ impl fmt::Display for Reason {
     }
 }
 
-/// What a reason is called, of which a trace has kept the code.
+/// The name of a reason, of which a trace has kept the code.
 pub(crate) fn reason_text(code: u8) -> String {
     REASONS.get(usize::from(code)).map_or_else(String::new, Reason::to_string)
 }
 
-/// A place in the source that others may read at any time.
+/// A source location that other threads may read at any time.
 pub(crate) struct AtomicSite(AtomicPtr<Location<'static>>);
 
 impl AtomicSite {
@@ -151,8 +151,8 @@ impl AtomicSite {
     }
 }
 
-/// The fields are independent statistics for a reader that may see them in between, so their
-/// order does not matter; for one that holds the coroutine, while it is parked, they belong together.
+/// For a reader that may come at any time the fields are independent statistics, so their order does not matter. For
+/// one that has frozen the parked coroutine they belong together.
 pub(super) struct WaitRecord {
     reason: AtomicU8,
     /// Counts the waits.
@@ -160,7 +160,7 @@ pub(super) struct WaitRecord {
     site: AtomicSite,
     /// The worker's coarse clock when the wait began.
     since: AtomicU64,
-    /// In the frame from which it parks. Dangles when it does not.
+    /// Points into the frame from which the coroutine parks. Dangles when it is not parked.
     info: AtomicPtr<()>,
 }
 

@@ -1,9 +1,8 @@
 //! The coroutines that a worker hosts and that have been suspended at least once. Shutdown, dumps and the monitor
 //! need to see them all.
 //!
-//! Behind a lock, although the worker alone adds and removes: others must be able to look while
-//! the worker is stuck. A coroutine that ends without ever suspending is not entered, so that
-//! short ones pay nothing.
+//! Only the worker adds and removes, but there is a lock, since others must be able to read while the worker is stuck.
+//! A coroutine that ends without ever suspending is not added, so that short ones pay nothing.
 
 use std::num::NonZeroU32;
 
@@ -16,7 +15,7 @@ use parking_lot::{Mutex, MutexGuard};
 pub(crate) struct Registry(Mutex<Slab<TaskRef>>);
 
 impl Registry {
-    /// Enters a coroutine; returns by what to remove it. Small, since each coroutine keeps one.
+    /// Adds a coroutine. Returns the key for its removal, which is small since each coroutine keeps one.
     pub(super) fn add(&self, task: TaskRef) -> NonZeroU32 {
         let index = self.0.lock().insert(task);
         let key = u32::try_from(index + 1).ok().and_then(NonZeroU32::new);
@@ -28,13 +27,13 @@ impl Registry {
         drop(task);
     }
 
-    /// The coroutine with this id, if it is entered.
+    /// The coroutine with this id, if it is here.
     pub(crate) fn find(&self, id: u64) -> Option<TaskRef> {
         self.0.lock().iter().find(|task| task.id() == id).cloned()
     }
 
-    /// Calls `f` for each coroutine that is entered, some at a time, so that the worker need not wait
-    /// long. Of those that come or go meanwhile, some are seen.
+    /// Calls `f` for each coroutine, a few hundred under one lock, so that the worker need not wait long. Those that
+    /// come or go meanwhile may be seen or not.
     pub(crate) fn visit(&self, mut f: impl FnMut(&TaskRef)) {
         const AT_A_TIME: usize = 512;
         let mut next = 0;
@@ -53,7 +52,7 @@ impl Registry {
         }
     }
 
-    /// The coroutines that are entered now.
+    /// The coroutines that are here now.
     pub(crate) fn snapshot(&self) -> Vec<TaskRef> {
         self.0.lock().iter().cloned().collect()
     }

@@ -1,8 +1,8 @@
-//! What lies beneath a wait: what else has begun on this stack and counts on nobody else running on the
-//! thread before it is over. There a coroutine must not switch to another one. Nor can it from another stack than
-//! its own: a generator's, or that of a library that switches stacks.
+//! Checks the stack before a wait. Some code relies on nothing else running on its thread before it returns, so a
+//! coroutine must not suspend while such code is on its stack. Nor can it suspend on another stack than its own: a
+//! generator's, or that of a library that switches stacks.
 //!
-//! Two things of std do, and neither can be mended from here:
+//! Two parts of std rely on that, and neither can be changed from here:
 //!
 //! - *The initialiser of a `thread_local!`.* std writes the value when it returns, and drops what is there.
 //!   Another coroutine may have made a value meanwhile, and lent it out.
@@ -10,24 +10,24 @@
 //!   on its stack. Another coroutine of the thread would go on with values that are gone, since std tells of
 //!   those that it borrows nothing.
 //!
-//! Neither says that it has begun. So who is about to wait looks at its own stack, once for each place of the
-//! source at each depth of the stack, which are noted: by the coroutine, the last one, and by the thread, some
-//! hundreds. That is a comparison or two for each wait. What it rests on: that the same wait at the same depth
-//! has the same callers. One that has been found harmless at the very same depth, to the byte, as it has in
-//! the destructor of a thread-local value later, is not looked at again.
+//! Neither announces that it has begun. So a coroutine that is about to wait walks its own stack. It does so once for
+//! each call site and depth of the stack. Sites and depths that were found harmless are remembered: the last one by the
+//! coroutine, some hundreds by the thread. That makes a comparison or two for each wait. It rests on the same wait at
+//! the same depth having the same callers. A wait that was found harmless, and is made later at the very same depth in
+//! the destructor of a thread-local value, is not checked again.
 //!
-//! *The end of the process* is looked for in all builds. C's `exit` does not return, so an address inside it
-//! to which somebody returns is on the stack if, and only if, it has begun there: the words of the stack are
-//! compared with it, some hundreds. On Windows, where another function does it, it is not found.
-//! From then on the thread is no worker any more, and nobody on it a coroutine: what wakes others goes to
-//! them from outside, and what waits does so as a plain thread, if it has a time limit. Without one it might
-//! wait for what only this thread would do, and the process would not end; so it is refused.
+//! *The end of the process* is looked for in all builds. C's `exit` does not return. So a return address inside it is
+//! on the stack if, and only if, it has begun there: the words of the stack, some hundreds, are compared with it. On
+//! Windows, where another function ends the process, it is not found. From then on the thread is no worker any more,
+//! and runs no coroutine. Its wakes reach coroutines as those of other threads do, and it waits as a plain thread, if
+//! the wait has a time limit. Without a limit it might wait for what only this thread would do, and the process would
+//! never end, so such a wait is refused.
 //!
-//! *Initialisers* have no address that could be known: they are generic, so each type has its own. The table
-//! of symbols in the program's file names them. To read it takes some 10 ms and more; so this is done in builds
-//! with debug assertions, and in tests. It is read when a runtime starts, since a wait that took so long before it
-//! began would end that much late: its deadline has been fixed by then. Where initialisers are inlined into
-//! others, or symbols were stripped, they are not found; nor on systems without ELF.
+//! *Initialisers* have no address that could be known: they are generic, so each type has its own. The symbol table
+//! in the program's file names them. To read it takes 10 ms and more, so that is done only in builds with debug
+//! assertions, and in tests. It is read when a runtime starts, since a wait that has fixed its deadline would
+//! otherwise end so much too late. Initialisers are not found where they are inlined into other functions, where
+//! symbols were stripped, and on systems without ELF.
 
 #![allow(unsafe_code)]
 
@@ -44,20 +44,20 @@ use crate::report;
 
 mod symbols;
 
-/// How many places at which depths a thread notes; a power of two.
+/// How many pairs of call site and depth a thread remembers; a power of two.
 const NOTED: usize = 256;
 
 thread_local! {
-    /// Where a wait was found harmless, as [`key`] says it: each at the place that it falls to. 0: none.
+    /// The waits that were found harmless, by [`key`], each in the slot that it hashes to. 0: none.
     static HARMLESS: [Cell<usize>; NOTED] = const { [const { Cell::new(0) }; NOTED] };
     /// The process exits, by a call from this thread, while a coroutine ran on it.
     static EXITS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Initialisers are looked for in builds without debug assertions, too.
+/// Initialisers are also looked for in builds without debug assertions.
 static FIND_INITIALISERS: AtomicBool = AtomicBool::new(false);
 
-/// Has initialisers looked for, whatever the build.
+/// From here on initialisers are looked for, whatever the build.
 pub(crate) fn find_initialisers() {
     FIND_INITIALISERS.store(true, Ordering::Relaxed);
 }
@@ -66,7 +66,7 @@ fn finds_initialisers() -> bool {
     cfg!(debug_assertions) || FIND_INITIALISERS.load(Ordering::Relaxed)
 }
 
-/// Does what takes long, once for the process, before somebody waits.
+/// Reads the symbol table, once for the process, before any wait.
 pub(crate) fn prepare() {
     if finds_initialisers() {
         symbols::read();
@@ -85,7 +85,7 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
-    /// What is said of the wait for `reason` at `site`.
+    /// The message for the refused wait for `reason` at `site`.
     pub(crate) fn message(self, reason: Reason, site: &Location<'_>) -> String {
         match self {
             Refusal::OtherStack => format!(

@@ -20,22 +20,22 @@ use super::record::Reason;
 use super::{TaskRef, current};
 use crate::clock::Timestamp;
 
-/// Something that is waited for.
+/// What a coroutine can wait for, as far as dumps are concerned.
 pub(crate) trait WaitTarget: Sync {
-    /// Where it lies, by which two waits for the same thing are recognised.
+    /// Its address, by which two waits for the same thing are recognised.
     fn address(&self) -> usize;
 
     /// Who could end a wait for it. Called on any thread, while the one who waits is frozen: must not
     /// block for long, nor run user code.
     fn blocked_on(&self) -> BlockedOn;
 
-    /// If the first of several things ends the wait: each of them. As `blocked_on`.
+    /// For a wait that the first of several things ends: each of them. Called as `blocked_on`.
     fn arms(&self) -> Vec<ArmWait> {
         Vec::new()
     }
 }
 
-/// One of several things of which the first ends a wait.
+/// One of several things, the first of which ends a wait: an arm of a `select!`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ArmWait {
     pub(crate) reason: Reason,
@@ -49,12 +49,12 @@ pub(crate) struct ArmWait {
 }
 
 impl ArmWait {
-    /// For something at this address, of which no more is known.
+    /// An arm that waits for something at this address, of which no more is known.
     pub(crate) fn at(reason: Reason, address: usize) -> ArmWait {
         ArmWait { reason, address, until: None, blocked_on: BlockedOn::Unknown, is_child: false }
     }
 
-    /// For this.
+    /// An arm that waits for this.
     pub(crate) fn of(reason: Reason, what: &dyn WaitTarget) -> ArmWait {
         ArmWait { blocked_on: what.blocked_on(), ..ArmWait::at(reason, what.address()) }
     }
@@ -65,16 +65,16 @@ impl ArmWait {
 pub(crate) enum BlockedOn {
     /// Anyone, or it is not known.
     Unknown,
-    /// The one who holds the lock, and nobody else.
+    /// The holder of the lock, and nobody else.
     Holder(LockOwner),
-    /// Coroutines by their end, and it takes the end of each of them.
+    /// These coroutines. The wait ends when each of them has ended.
     Each(Vec<u64>),
     /// Whoever has a handle of the other end of the channel. There are so many, each of which is this
     /// word.
     Handles { word: usize, count: usize },
 }
 
-/// A coroutine or a thread, by its number.
+/// The holder of a lock: a coroutine or a thread, by number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum LockOwner {
     Coroutine(u64),
@@ -82,7 +82,7 @@ pub(crate) enum LockOwner {
     Thread(u64),
 }
 
-/// What distinguishes the numbers of threads.
+/// The bit that distinguishes the numbers of threads.
 const THREAD: u64 = 1 << 63;
 
 impl LockOwner {
@@ -91,7 +91,7 @@ impl LockOwner {
         LockOwner::from_number(LockOwner::current_number()).expect("it is not 0")
     }
 
-    /// The same as one number. Not 0.
+    /// The caller as one number. Never 0.
     #[inline]
     fn current_number() -> u64 {
         match current::running() {
@@ -113,7 +113,7 @@ thread_local! {
     static NUMBER: Cell<u64> = const { Cell::new(0) };
 }
 
-/// The names of the threads that have a number and run.
+/// The names of the live threads that have a number.
 static NAMES: Mutex<BTreeMap<u64, String>> = Mutex::new(BTreeMap::new());
 
 #[inline]
@@ -126,7 +126,7 @@ fn thread_number() -> u64 {
 
 #[cold]
 fn number_thread() -> u64 {
-    /// Forgets the name at the end of the thread.
+    /// Removes the name at the end of the thread.
     struct Named(u64);
     impl Drop for Named {
         fn drop(&mut self) {
@@ -153,8 +153,8 @@ pub(crate) fn thread_name(number: u64) -> Option<String> {
     NAMES.lock().get(&(THREAD | number)).filter(|name| !name.is_empty()).cloned()
 }
 
-/// Who holds a lock, kept beside it by those who take it and give it back. In between it may say
-/// that nobody does, but it never names one who does not hold it and is suspended.
+/// Who holds a lock. Kept beside the lock by whoever takes it and gives it back. In between it may say that nobody
+/// holds it, but it never names a suspended coroutine that does not.
 pub(crate) struct LockHolder(AtomicU64);
 
 impl LockHolder {
@@ -234,14 +234,14 @@ impl WaitTarget for TaskRef {
     }
 }
 
-/// What lies in the frame of one that is parked.
+/// What the frame of a parked coroutine says of its wait.
 #[derive(Clone, Copy)]
 pub(crate) struct WaitInfo {
-    /// It stays where it is as long as somebody parks with this.
+    /// Stays where it is as long as the coroutine parks with this.
     pub(crate) what: Option<NonNull<dyn WaitTarget>>,
-    /// Where it lies, if that is all that is known.
+    /// The address of what it waits for, if that is all that is known.
     pub(crate) address: usize,
-    /// It ends by itself then.
+    /// When the wait ends by itself.
     pub(crate) until: Option<Timestamp>,
 }
 
@@ -266,9 +266,9 @@ pub(crate) struct Inspection {
 }
 
 impl TaskRef {
-    /// Looks at what the coroutine waits for. `None`: it is not parked. Callable from any thread.
+    /// Inspects what the coroutine waits for. `None`: it is not parked. Callable from any thread.
     ///
-    /// It does not go on meanwhile. If it is woken, that takes effect at the end of the call.
+    /// The coroutine does not go on meanwhile. A wake takes effect at the end of the call.
     pub(crate) fn inspect(&self) -> Option<Inspection> {
         let frozen = self.freeze()?;
         let record = &self.header().record;
@@ -296,8 +296,8 @@ impl TaskRef {
         self.freeze().is_some_and(|_frozen| self.header().record.number() == wait.number)
     }
 
-    /// Keeps it from going on, if it is parked, until what this returns is dropped. The caller must
-    /// neither block nor wait for others meanwhile.
+    /// Keeps a parked coroutine from going on until what this returns is dropped. The caller must neither block nor
+    /// wait for others meanwhile.
     pub(super) fn freeze(&self) -> Option<Frozen<'_>> {
         self.header().state.freeze().then(|| Frozen(self))
     }

@@ -1,7 +1,7 @@
-//! What a thread notes, and what it has to remember from one record to the next.
+//! What a worker's thread records, and what it has to remember from one record to the next.
 //!
-//! A slice is recorded at its end, in one record. What others see of one that has not ended is what they
-//! see of the worker ([`TracedWorker`]), together with when the lane says that it began.
+//! A slice is recorded at its end, in one record. Of a slice that has not ended, other threads see what the worker
+//! shows ([`TracedWorker`]), and from the lane when it began.
 
 use std::panic::Location;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

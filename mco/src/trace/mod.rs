@@ -1,10 +1,10 @@
-//! What happened when: `MCO_TRACE=file.json` records it, and writes it in the Chrome trace event format.
+//! Traces: with `MCO_TRACE=file.json` mco records what happens when, and writes it in the Chrome trace event format.
 //!
 //! # Recording
 //!
-//! Each worker's thread has a [`Lane`]: a [`ring`] of words in which it notes what it does, and which
-//! nobody else writes. It is found through a thread-local variable, which is empty when nothing is
-//! recorded: that question is all that tracing costs then.
+//! Each worker's thread has a [`Lane`]: a [`ring`] of words in which only that thread records what it does. A
+//! thread-local variable points to it. When nothing is recorded, tracing costs no more than finding that variable
+//! empty.
 //!
 //! ```text
 //!   worker      begin   wake(7)      spawn(9)        end: 5, blocked in receive  begin ..
@@ -24,7 +24,7 @@
 //! - **Memory is bounded**: a lane keeps the newest (`MCO_TRACE_BUFFER`), and the file says what is
 //!   missing. Wakes by threads that are no workers, and names, have bounds of their own.
 //!
-//! A thread that is no worker has no lane: it notes its wakes and spawns under a lock.
+//! A thread that is no worker has no lane. It records its wakes and spawns under a lock.
 //!
 //! Not recorded: wakes of plain threads, and of a coroutine that spins on what it waits for rather
 //! than switch away (its slice goes on).

@@ -19,8 +19,8 @@
 //! the same: a wait for a mutex ends with it, or without ever having had it.
 //!
 //! All tasks are woken, and each tries again, so one whose future is gone takes nothing from another. (Those
-//! who block are called one by one; `wait/lock.rs` says how none of them is left behind.) There is a place for
-//! one task a side, since of each direction one future is polled at a time; it may be another each time, and
+//! who block are woken one by one; `wait/lock.rs` says how none of them is left behind.) There is room for one task
+//! of each direction, since of each direction one future is polled at a time; it may be another each time, and
 //! the last one counts. A task stays until the lock is given back, at the most with the stream, and may be woken
 //! in vain.
 //!
