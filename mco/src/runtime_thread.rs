@@ -1,9 +1,8 @@
-//! The runtime's own threads, and user code that has to run on one outside a coroutine.
+//! The threads of the runtime, and user code that has to run on one outside a coroutine.
 //!
-//! **Nothing unwinds out of such a thread.** A worker that is gone without a word never resumes its
-//! coroutines, and frees thread-locals that they borrow. So each is started by [`start`], which ends the
-//! process if its body unwinds; and whatever is not mco's own that runs there outside a coroutine, such as a
-//! destructor or a waker, runs inside [`contain_panic`].
+//! **Nothing unwinds out of such a thread.** A worker that has unwound never resumes its coroutines, and frees
+//! thread-locals that they borrow. So each is started by [`start`], which aborts the process if the body unwinds. User
+//! code that runs there outside a coroutine, such as a destructor or a waker, runs inside [`contain_panic`].
 
 #![allow(unsafe_code)]
 
@@ -28,11 +27,12 @@ pub(crate) fn start(
     })
 }
 
-/// Calls `f` in a thread that std does not know of, and waits for it. What `f` starts belongs to the process and
-/// not to the caller.
+/// Calls `f` in a thread that std does not know of, and waits for it. For starting threads that serve the whole
+/// process.
 ///
-/// std has each thread inherit where its output goes, which in a test is the memory of that one test. What
-/// serves all tests must not: their messages would be shown with the first one's, or not at all.
+/// A thread inherits from its parent, by way of std, where its output goes; in a test that is the memory of that one
+/// test. Threads that serve all tests must not inherit it: their messages would be shown with those of the first test,
+/// or not at all.
 #[cfg(unix)]
 pub(crate) fn on_raw_thread<R: Send>(f: impl FnOnce() -> R + Send) -> R {
     use std::ffi::c_void;
@@ -73,7 +73,7 @@ pub(crate) fn on_raw_thread<R: Send>(f: impl FnOnce() -> R + Send) -> R {
     f()
 }
 
-/// The body of a thread that is started otherwise.
+/// Runs the body of a thread that is not started by [`start`]: aborts the process if it unwinds.
 pub(crate) fn abort_on_unwind(body: impl FnOnce()) {
     let unwound = Unwound;
     body();
@@ -94,8 +94,8 @@ impl Drop for Unwound {
     }
 }
 
-/// Runs user code where nothing may unwind. If it panics, the panic hook has said so by then. The
-/// payload is a user value too: its destructor might panic in turn, so it is leaked.
+/// Runs user code where nothing may unwind. `None`: it has panicked, and the panic hook has reported that. The
+/// payload is a user value too, whose destructor might panic in turn, so it is leaked.
 pub(crate) fn contain_panic<R>(f: impl FnOnce() -> R) -> Option<R> {
     catch_unwind(AssertUnwindSafe(f)).map_err(mem::forget).ok()
 }

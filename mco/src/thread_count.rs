@@ -1,9 +1,9 @@
-//! The threads of this process that are mco's own, which are known to wake a coroutine only for reasons
-//! that mco knows: the deadlock detector asks whether there are others.
+//! Counts the threads of this process that are mco's own. Those wake a coroutine only for reasons that mco knows, so
+//! the deadlock detector asks whether there are others.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// How many threads there are in the low half, and in the high half how many there have been.
+/// The number of mco's live threads in the low half, and in the high half the number of those started so far.
 static COUNTS: AtomicU64 = AtomicU64::new(0);
 
 /// Whether the thread that the process began with is one of them.

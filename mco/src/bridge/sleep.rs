@@ -29,13 +29,13 @@ pub(super) struct Sleep {
     shared: Arc<SleepState>,
 }
 
-/// What outlives a poll.
+/// The part of a sleep that its timer refers to, between polls.
 struct SleepState {
     state: Mutex<State>,
 }
 
 struct State {
-    /// When it is to ring.
+    /// When it is over.
     at: Timestamp,
     /// Counts what it was set for, so that one that is just going off notices that it was reset.
     generation: u64,
@@ -121,7 +121,7 @@ impl SleepState {
             timer_queue::set(state.at, self.clone(), state.generation, runtime::global_scheduler);
     }
 
-    /// Its place has been left. Returns who is to be woken.
+    /// After its timer has left the queue. Returns the task to be woken.
     fn leave(&self, generation: u64, has_elapsed: bool) -> Option<Waker> {
         let mut state = self.state.lock();
         if state.generation != generation {

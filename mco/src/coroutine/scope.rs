@@ -1,9 +1,9 @@
-//! Coroutines that borrow: a scope does not end before they have.
+//! Coroutines that borrow: a scope ends after they have ended.
 //!
-//! A scoped coroutine's closure and result may borrow what lives only as long as the scope, so none
-//! of it may be left anywhere when the scope ends, whatever happens to the coroutine: it returns,
-//! panics, is cancelled, never starts, or its handle is dropped or leaked. All of it is in one
-//! [`Child`], which counts itself off when it is dropped, after everything that borrows.
+//! The closure and the result of a scoped coroutine may borrow what lives only as long as the scope. So nothing of
+//! them may be left when the scope ends, whether the coroutine returns, panics, is cancelled or never starts, and
+//! whether its handle is dropped or leaked. All of it is in one [`Child`], which is dropped after everything that
+//! borrows, and then counts the coroutine as gone.
 
 #![allow(unsafe_code)]
 
@@ -241,7 +241,7 @@ impl WaitTarget for Data {
     }
 
     fn blocked_on(&self) -> BlockedOn {
-        // One of them may just be coming or going, and be locked out for the moment.
+        // A child that is just starting or ending may hold the lock.
         let Some(children) = self.children.try_lock() else { return BlockedOn::Unknown };
         let ids: Option<Vec<u64>> =
             children.iter().map(|child| child.as_ref().map(TaskRef::id)).collect();

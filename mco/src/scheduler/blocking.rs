@@ -1,8 +1,8 @@
 //! The blocking pool: threads for what would block a worker.
 //!
-//! One for the process, started by its first job. A coroutine hands a job over and parks; a thread of
-//! the pool runs it and wakes the coroutine. No coroutine ever runs on a thread of the pool, and to
-//! the job it is a plain thread.
+//! There is one pool for the process, started by its first job. A coroutine submits a job and parks; a thread of the
+//! pool runs the job and wakes the coroutine. No coroutine ever runs on a thread of the pool. To the job that is a
+//! plain thread.
 //!
 //! ```text
 //!            submit ──> queue ──oldest first──> a thread ──> outcome, wake
@@ -12,16 +12,16 @@
 //!               └── wakes the thread that fell idle last, or starts one up to the limit
 //! ```
 //!
-//! Threads fall asleep on a stack, so that with little to do the same few are used, and the others
-//! come to the end of their patience and go.
+//! The thread that has slept for the shortest time is woken first. So with little to do the same few threads are used,
+//! and the others reach their idle timeout and end.
 //!
-//! **What is in the queue has somebody who will come to it.** `threads` counts those that serve and those
-//! that are being started, and as long as there are any, one of them will look at the queue: a thread that
-//! serves does so before it sleeps, and leaves only while it is asleep, when the queue is empty or others are
-//! coming. One that could not be started subtracts itself, under the lock; if it was the last, it takes
-//! everything out of the queue and refuses it, its own job and those whose submitters relied on it alike. So
-//! no job is left when nobody comes, however many submitters fail at once. That fewer threads could be
-//! started than jobs wait for is tried again by the next submitter, and now and then by those who wait.
+//! **Every queued job has a thread that will come to it.** `threads` counts the threads that run jobs and those that
+//! are being started. As long as there are any, one of them will check the queue: a running thread does so before it
+//! sleeps, and ends only while it sleeps, when the queue is empty or other threads are coming. If a thread cannot be
+//! started, its submitter subtracts it, under the lock. If it was the last, the submitter takes all jobs out of the
+//! queue and refuses them: its own, and those whose submitters relied on that thread. So no job is left behind,
+//! however many submitters fail at once. If fewer threads could be started than jobs wait for, the next submitter
+//! tries again, and so do, from time to time, those who wait.
 
 #![allow(unsafe_code)]
 
@@ -318,7 +318,7 @@ where
             let outcome = self.job.outcome.lock();
             outcome.result.is_some() || outcome.refused
         };
-        // The waiter is entered, since a look has come to nothing before.
+        // The waiter is there, since a check has found the job pending before.
         while !is_complete() {
             wait.park_ignoring_cancel();
         }

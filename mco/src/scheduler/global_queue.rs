@@ -1,20 +1,20 @@
-//! Unstarted coroutines for any worker, first come, first served: from outside, and those of timers.
+//! Unstarted coroutines for any worker, first come, first served: those spawned from outside, and those of timers.
 //!
-//! Those of timers are a line of their own, which goes first, and of which a worker takes one when it is about to
-//! start it: so of two that one worker starts the earlier starts first, whatever else there is to start.
+//! Those of timers have a queue of their own, which goes first. A worker takes one of them only when it is about to
+//! start it. So of two that the same worker starts the earlier one starts first, whatever else there is to start.
 //!
-//! Whoever wants to see them all cannot look into such a line, only take them out. For their order to
-//! stay each is two queues, and those that have been looked at move on, one after the other:
+//! Such a queue cannot be iterated over. To list its coroutines one has to take them out. So that their order stays,
+//! each consists of two queues, and listed coroutines move from one to the other:
 //!
 //! ```text
 //!   spawn ──> new ── visit ──> seen ──> worker
 //!              └──────────────────────> worker, when nothing is in `seen`
 //! ```
 //!
-//! What is in `seen` is older than what is in `new`, since nobody else puts anything there. Between the
-//! two a coroutine is in neither for a moment, in which a worker may find nothing: therefore a visitor
-//! counts as awake ([`quiescence`](super::quiescence)), wakes a worker afterwards, and is waited for by whoever
-//! looks for the last one.
+//! What is in `seen` is older than what is in `new`, since only visits put anything there. While a coroutine moves it
+//! is in neither queue for a moment, and a worker may find nothing. Therefore a visitor counts as active
+//! ([`quiescence`](super::quiescence)) and wakes a worker afterwards, and whoever must not miss a coroutine waits for
+//! it.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -1,12 +1,11 @@
 //! Unstarted coroutines that another worker, which hosts too many, has handed over to this one.
 //!
-//! They start in the order in which they came, and here, whatever this worker hosts by then. So a coroutine is
-//! handed over once at most: one that lost its turn each time, and were handed over again, might never start.
-//! Those that wait here count as hosted for who looks for the worker to hand the next one to; otherwise a worker
-//! that does not get on would be given all of them.
+//! They start in the order in which they came, and here, whatever this worker hosts by then. So a coroutine is handed
+//! over once at most. If it could be handed over again each time, it might never start. The coroutines here count as
+//! hosted when workers compare their loads; otherwise a worker that makes no progress would be given all of them.
 //!
-//! Whoever hands over looks afterwards whether the worker sleeps or has ended, as one who pushes into its inbox
-//! does ([`idle`](super::idle), [`inbox_gate`](super::inbox_gate)).
+//! Whoever hands over checks afterwards whether the worker sleeps or has ended, as after a push into its inbox
+//! ([`idle`](super::idle), [`inbox_gate`](super::inbox_gate)).
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,4 +1,4 @@
-//! Whether a worker is there, and will come to what is handed over to it.
+//! Whether a worker still takes what is handed over to it, or is about to end.
 //!
 //! What is handed over is pushed into the worker's queue for that, here its *inbox*.
 //!
@@ -23,7 +23,7 @@ use super::atomic::{AtomicBool, Ordering, fence};
 pub(super) struct InboxGate(AtomicBool);
 
 impl InboxGate {
-    /// Of a worker without a thread.
+    /// The gate of a worker without a thread: closed.
     pub(super) fn new() -> InboxGate {
         InboxGate(AtomicBool::new(false))
     }
@@ -33,7 +33,8 @@ impl InboxGate {
         self.0.store(true, Ordering::SeqCst);
     }
 
-    /// By the worker that has nothing left, or if its thread could not be started. `false`: something came.
+    /// By the worker that has nothing left, or if its thread could not be started: closes the gate. `false`: something
+    /// has come, and the gate stays open.
     pub(super) fn try_close(&self, is_inbox_empty: impl Fn() -> bool) -> bool {
         self.0.store(false, Ordering::SeqCst);
         fence(Ordering::SeqCst);
@@ -44,7 +45,7 @@ impl InboxGate {
         closes
     }
 
-    /// By one that has pushed: whether the worker will come to it.
+    /// By whoever has pushed: whether the worker will come to it.
     pub(super) fn accepts_pushed(&self) -> bool {
         fence(Ordering::SeqCst);
         self.is_open()

@@ -1,4 +1,4 @@
-//! Slices and arrows, made of what the lanes hold.
+//! The timeline of a trace: slices and arrows, made of the records in the lanes.
 //!
 //! All slices of a coroutine are on one track, since it never changes its thread. Of its wakes and
 //! slices this is the order, as far as nothing is missing:
@@ -43,7 +43,7 @@ pub(super) struct Slice {
     pub(super) by: Option<(WokenBy, Cause)>,
 }
 
-/// Who has made a coroutine ready.
+/// Who has woken or spawned a coroutine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum WokenBy {
     /// The coroutine in a slice: which track, which slice.
@@ -71,7 +71,7 @@ pub(super) enum Count {
     Ready(u64),
 }
 
-/// What one lane tells.
+/// What one lane has recorded.
 #[derive(Debug, Default)]
 pub(super) struct Track {
     pub(super) slices: Vec<Slice>,
@@ -84,7 +84,7 @@ pub(super) struct Track {
     pub(super) from: Option<u64>,
 }
 
-/// From one who makes ready to a slice.
+/// An arrow from a wake or spawn to the slice that it made possible.
 #[derive(Debug)]
 pub(super) struct Arrow {
     pub(super) cause: Cause,
@@ -93,7 +93,7 @@ pub(super) struct Arrow {
     pub(super) to: (usize, usize),
 }
 
-/// All of it.
+/// All tracks, and the arrows between them.
 pub(super) struct Timeline {
     pub(super) tracks: Vec<Track>,
     /// By other threads: what, when, to whom, by which.

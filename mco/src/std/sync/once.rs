@@ -4,10 +4,10 @@
 
 // # The protocol
 //
-// `stage` says how far it is; it changes under the `Spin`, and is read without it by those who come
-// when all is done. Who finds it neither done nor running becomes the runner, which calls the
-// initialiser outside the `Spin`. Others wait; at the end of the run, whichever way, all of them
-// look again. Nobody enters the queue but under the `Spin` while it runs.
+// `stage` says how far the initialisation is. It changes under the `Spin`, and is read without it by callers that come
+// when all is done. A caller that finds it neither done nor running becomes the runner, which calls the initialiser
+// outside the `Spin`. Others wait. At the end of the run, however it ends, all of them check again. Waiters are only
+// added under the `Spin`, and while it runs.
 
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};

@@ -4,12 +4,12 @@
 
 // # The protocol
 //
-// Everything is under one `Spin`. A reader comes in unless there is a writer, inside or waiting; a
-// writer comes in if nobody is inside. The lock is handed over: the last reader lets the first writer
-// in, and a writer all the readers that wait, or else the next writer. So neither kind starves the
-// other: a writer waits for the readers before it, a reader for one writer.
+// Everything is under one `Spin`. A reader comes in unless there is a writer, inside or waiting. A writer comes in if
+// nobody is inside. The lock is handed over: the last reader hands it to the first writer, and a writer hands it to all
+// the readers that wait, or else to the next writer. So neither kind starves the other: a writer waits for the readers
+// before it, and a reader for one writer.
 //
-// A writer that gives up may have been what readers waited for, so it lets them in.
+// Readers may have waited for a writer that gives up, so that writer lets them in.
 
 use std::cell::UnsafeCell;
 use std::fmt;
@@ -265,7 +265,7 @@ impl<T: ?Sized> RwLock<T> {
 
     #[cold]
     fn wait_to_write(&self, wait: &Wait) {
-        // Dropped last, and only if it unwinds: then readers may wait for nobody any more.
+        // Dropped last, and acts only if the wait unwinds: then readers may wait for a writer that is gone.
         let given_up = defer::Guard::new(|| {
             let mut state = self.state.lock();
             if !state.writer && state.waiting_writers.is_empty() {

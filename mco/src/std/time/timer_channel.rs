@@ -1,4 +1,4 @@
-//! What sends the time into a channel, once or again and again: the inside of timers and tickers.
+//! Sends the time into a channel, once or periodically: what timers and tickers are made of.
 //!
 //! ```text
 //!   Timer, Ticker ──> TimerChannel <── the wheel of a worker, while it is set
@@ -36,7 +36,7 @@ struct State {
     sender: Option<Sender<Time>>,
 }
 
-/// What it does when it fires.
+/// What happens when it fires.
 #[derive(Clone, Copy)]
 pub(super) enum Mode {
     /// Sends, and closes the channel.
@@ -94,7 +94,7 @@ impl TimerChannel {
         }
     }
 
-    /// Whether that has prevented something: that it fires, or that what came of it is received.
+    /// Stops it. Returns whether that has prevented something: that it fires, or that the time it sent is received.
     pub(super) fn stop(&self) -> bool {
         self.state.lock().stop()
     }

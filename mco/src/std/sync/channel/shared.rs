@@ -1,15 +1,15 @@
-//! What the two ends share, and how values go from one to the other.
+//! What the two ends of a channel share, and how values go from one to the other.
 //!
-//! Everything is under one `Spin`. Of the buffer and the two queues of those who wait:
+//! Everything is under one `Spin`. For the buffer and the two queues of waiters holds:
 //!
 //! - a receiver waits only while the buffer is empty and no sender waits;
 //! - a sender waits only while the buffer is full and no receiver waits.
 //!
-//! So who comes to send gives to the first receiver that waits, else to the buffer, else waits; who
-//! comes to receive takes from the buffer, and lets the first sender that waits refill it, else takes
-//! from that sender, else waits. That keeps both rules and the order of the values of each sender. A
-//! place of a select may be in a queue after it has been completed elsewhere; `complete_first` passes over it. One
-//! that selects may wait to send and to receive at once: it is no partner for itself.
+//! So a sender gives its value to the first receiver that waits, else to the buffer, else it waits. A receiver takes
+//! from the buffer, and lets the first sender that waits refill it; else it takes from that sender; else it waits.
+//! That keeps both rules, and the order of the values of each sender. A node of a select may be in a queue after it
+//! has been completed elsewhere, and `complete_first` passes over it. A select may wait to send and to receive at
+//! once, and is no partner for itself.
 
 #![allow(unsafe_code)]
 
@@ -224,7 +224,7 @@ impl<T> Channel<T> {
         let wait = Wait::new_at(Reason::Send, site);
         // SAFETY: `self` is borrowed during the call, in which the wait is used.
         let wait = unsafe { wait.of(&self.receivers) };
-        // Where there is a buffer, room for one more is worth little; with all of it filled again.
+        // With a buffer the sender does not spin: one free slot is worth less than many at once.
         let wait = wait.batching(state.capacity != Some(0));
         let node = pin!(WaitNode::new(&self.state, State::senders, Some(value)));
         node.as_ref().enter(&mut state);
@@ -294,7 +294,7 @@ impl<T> Channel<T> {
     #[cold]
     pub(super) fn close_for_receivers(&self) {
         self.state.lock().no_senders = true;
-        // Nobody enters any more.
+        // No waiter is added any more.
         while let Some(wakeup) = self.end_one_wait(State::receivers) {
             wakeup.wake();
         }
@@ -314,7 +314,7 @@ impl<T> Channel<T> {
         if let Some(observer) = self.observer.as_ref().and_then(Weak::upgrade) {
             observer.no_receivers();
         }
-        // Last, since the destructors are the user's.
+        // Last, since the destructors are user code.
         drop_all(unreceived);
     }
 
