@@ -1,16 +1,16 @@
 //! What happens when a coroutine runs into the guard of its stack: the process says whose stack
 //! overflowed and aborts.
 //!
-//! `generator` installs a handler of its own that leaves the coroutine without unwinding it:
-//! destructors never run, locks stay held, and what a scope lent to its children is freed under
-//! them. So [`install`] lets `generator` install its handler first and then puts ours in front.
+//! [`install`] lets the engine install a handler of its own first, if it has one, and then puts ours in front.
 //! A fault outside our guards goes to the handler that was there before both, which in a Rust
 //! program is std's: it reports the overflow of a thread's stack, or lets the fault kill the
 //! process as usual.
 //!
 //! The handler runs on the thread's alternate signal stack, which std sets up for each of its
-//! threads, and calls nothing but async-signal-safe functions. It formats into a buffer on that
-//! small stack.
+//! threads, if the program's `main` is Rust's; [`SignalStack`] sees to it that each thread that runs coroutines has one.
+//! It calls nothing but async-signal-safe functions, and formats into a buffer on that small stack.
+//!
+//! On Windows the system reports the end of a stack to a handler that runs on the rest of that very stack.
 
 #![allow(unsafe_code)]
 
@@ -46,19 +46,18 @@ mod unix {
 
     struct Handlers {
         lookup: Lookup,
-        /// What was installed before `generator`, in the order of `SIGNALS`.
+        /// What was installed before the engine's, in the order of `SIGNALS`.
         previous: [libc::sigaction; 2],
     }
 
     /// Written once, before the handler that reads it is installed.
     static HANDLERS: OnceLock<Handlers> = OnceLock::new();
 
-    /// Puts the overflow report in front of the handlers of `generator` and std, once.
+    /// Puts the overflow report in front of the handlers of the engine and std, once.
     pub(crate) fn install(lookup: Lookup) {
         HANDLERS.get_or_init(|| {
             let previous = SIGNALS.map(current_action);
-            // Creating a generator makes the crate install its handler, which it does only once.
-            drop(generator::Gn::<()>::new_scoped(|_| ()));
+            super::super::engine::prepare();
             Handlers { lookup, previous }
         });
         static INSTALLED: std::sync::Once = std::sync::Once::new();

@@ -1,17 +1,19 @@
 //! Stacks that wait for their next coroutine, hottest first. One pool per worker.
 //!
 //! A coroutine ends on the worker on which it began, so a stack always comes back to the pool that
-//! it was taken from: no pool is shared, and no lock is needed. A pool keeps as many stacks as were
-//! in use at once lately, up to a capacity; [`Pool::trim`], called every few seconds as long as it
-//! gives any back, lets that memory of the last burst fade by half each time, and gives
-//! the deep pages of the stacks that stayed unused back to the kernel.
+//! it was taken from: no pool is shared, and no lock is needed. A pool keeps the stacks that come back, up
+//! to a capacity. [`Pool::trim`], called every few seconds as long as it gives any back, lets go of those that were
+//! not used since the last time, but for a few, of which it gives the deep pages back to the kernel.
 
-use super::{Fiber, MIN_STACK_SIZE, MapError, Stack};
+use super::{Fiber, MIN_STACK_SIZE, MapError, Stacks};
+
+/// So many stacks of a size are kept however long they have not been used.
+const KEPT: usize = 8;
 
 /// Idle stacks of one worker, by size.
 pub(crate) struct Pool {
     classes: Vec<Class>,
-    /// The most stacks that are kept, all sizes together.
+    /// The most stacks that are kept, for each size.
     capacity: usize,
     trimmed: bool,
 }
@@ -19,15 +21,13 @@ pub(crate) struct Pool {
 struct Class {
     /// The size asked for, in bytes, as [`Pool::class_size`] gives it.
     size: usize,
-    /// Used from the end. The first `cold` of them have been idle since the last trim and have
-    /// given their deep pages back.
+    /// Where more come from.
+    stacks: Stacks,
+    /// Used from the end. The first `cold` of them have given their deep pages back.
     idle: Vec<Fiber>,
     cold: usize,
     /// The shortest that `idle` has been since the last trim: so many stacks were not needed.
     unused: usize,
-    in_use: usize,
-    /// The most that were in use at once since the last trim, or half of the value before.
-    peak: usize,
 }
 
 impl Pool {
@@ -43,17 +43,23 @@ impl Pool {
     /// An idle fiber with a stack of `size` bytes, pooled if there is one.
     pub(crate) fn take(&mut self, size: usize) -> Result<Fiber, MapError> {
         let class = self.class(size);
-        let fiber = match class.idle.pop() {
-            Some(fiber) => {
-                class.cold = class.cold.min(class.idle.len());
-                class.unused = class.unused.min(class.idle.len());
-                fiber
-            }
-            None => Fiber::new(Stack::map(size)?),
-        };
-        class.in_use += 1;
-        class.peak = class.peak.max(class.in_use);
-        Ok(fiber)
+        if let Some(fiber) = class.idle.pop() {
+            let left = class.idle.len();
+            class.unused = class.unused.min(left);
+            class.cold = class.cold.min(left);
+            return Ok(fiber);
+        }
+        class.stacks.take().or_else(|_| self.take_after_all(size))
+    }
+
+    /// Where the system has none: once more, without what is kept.
+    #[cold]
+    fn take_after_all(&mut self, size: usize) -> Result<Fiber, MapError> {
+        for class in &mut self.classes {
+            class.let_go(0);
+            class.stacks.trim();
+        }
+        self.class(size).stacks.take()
     }
 
     /// Takes an idle fiber of `size` bytes back.
@@ -61,10 +67,10 @@ impl Pool {
         let capacity = self.capacity;
         self.trimmed = false;
         let class = self.class(size);
-        class.in_use -= 1;
-        // Together with those in use, no more than were in use at the peak.
-        if class.idle.len() < capacity.min(class.peak - class.in_use.min(class.peak)) {
+        if class.idle.len() < capacity {
             class.idle.push(fiber);
+        } else {
+            class.stacks.give(fiber);
         }
     }
 
@@ -73,22 +79,19 @@ impl Pool {
         self.trimmed
     }
 
-    /// Forgets half of the last peak and lets go of what exceeds it.
+    /// Lets go of what was not used since the last call.
     pub(crate) fn trim(&mut self) {
         self.trimmed = true;
         for class in &mut self.classes {
-            class.peak = class.in_use.max(class.peak / 2);
-            // The coldest are at the front.
-            let excess = class.idle.len().saturating_sub(class.peak.max(class.in_use + 1));
-            class.idle.drain(..excess);
-            class.cold = class.cold.saturating_sub(excess);
-            class.unused = class.unused.saturating_sub(excess);
+            let used = class.idle.len() - class.unused;
+            class.let_go(used + class.unused.min(KEPT));
+            class.stacks.trim();
             for fiber in &mut class.idle[class.cold..class.unused.max(class.cold)] {
                 fiber.release_deep_pages();
             }
             class.cold = class.cold.max(class.unused);
             class.unused = class.idle.len();
-            self.trimmed &= class.cold == class.idle.len() && class.peak <= class.in_use + 1;
+            self.trimmed &= class.cold == class.idle.len() && class.stacks.is_trimmed();
         }
     }
 
@@ -101,11 +104,31 @@ impl Pool {
         // Programs use one or two sizes, so a scan is quickest.
         let index = self.classes.iter().position(|class| class.size == size);
         let index = index.unwrap_or_else(|| {
-            let (idle, cold, unused, in_use, peak) = (Vec::new(), 0, 0, 0, 0);
-            self.classes.push(Class { size, idle, cold, unused, in_use, peak });
+            let (stacks, idle, cold, unused) = (Stacks::new(size), Vec::new(), 0, 0);
+            self.classes.push(Class { size, stacks, idle, cold, unused });
             self.classes.len() - 1
         });
         &mut self.classes[index]
+    }
+}
+
+impl Class {
+    /// Keeps so many of those that were used last.
+    fn let_go(&mut self, kept: usize) {
+        let excess = self.idle.len().saturating_sub(kept);
+        // The coldest are at the front.
+        self.idle.drain(..excess).for_each(|fiber| self.stacks.give(fiber));
+        self.cold = self.cold.saturating_sub(excess);
+        self.unused = self.unused.saturating_sub(excess);
+        if self.idle.capacity() > 1024 && self.idle.len() < self.idle.capacity() / 4 {
+            self.idle.shrink_to(self.idle.len() * 2);
+        }
+    }
+}
+
+impl Drop for Class {
+    fn drop(&mut self) {
+        self.let_go(0);
     }
 }
 
@@ -128,7 +151,9 @@ mod tests {
         let fiber = pool.take(SIZE).expect("a stack");
         let bounds = fiber.bounds();
         pool.give(SIZE, fiber);
-        assert_eq!(pool.take(SIZE).expect("a stack").bounds(), bounds);
+        let fiber = pool.take(SIZE).expect("a stack");
+        assert_eq!(fiber.bounds(), bounds);
+        pool.give(SIZE, fiber);
     }
 
     #[test]
@@ -138,6 +163,7 @@ mod tests {
         let fiber = pool.take(4 * SIZE).expect("a stack");
         assert!(fiber.bounds().top - fiber.bounds().bottom >= 4 * SIZE);
         assert_eq!(pool.idle(), 1);
+        pool.give(4 * SIZE, fiber);
     }
 
     #[test]
@@ -148,16 +174,27 @@ mod tests {
     }
 
     #[test]
-    fn trimming_lets_a_burst_fade() {
+    fn what_a_burst_has_used_is_kept_for_one_trim_and_goes_with_the_next() {
         let mut pool = Pool::new(100);
         burst(&mut pool, 64);
         assert_eq!(pool.idle(), 64);
-        let mut trims = 0;
-        while !pool.is_trimmed() {
+        pool.trim();
+        assert_eq!(pool.idle(), 64);
+        assert!(!pool.is_trimmed());
+        pool.trim();
+        assert_eq!(pool.idle(), KEPT);
+        pool.trim();
+        assert!(pool.is_trimmed());
+    }
+
+    #[test]
+    fn what_is_used_between_trims_is_kept() {
+        let mut pool = Pool::new(100);
+        burst(&mut pool, 64);
+        for _ in 0..10 {
             pool.trim();
-            trims += 1;
+            burst(&mut pool, 50);
         }
-        assert!(pool.idle() <= 1, "{} stacks are still kept", pool.idle());
-        assert!(trims >= 5, "the burst was forgotten after {trims} trims");
+        assert!((50..64).contains(&pool.idle()), "{} are kept", pool.idle());
     }
 }

@@ -167,7 +167,8 @@ impl Running {
 
     /// The address of its outermost frame; all others are further in.
     pub(super) fn base(self) -> usize {
-        self.suspender.base()
+        // SAFETY: the coroutine runs, so its fiber is alive.
+        unsafe { self.suspender.base() }
     }
 
     /// Whether the caller is on the coroutine's own stack: elsewhere it cannot suspend.

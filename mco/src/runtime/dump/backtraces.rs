@@ -214,7 +214,7 @@ fn krate(function: &str) -> &str {
 }
 
 fn is_own(function: &str) -> bool {
-    matches!(krate(function), "mco" | "generator" | "backtrace")
+    matches!(krate(function), "mco" | "corosensei" | "generator" | "backtrace")
 }
 
 fn is_std(line: &Line) -> bool {
