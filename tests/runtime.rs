@@ -56,7 +56,7 @@ fn a_stack_size_that_cannot_be_had_is_told_by_each_spawn() {
     }
     within(HUNG, || {
         // Refused here, or by each spawn; not silently.
-        let runtime = match Runtime::builder().workers(1).stack_size(1 << 40).build() {
+        let runtime = match Runtime::builder().workers(1).stack_size(1 << 50).build() {
             Ok(runtime) => runtime,
             Err(error) => return assert!(error.to_string().contains("ask for"), "{error}"),
         };

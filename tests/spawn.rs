@@ -314,7 +314,7 @@ fn lends_everything() -> bool {
 }
 
 #[test]
-fn a_stack_of_a_tebibyte_is_refused_with_a_remedy() {
+fn a_stack_of_a_pebibyte_is_refused_with_a_remedy() {
     if lends_everything() {
         eprintln!("SKIPPED: with `vm.overcommit_memory=1` such a stack can be had");
         return;
@@ -322,9 +322,9 @@ fn a_stack_of_a_tebibyte_is_refused_with_a_remedy() {
     with_runtimes(|runtime| {
         let drops = Arc::new(AtomicUsize::new(0));
         let held = Counted(drops.clone());
-        let builder = Builder::new().name("huge").stack_size(1 << 40);
+        let builder = Builder::new().name("huge").stack_size(1 << 50);
         let handle = runtime.run(|| builder.spawn(move || drop(held)));
-        assert_refused(handle, &drops, &["huge", file!(), "1099511627776", "ask for"]);
+        assert_refused(handle, &drops, &["huge", file!(), "1125899906842624", "ask for"]);
         assert_eq!(runtime.spawn(|| 1).join().unwrap(), 1);
     });
 }

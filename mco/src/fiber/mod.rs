@@ -101,6 +101,11 @@ pub(crate) struct Bounds {
 }
 
 impl Bounds {
+    /// Whether `address` lies on the stack.
+    pub(crate) fn contains(&self, address: usize) -> bool {
+        (self.bottom..self.top).contains(&address)
+    }
+
     /// Whether `address` lies in the guard: a fault there is an overflow of this stack.
     pub(crate) fn is_guard(&self, address: usize) -> bool {
         (self.guard..self.bottom).contains(&address)

@@ -14,11 +14,14 @@
 
 #![allow(unsafe_code)]
 
+use std::fmt::{self, Write};
+
 #[cfg(unix)]
-pub(crate) use unix::install;
+pub(crate) use unix::{SignalStack, install};
+#[cfg(windows)]
+pub(crate) use windows::{SignalStack, install};
 
 /// Whose stack overflowed.
-#[cfg_attr(not(unix), expect(dead_code, reason = "`generator` reports overflows there"))]
 pub(crate) struct Victim<'a> {
     pub(crate) name: Option<&'a str>,
     pub(crate) id: u64,
@@ -32,15 +35,53 @@ pub(crate) struct Victim<'a> {
 /// lock or panic.
 pub(crate) type Lookup = fn(address: usize, found: &mut dyn FnMut(Victim<'_>));
 
-/// On other systems `generator`'s own handling stays.
-#[cfg(not(unix))]
-pub(crate) fn install(_lookup: Lookup) {}
+/// What is said of it.
+fn report(victim: &Victim<'_>) -> Buffer {
+    let mut text = Buffer { bytes: [0; 1024], len: 0 };
+    // The buffer cuts a long text short rather than fail.
+    let _ = write!(text, "\nmco: coroutine ");
+    let _ = match victim.name {
+        // So that a long one leaves room for the rest.
+        Some(name) => write!(text, "`{name:.200}` (id {})", victim.id),
+        None => write!(text, "{}", victim.id),
+    };
+    let _ = writeln!(
+        text,
+        ", spawned at {}:{}:{}, overflowed its stack of {} bytes; give it a larger one \
+         (`Builder::stack_size`, `mco::config().set_stack_size`), or recurse less and keep \
+         large values on the heap",
+        victim.spawned_at.file(),
+        victim.spawned_at.line(),
+        victim.spawned_at.column(),
+        victim.stack_size,
+    );
+    text
+}
+
+/// Formats without allocating.
+struct Buffer {
+    bytes: [u8; 1024],
+    len: usize,
+}
+
+impl Write for Buffer {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = &mut self.bytes[self.len..];
+        let n = text.len().min(room.len());
+        room[..n].copy_from_slice(&text.as_bytes()[..n]);
+        self.len += n;
+        Ok(())
+    }
+}
 
 #[cfg(unix)]
 mod unix {
-    use super::{Lookup, Victim};
-    use std::fmt::{self, Write};
+    use std::ffi::c_void;
+    use std::ptr;
     use std::sync::OnceLock;
+
+    use super::super::page::page_size;
+    use super::{Lookup, Victim, report};
 
     const SIGNALS: [libc::c_int; 2] = [libc::SIGSEGV, libc::SIGBUS];
 
@@ -121,24 +162,7 @@ mod unix {
     }
 
     fn report_and_abort(victim: &Victim<'_>) -> ! {
-        let mut text = Buffer { bytes: [0; 1024], len: 0 };
-        // The buffer cuts a long text short rather than fail.
-        let _ = write!(text, "\nmco: coroutine ");
-        let _ = match victim.name {
-            // So that a long one leaves room for the rest.
-            Some(name) => write!(text, "`{name:.200}` (id {})", victim.id),
-            None => write!(text, "{}", victim.id),
-        };
-        let _ = writeln!(
-            text,
-            ", spawned at {}:{}:{}, overflowed its stack of {} bytes; give it a larger one \
-             (`Builder::stack_size`, `mco::config().set_stack_size`), or recurse less and keep \
-             large values on the heap",
-            victim.spawned_at.file(),
-            victim.spawned_at.line(),
-            victim.spawned_at.column(),
-            victim.stack_size,
-        );
+        let text = report(victim);
         // SAFETY: `write` and `abort` are async-signal-safe; the buffer holds `len` bytes.
         unsafe {
             libc::write(libc::STDERR_FILENO, text.bytes.as_ptr().cast(), text.len);
@@ -146,19 +170,152 @@ mod unix {
         }
     }
 
-    /// Formats without allocating.
-    struct Buffer {
-        bytes: [u8; 1024],
-        len: usize,
+    /// The alternate signal stack of a thread that had none: the handler cannot run on a stack that has overflowed.
+    pub(crate) struct SignalStack {
+        /// `None`: it has one from somebody else, as std's threads have in a program whose `main` is Rust's.
+        mapping: Option<(*mut c_void, usize)>,
     }
 
-    impl Write for Buffer {
-        fn write_str(&mut self, text: &str) -> fmt::Result {
-            let room = &mut self.bytes[self.len..];
-            let n = text.len().min(room.len());
-            room[..n].copy_from_slice(&text.as_bytes()[..n]);
-            self.len += n;
-            Ok(())
+    impl SignalStack {
+        /// Gives the calling thread one until the result is dropped, unless it has one. Where that fails an overflow
+        /// ends the process without a word.
+        pub(crate) fn for_this_thread() -> SignalStack {
+            // SAFETY: a zeroed `stack_t` is a valid value, and the call only fills it in.
+            let old = unsafe {
+                let mut old: libc::stack_t = std::mem::zeroed();
+                libc::sigaltstack(ptr::null(), &raw mut old);
+                old
+            };
+            let has_none = old.ss_flags & libc::SS_DISABLE != 0;
+            SignalStack { mapping: has_none.then(SignalStack::map).flatten() }
+        }
+
+        fn map() -> Option<(*mut c_void, usize)> {
+            // For the registers, which are up to 11 KiB on some processors, and for the handler.
+            let size = libc::SIGSTKSZ.max(32 * 1024).next_multiple_of(page_size());
+            let bytes = page_size() + size;
+            // SAFETY: an anonymous mapping at an address of the kernel's choice, the lowest page of which is made a
+            // guard, and the rest the thread's signal stack.
+            unsafe {
+                let start = libc::mmap(
+                    ptr::null_mut(),
+                    bytes,
+                    libc::PROT_READ | libc::PROT_WRITE,
+                    libc::MAP_PRIVATE | libc::MAP_ANON,
+                    -1,
+                    0,
+                );
+                if start == libc::MAP_FAILED {
+                    return None;
+                }
+                libc::mprotect(start, page_size(), libc::PROT_NONE);
+                let mut stack: libc::stack_t = std::mem::zeroed();
+                stack.ss_sp = start.byte_add(page_size()).cast();
+                stack.ss_size = size;
+                libc::sigaltstack(&raw const stack, ptr::null_mut());
+                Some((start, bytes))
+            }
+        }
+    }
+
+    impl Drop for SignalStack {
+        fn drop(&mut self) {
+            let Some((start, bytes)) = self.mapping else { return };
+            // SAFETY: it is the thread's signal stack, set up by this value, and no handler runs now: it would
+            // have to return first. macOS wants a size though it is not looked at.
+            unsafe {
+                let mut none: libc::stack_t = std::mem::zeroed();
+                none.ss_flags = libc::SS_DISABLE;
+                none.ss_size = libc::SIGSTKSZ;
+                libc::sigaltstack(&raw const none, ptr::null_mut());
+                libc::munmap(start, bytes);
+            }
+        }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        fn is_enabled() -> bool {
+            // SAFETY: as in `for_this_thread`.
+            unsafe {
+                let mut old: libc::stack_t = std::mem::zeroed();
+                libc::sigaltstack(ptr::null(), &raw mut old);
+                old.ss_flags & libc::SS_DISABLE == 0
+            }
+        }
+
+        #[test]
+        fn a_thread_without_a_signal_stack_is_given_one_for_a_while() {
+            let look = || {
+                let before = is_enabled();
+                let stack = SignalStack::for_this_thread();
+                let meanwhile = is_enabled();
+                drop(stack);
+                [before, meanwhile, is_enabled()]
+            };
+            // std's threads have one of std's.
+            assert_eq!(std::thread::spawn(look).join().unwrap(), [true; 3]);
+            assert_eq!(crate::bare::for_the_process(look), [false, true, false]);
+        }
+    }
+}
+
+#[cfg(windows)]
+mod windows {
+    use std::sync::OnceLock;
+
+    use windows_sys::Win32::Foundation::STATUS_STACK_OVERFLOW;
+    use windows_sys::Win32::Storage::FileSystem::WriteFile;
+    use windows_sys::Win32::System::Console::{GetStdHandle, STD_ERROR_HANDLE};
+    use windows_sys::Win32::System::Diagnostics::Debug::{
+        AddVectoredExceptionHandler, EXCEPTION_CONTINUE_SEARCH, EXCEPTION_POINTERS,
+    };
+
+    use super::{Lookup, Victim, report};
+
+    static LOOKUP: OnceLock<Lookup> = OnceLock::new();
+
+    /// Puts the overflow report in front of the handlers of the engine and std, once.
+    pub(crate) fn install(lookup: Lookup) {
+        LOOKUP.get_or_init(|| {
+            super::super::engine::prepare();
+            // SAFETY: the handler has the signature that is asked for.
+            unsafe { AddVectoredExceptionHandler(1, Some(handle)) };
+            lookup
+        });
+    }
+
+    unsafe extern "system" fn handle(info: *mut EXCEPTION_POINTERS) -> i32 {
+        // SAFETY: the system passes valid pointers.
+        let record = unsafe { &*(*info).ExceptionRecord };
+        if record.ExceptionCode == STATUS_STACK_OVERFLOW
+            && let Some(lookup) = LOOKUP.get()
+        {
+            lookup(record.ExceptionInformation[1], &mut |victim| report_and_abort(&victim));
+        }
+        EXCEPTION_CONTINUE_SEARCH
+    }
+
+    fn report_and_abort(victim: &Victim<'_>) -> ! {
+        let text = report(victim);
+        let mut written = 0;
+        // SAFETY: the buffer holds `len` bytes, and the number has a place.
+        unsafe {
+            let stderr = GetStdHandle(STD_ERROR_HANDLE);
+            let (bytes, len) = (text.bytes.as_ptr(), text.len as u32);
+            WriteFile(stderr, bytes, len, &raw mut written, std::ptr::null_mut());
+        }
+        std::process::abort()
+    }
+
+    /// The handler runs on what is left of the stack, which the system sees to.
+    pub(crate) struct SignalStack;
+
+    impl SignalStack {
+        pub(crate) fn for_this_thread() -> SignalStack {
+            SignalStack
         }
     }
 }

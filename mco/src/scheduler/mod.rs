@@ -55,7 +55,7 @@ use parking_lot::Mutex;
 
 use crate::clock::Timestamp;
 use crate::clock::VirtualClock;
-use crate::fiber::Pool;
+use crate::fiber::{Pool, overflow};
 use crate::reactor::Registrar;
 use crate::report;
 use crate::runtime_thread;
@@ -200,6 +200,7 @@ impl Scheduler {
         let scheduler = self.clone();
         self.thread_begins();
         let started = runtime_thread::start(name, move || {
+            let _signals = overflow::SignalStack::for_this_thread();
             run();
             scheduler.thread_ended();
         });

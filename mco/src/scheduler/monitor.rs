@@ -39,8 +39,9 @@ const BLOCKED_AFTER: Duration = Duration::from_millis(80);
 const REPORT_AFTER: Duration = Duration::from_millis(250);
 /// So many ids are remembered, so that no coroutine is reported twice.
 const MAX_REMEMBERED: usize = 4096;
-/// How often a worker is asked to shrink its pool of stacks, as long as that frees any.
-const TRIM_INTERVAL: Duration = Duration::from_secs(10);
+/// How often a worker is asked to shrink its pool of stacks, as long as that frees any. The stacks of a burst are freed
+/// at the second time.
+const TRIM_INTERVAL: Duration = Duration::from_secs(3);
 /// No more reports than this in one minute.
 const REPORTS_PER_MINUTE: u32 = 20;
 

@@ -72,7 +72,7 @@ pub(super) fn answer(bounds: Bounds) {
         frames.no_room = true;
         return;
     }
-    walk(|address| {
+    walk(bounds, |address| {
         frames.cut_off = frames.addresses.len() == MAX_FRAMES;
         if !frames.cut_off {
             // Within its capacity.
@@ -82,11 +82,14 @@ pub(super) fn answer(bounds: Bounds) {
     });
 }
 
-/// Calls `visit` with the address of each frame of this stack, the innermost first, until it says `false`.
+/// Calls `visit` with the address of each frame of this stack, which lies in `bounds`, the innermost first, until it
+/// says `false`. Further out there may be the worker's frames.
 #[cfg(feature = "backtrace")]
 #[inline(always)]
-fn walk(mut visit: impl FnMut(usize) -> bool) {
-    let visit = |frame: &backtrace::Frame| visit(frame.ip().addr());
+fn walk(bounds: Bounds, mut visit: impl FnMut(usize) -> bool) {
+    let visit = |frame: &backtrace::Frame| {
+        bounds.contains(frame.sp().addr()) && visit(frame.ip().addr())
+    };
     #[cfg(not(windows))]
     // SAFETY: synchronisation is needed for the library of Windows only.
     unsafe {
@@ -97,7 +100,7 @@ fn walk(mut visit: impl FnMut(usize) -> bool) {
 }
 
 #[cfg(not(feature = "backtrace"))]
-fn walk(_visit: impl FnMut(usize) -> bool) {}
+fn walk(_bounds: Bounds, _visit: impl FnMut(usize) -> bool) {}
 
 impl TaskRef {
     /// The frames of the coroutine's stack, if this is its home worker's thread, outside any coroutine,

@@ -198,7 +198,7 @@ fn walk(bounds: Bounds) -> Option<Refusal> {
 /// How much of a stack is in use by the caller's callers: from where to where. `None`: it is on another one.
 fn used(bounds: Bounds) -> Option<std::ops::Range<usize>> {
     let here = ptr::from_ref(&bounds).addr() & !(size_of::<usize>() - 1);
-    (bounds.bottom <= here && here < bounds.top).then_some(here..bounds.top)
+    bounds.contains(here).then_some(here..bounds.top)
 }
 
 #[cfg(unix)]

@@ -49,10 +49,13 @@ impl Source {
 }
 
 impl Space {
-    /// The guard moves as the stack grows; this is where it ends.
+    /// The system's guard moves as the stack grows. It has come to its end where what it has promised to
+    /// handlers is all that is left.
     pub(super) fn bounds(&self) -> Bounds {
         let guard = self.0.limit().get();
-        Bounds { guard, bottom: guard + page_size(), top: self.0.base().get() }
+        // A page that is never had, what is promised, and the guard's pages, which are two.
+        let kept = page_size() + self.0.teb_fields().GuaranteedStackBytes + 2 * page_size();
+        Bounds { guard, bottom: guard + kept, top: self.0.base().get() }
     }
 
     #[expect(clippy::unused_self, reason = "others have one")]

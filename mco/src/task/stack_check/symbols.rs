@@ -21,7 +21,7 @@ pub(super) fn has_initialiser(bounds: Bounds) -> bool {
         return false;
     }
     let (mut found, mut left) = (false, MAX_FRAMES);
-    elf::walk(|call| {
+    elf::walk(bounds, |call| {
         found = ranges[..ranges.partition_point(|range| range.start <= call)]
             .last()
             .is_some_and(|range| range.contains(&call));
@@ -44,22 +44,29 @@ mod elf {
     use std::os::unix::fs::FileExt;
     use std::sync::OnceLock;
 
-    use crate::task::unwinder::{_Unwind_Backtrace, _Unwind_GetIPInfo, Context, END, GO_ON};
+    use super::Bounds;
+    use crate::task::unwinder::{
+        _Unwind_Backtrace, _Unwind_GetCFA, _Unwind_GetIPInfo, Context, END, GO_ON,
+    };
 
-    /// Calls `visit`, which does not panic, with an address in each call on this stack, the innermost first, until
-    /// it says `false`.
-    pub(super) fn walk<F: FnMut(usize) -> bool>(mut visit: F) {
+    /// Calls `visit`, which does not panic, with an address in each call on this stack, which lies in `bounds`, the
+    /// innermost first, until it says `false`. Further out there may be the worker's frames.
+    pub(super) fn walk<F: FnMut(usize) -> bool>(bounds: Bounds, visit: F) {
         extern "C" fn step<F: FnMut(usize) -> bool>(
             context: *mut Context,
             visit: *mut c_void,
         ) -> c_int {
             let mut before = 0;
             // SAFETY: it is the closure below, which nobody else uses meanwhile, and the unwinder's own context.
-            let (visit, ip) =
-                unsafe { (&mut *visit.cast::<F>(), _Unwind_GetIPInfo(context, &raw mut before)) };
+            let ((bounds, visit), ip, frame) = unsafe {
+                let ip = _Unwind_GetIPInfo(context, &raw mut before);
+                (&mut *visit.cast::<(Bounds, F)>(), ip, _Unwind_GetCFA(context))
+            };
             // Where the call would return to may be behind the end of its function.
-            if visit(if before == 0 { ip.wrapping_sub(1) } else { ip }) { GO_ON } else { END }
+            let call = if before == 0 { ip.wrapping_sub(1) } else { ip };
+            if bounds.contains(frame) && visit(call) { GO_ON } else { END }
         }
+        let mut visit = (bounds, visit);
         // SAFETY: the walk is over when it returns, and the closure lives that long.
         unsafe {
             _Unwind_Backtrace(step::<F>, (&raw mut visit).cast());
@@ -184,5 +191,5 @@ mod elf {
     }
 
     /// Nothing is looked for.
-    pub(super) fn walk(_visit: impl FnMut(usize) -> bool) {}
+    pub(super) fn walk(_bounds: super::Bounds, _visit: impl FnMut(usize) -> bool) {}
 }
