@@ -97,7 +97,7 @@ impl Config {
     }
 
     /// Sets how many stacks without a coroutine a runtime keeps at most for the next ones. Default:
-    /// 16,384. Fewer are kept if fewer were in use lately.
+    /// 16,384. Those that were not used for some seconds are not kept, but for a few.
     pub fn set_pool_capacity(&self, stacks: usize) -> &Self {
         self.pool_capacity.store(stacks, Ordering::Relaxed);
         self

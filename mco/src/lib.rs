@@ -63,9 +63,12 @@
 //!   it call [`coroutine::yield_now`] now and then.
 //! - **Stacks do not grow.** Each coroutine has 6 MiB of address space, of which it uses memory as
 //!   far as its stack has grown; [`config()`] and [`coroutine::Builder::stack_size`] change that.
-//!   On Linux 6.13 and later the number of coroutines is bounded by memory alone. On older kernels
-//!   a stack takes two of the process's mappings, 65,530 by default (`vm.max_map_count`), so some
-//!   32,000 coroutines live at once.
+//!   On Linux 6.13 and later the number of coroutines is bounded by memory alone. On older kernels, and with the
+//!   feature `generator`, a stack takes two of the process's mappings, 65,530 by default (`vm.max_map_count`), so
+//!   some 32,000 coroutines live at once. Below each stack lies a guard of 64 KiB, so that a frame of C code which does not
+//!   touch its pages one by one cannot step over it if it is no larger; with the feature `generator` it is one page.
+//! - **The control words of floating point** (rounding, exceptions) belong to the thread. Who changes them
+//!   sets them back before the next call that may wait.
 //! - **Destructors may block.** While one does so during an unwinding, `std::thread::panicking()` is
 //!   true for the other coroutines of that worker too: the locks that they hold then are poisoned if
 //!   they are std's, but not if they are mco's. Nothing may block inside a panic hook.

@@ -70,7 +70,7 @@ impl Metrics {
         self.timers
     }
 
-    /// Stacks that are mapped now in the whole process, in use or waiting for a coroutine.
+    /// Stacks that hold memory now in the whole process, in use or waiting for a coroutine.
     #[must_use]
     pub fn stacks(&self) -> usize {
         self.stacks
