@@ -10,7 +10,8 @@
 //! coroutines: std's are small, and its threads have one only if the program's `main` is Rust's.
 //! It calls nothing but async-signal-safe functions, and formats into a buffer on that small stack.
 //!
-//! On Windows the system reports the end of a stack to a handler that runs on the rest of that very stack.
+//! On Windows the system reports the end of a stack to a handler that runs on the rest of that very stack. (This has
+//! been compiled, and not yet been run.)
 
 #![allow(unsafe_code)]
 
