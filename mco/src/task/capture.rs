@@ -87,9 +87,8 @@ pub(super) fn answer(bounds: Bounds) {
 #[cfg(feature = "backtrace")]
 #[inline(always)]
 fn walk(bounds: Bounds, mut visit: impl FnMut(usize) -> bool) {
-    let visit = |frame: &backtrace::Frame| {
-        bounds.contains(frame.sp().addr()) && visit(frame.ip().addr())
-    };
+    let visit =
+        |frame: &backtrace::Frame| bounds.contains(frame.sp().addr()) && visit(frame.ip().addr());
     #[cfg(not(windows))]
     // SAFETY: synchronisation is needed for the library of Windows only.
     unsafe {

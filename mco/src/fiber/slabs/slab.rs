@@ -255,8 +255,7 @@ impl<M: Memory> Slabs<M> {
         };
         let bits = || vec![0; stacks.div_ceil(64)].into_boxed_slice();
         let (blank, dirty) = (bits(), bits());
-        let slab =
-            Slab { start, stacks, guarded: 0, split: 0, carved: 0, taken: 0, blank, dirty };
+        let slab = Slab { start, stacks, guarded: 0, split: 0, carved: 0, taken: 0, blank, dirty };
         let place = self.slabs.iter().position(Option::is_none).unwrap_or(self.slabs.len());
         if place == self.slabs.len() {
             self.slabs.push(None);
@@ -413,7 +412,10 @@ mod tests {
             world.calls += 1;
             let room = world.most_guards - world.guards.len();
             if room == 0 {
-                return Err(Cause::Mappings { split: world.guards.len(), limit: world.most_guards });
+                return Err(Cause::Mappings {
+                    split: world.guards.len(),
+                    limit: world.most_guards,
+                });
             }
             let made = count.min(room);
             let slab = world.slab_of(first);

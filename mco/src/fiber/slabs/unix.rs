@@ -115,7 +115,12 @@ struct System;
 const MADV_GUARD_INSTALL: libc::c_int = 102;
 
 /// Not to be accounted for as memory; no system has another name for it.
-#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple", target_os = "netbsd"))]
+#[cfg(any(
+    target_os = "linux",
+    target_os = "android",
+    target_vendor = "apple",
+    target_os = "netbsd"
+))]
 const NO_RESERVE: libc::c_int = libc::MAP_NORESERVE;
 #[cfg(not(any(
     target_os = "linux",
