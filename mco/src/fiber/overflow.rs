@@ -270,7 +270,7 @@ mod unix {
             };
             // std's threads have one of std's.
             assert!(std::thread::spawn(look).join().unwrap() > 0);
-            assert_eq!(crate::bare::for_the_process(look), 0);
+            assert_eq!(crate::runtime_thread::on_raw_thread(look), 0);
         }
     }
 }
