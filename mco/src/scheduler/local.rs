@@ -33,14 +33,15 @@ const POLL_INTERVAL: Duration = Duration::from_micros(100);
 /// A busy worker looks at the clock about this often.
 const CLOCK_INTERVAL: Duration = Duration::from_micros(50);
 
-/// Behind the one that is to run next and its next: whose stack is fetched, and whose header.
+/// The positions in the ready queue, behind the coroutine that runs next, of the one whose stack is fetched and of the
+/// one whose header is.
 const STACKS_AHEAD: usize = 1;
 const HEADERS_AHEAD: usize = 2;
 
-/// Of so many that a poll has woken the stacks are looked up at once.
+/// For at most so many coroutines that a poll has woken the addresses of the stacks are looked up at once.
 const LOOK_UPS: usize = 32;
 
-/// Imbalance between workers that is not worth moving a coroutine for.
+/// An imbalance between workers that is not worth handing a coroutine over.
 const PLACEMENT_SLACK: usize = 16;
 
 /// The half of a worker that only its own thread uses. It lies in a thread-local variable, where its coroutines
@@ -97,7 +98,7 @@ impl Clock {
 
 thread_local! {
     static LOCAL: OnceCell<LocalWorker> = const { OnceCell::new() };
-    /// Ids that this thread may give away: the next one and the end of its block.
+    /// The ids that this thread may hand out: the next one, and the end of its block.
     static IDS: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
 }
 
@@ -116,7 +117,7 @@ pub(super) fn next_id() -> u64 {
     })
 }
 
-/// Lets the others run first. Outside a coroutine it is the thread that yields.
+/// Lets the others run first. Outside of coroutines the thread yields.
 #[inline(always)]
 #[track_caller]
 pub(crate) fn yield_now() {
@@ -219,7 +220,7 @@ impl LocalWorker {
         self.pool.borrow_mut().trim();
     }
 
-    /// Runs `f`, user code, in a coroutine of its own, even if the runtime has been shut down.
+    /// Runs `f`, which is user code, in a coroutine of its own, even if the runtime has been shut down.
     #[cold]
     pub(super) fn run_user_code(&self, f: Box<dyn FnOnce() + Send>) {
         let stack_size = self.scheduler.settings.stack_size;
@@ -230,7 +231,7 @@ impl LocalWorker {
         self.make_ready(task);
     }
 
-    /// Queues a started coroutine of this worker, or one that must go no further.
+    /// Queues a started coroutine of this worker, or one that must start here.
     pub(super) fn make_ready(&self, task: TaskRef) {
         self.ready.borrow_mut().push_back(task);
     }
@@ -259,7 +260,7 @@ impl LocalWorker {
         });
     }
 
-    /// What to run next.
+    /// Takes the coroutine that runs next.
     fn next(&self) -> Option<TaskRef> {
         if self.scheduler.settings.seed.is_some() {
             return self.pick_seeded();
@@ -285,8 +286,8 @@ impl LocalWorker {
         }
     }
 
-    /// The next woken one. With many of them each is found outside the cache, so those behind it
-    /// are fetched meanwhile.
+    /// Takes the next ready coroutine. With many of them each lies outside the cache, so those behind it are fetched
+    /// meanwhile.
     #[inline(always)]
     fn next_ready(&self) -> Option<TaskRef> {
         let mut ready = self.ready.borrow_mut();
@@ -300,8 +301,8 @@ impl LocalWorker {
         next
     }
 
-    /// Looks at the sockets, and waits for them, at most for `timeout`. Of those that are woken the first
-    /// are fetched; for the others `next_ready` does so.
+    /// Polls the sockets, and waits for at most `timeout`. Of the coroutines that are woken the first are fetched
+    /// into the cache; `next_ready` fetches the others.
     fn poll(&self, timeout: Option<Duration>) {
         self.reactor.borrow_mut().poll(timeout);
         let ready = self.ready.borrow();
@@ -375,8 +376,7 @@ impl LocalWorker {
         }
     }
 
-    /// Gives an unstarted coroutine a stack and makes this its home. `false`: it went elsewhere, or
-    /// ended here.
+    /// Gives an unstarted coroutine a stack and makes this worker its home. `false`: it was handed over, or has ended.
     fn start(&self, task: &TaskRef) -> bool {
         let start_here = self.start_here.take();
         let is_condemned = task.is_cancelled() || !self.scheduler.may_start(task);
@@ -431,8 +431,9 @@ impl LocalWorker {
         self.worker.counts.hosted.store(hosted, Ordering::Relaxed);
     }
 
-    /// Pinning makes imbalance permanent, so it is avoided at birth: a worker that hosts an eighth
-    /// more than the emptiest one, and some, gives its unstarted coroutines to that one.
+    /// The least loaded worker, if unstarted coroutines should be handed over to it. Since started ones never move,
+    /// imbalance has to be avoided before they start: a worker that hosts an eighth more than the least loaded one, and
+    /// some, hands over.
     fn less_loaded_worker(&self) -> Option<&RemoteWorker> {
         let regular = self.scheduler.regular().iter();
         let candidates = regular.filter(|w| !w.blocked.load(Ordering::Relaxed));
@@ -444,8 +445,8 @@ impl LocalWorker {
         (elsewhere && self.worker.load() >= limit).then_some(emptiest)
     }
 
-    /// By a coroutine that yields: is there nobody to yield to? Now and then the answer is no
-    /// without a look, so that the loop sees its inbox and its sockets.
+    /// By a coroutine that yields: whether there is nobody to yield to. After some such yields in a row the answer is
+    /// `false` without a check, so that the loop gets to its inbox and its sockets.
     fn may_skip_yield(&self) -> bool {
         const MAX_IN_A_ROW: u32 = 64;
         let alone = self.idle_yields.get() < MAX_IN_A_ROW && self.is_alone();
@@ -462,7 +463,7 @@ impl LocalWorker {
             && self.unstarted.is_empty()
     }
 
-    /// Between two runs: fires timers and polls, but not each time.
+    /// Between two turns, every few of them: reads the clock, fires timers and polls.
     fn check_clock(&self) {
         let clock = &self.clock;
         if clock.countdown.get() > 0 {
@@ -496,12 +497,12 @@ impl LocalWorker {
 
 /// Time.
 impl LocalWorker {
-    /// When the next timer or queued timer of this worker goes off.
+    /// When the next timer of this worker is due, whichever wheel it is in.
     fn next_timer(&self) -> Option<Timestamp> {
         [timers::next(), self.worker.timer_queue.next()].into_iter().flatten().min()
     }
 
-    /// Lets those go off whose time has come by `now`, on the runtime's clock.
+    /// Fires the timers that are due at `now`, on the runtime's clock.
     fn expire(&self, now: Timestamp) {
         timers::expire(now);
         self.worker.timer_queue.fire(now);

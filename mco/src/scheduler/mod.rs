@@ -18,8 +18,8 @@
 //!   probably about to wait for it. The monitor offers it if the parent goes on for long.
 //! - **Ready** coroutines have started here and stay here.
 //!
-//! [`local`] has the loop; [`idle`] how workers sleep without missing anything; [`monitor`] what
-//! happens when a coroutine holds its worker up.
+//! [`local`] has the loop. [`idle`] says how workers sleep without missing anything, and [`monitor`] what happens
+//! when a coroutine blocks its worker.
 
 pub(crate) mod all_idle;
 pub(crate) mod blocking;
@@ -93,7 +93,7 @@ pub(crate) struct Settings {
     /// What decides the order in which coroutines run, if it is to be the same each time. Then there is
     /// one worker.
     pub(crate) seed: Option<u64>,
-    /// Of which run of a test it is; 0: of none.
+    /// The test run to which the runtime belongs; 0: none.
     pub(crate) test_run: u64,
 }
 
@@ -103,29 +103,29 @@ pub(crate) struct Scheduler {
     traced: trace::Runtime,
     /// The regular ones first, then the slots for spare ones.
     workers: Box<[Arc<RemoteWorker>]>,
-    /// How many of them, from the first on, have ever had a thread. Who looks for work looks no further.
+    /// How many of them, from the first on, have ever had a thread. The others have nothing to steal.
     started: AtomicUsize,
     /// Unstarted coroutines from outside, for any worker.
     global_queue: GlobalQueue,
     idle: Idle,
     monitor: Monitor,
     quiescence: Quiescence,
-    /// Who wants to know of a deadlock, and what describes it.
+    /// What to do at a deadlock, and how to describe it.
     deadlock_hook: OnceLock<DeadlockHook>,
     /// Set once; from then on nothing starts but [what somebody waits for](Scheduler::may_start), and
     /// everything that has started is cancelled.
     shutdown: AtomicBool,
-    /// How many workers are held up now, as the monitor sees it.
+    /// How many workers are blocked now, as far as the monitor knows.
     blocked: AtomicUsize,
     /// A statistic.
     spawned_outside: AtomicU64,
-    /// Coroutines that got no stack.
+    /// How many coroutines could not start for want of a stack.
     without_stack: AtomicU32,
-    /// Threads that have not come to their end, and destructors that run elsewhere.
+    /// How many threads have not ended, and destructors that run on other threads.
     alive: AtomicUsize,
-    /// Coroutines of other runtimes that wait for that.
+    /// Coroutines of other runtimes that wait until `alive` is zero.
     stopping: Mutex<WaiterList>,
-    /// Of the workers and the monitor.
+    /// The threads of the workers and of the monitor.
     threads: Mutex<Vec<thread::JoinHandle<()>>>,
 }
 
@@ -223,10 +223,10 @@ impl Scheduler {
         }
     }
 
-    /// Waits until all threads have come to their end, and nothing of the runtime runs any more. If that
-    /// takes long, `describe` says once what is left.
+    /// Waits until all threads have ended, and nothing of the runtime runs any more. If that takes long, reports once
+    /// what is left, which `describe` says.
     fn wait_for_threads(&self, describe: fn(&Scheduler) -> String) {
-        /// Long enough for what unwinds and tidies up.
+        /// Enough time for coroutines to unwind and tidy up.
         const LONG: Duration = Duration::from_secs(1);
         let report = Timestamp::after(LONG);
         let mut wait = Wait::new(Reason::Runtime).until(Some(report));
@@ -280,8 +280,8 @@ impl Scheduler {
         }
     }
 
-    /// Queues the unstarted coroutine of a timer, behind those of earlier ones. By the worker that fires it, which is
-    /// about to look for something to run: it need not be seen that the runtime is shut down meanwhile.
+    /// Queues the unstarted coroutine of a timer, behind those of earlier timers. By the worker that fires it. That
+    /// worker is about to look for something to run, so a shutdown meanwhile needs no check here.
     pub(crate) fn spawn_from_timer(&self, task: TaskRef) {
         if self.is_shut_down() {
             discard(task);
@@ -307,8 +307,8 @@ impl Scheduler {
         }
     }
 
-    /// After the shutdown: ends, by `discard`, what is not to start any more, and nobody may take out of the
-    /// queue any more.
+    /// After the shutdown: takes out of the global queue what must not start any more, and ends it by `discard`. There
+    /// may be no worker left to do so.
     fn discard_global_queue(&self, discard: impl Fn(TaskRef)) {
         fence(Ordering::SeqCst);
         let mut left = Vec::new();
@@ -322,8 +322,8 @@ impl Scheduler {
         }
     }
 
-    /// Ends an unstarted coroutine, with this message if it has failed to start, in a thread of the blocking
-    /// pool: where no coroutine can drop its closure, and the caller should not.
+    /// Ends an unstarted coroutine on a thread of the blocking pool, with this message if it has failed to start. For
+    /// where no coroutine can drop its closure, and the caller should not.
     fn discard_elsewhere(self: &Arc<Self>, task: TaskRef, message: Option<String>) {
         let scheduler = self.clone();
         scheduler.thread_begins();
@@ -350,7 +350,7 @@ impl Scheduler {
         }
     }
 
-    /// Says that a coroutine got no stack, for those whose handle nobody joins. The first few times.
+    /// Reports the first few times that a coroutine got no stack, since its handle may never be joined.
     fn report_no_stack(&self, message: &str) {
         const TIMES: u32 = 10;
         match self.without_stack.fetch_add(1, Ordering::Relaxed) {
@@ -362,7 +362,7 @@ impl Scheduler {
         }
     }
 
-    /// Those that may have something queued.
+    /// The workers that may have something queued: those that have ever had a thread.
     fn started_workers(&self) -> &[Arc<RemoteWorker>] {
         &self.workers[..self.started.load(Ordering::SeqCst)]
     }
@@ -382,9 +382,9 @@ impl Scheduler {
         self.shutdown.load(Ordering::Acquire)
     }
 
-    /// Ends everything: nothing starts any more, what has started is cancelled, and the workers
-    /// end when their coroutines have unwound. Waits for that, unless it is one of the workers
-    /// that calls, or one of a runtime whose end waits for this one.
+    /// Shuts the runtime down: nothing starts any more, what has started is cancelled, and the workers end when their
+    /// coroutines have unwound. Waits for that, unless the caller is one of these workers, or a coroutine of a runtime
+    /// whose end waits for the end of this one.
     pub(crate) fn stop(self: &Arc<Self>, describe: fn(&Scheduler) -> String) {
         if forked::is_child() {
             // There is nobody to stop, and nothing to wait for.
@@ -408,7 +408,7 @@ impl Scheduler {
             Some(None) => return,
             waits => waits.flatten(),
         };
-        // Inside another library's generator a coroutine cannot wait; then it joins the threads.
+        // Inside another library's generator a coroutine cannot suspend, and joins the threads instead.
         if task::current::is_on_own_stack() {
             self.wait_for_threads(describe);
         }
@@ -437,19 +437,19 @@ impl Scheduler {
         }
     }
 
-    /// The reactor of some worker, for a socket on which a thread waits among other things.
+    /// The reactor of some worker, for a socket on which a plain thread waits in a `select!` or by a future.
     pub(crate) fn registrar(&self) -> Arc<Registrar> {
         let registrar = self.any_worker().registrar.get().cloned();
         registrar.expect("the regular workers have been started")
     }
 
-    /// One of the workers, each in turn, but none that is held up if there is another.
+    /// One of the regular workers, round-robin, but no blocked one if there is another.
     fn any_worker(&self) -> Arc<RemoteWorker> {
         static TURN: AtomicUsize = AtomicUsize::new(0);
         self.worker_near(TURN.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// The worker of this number, modulo their number, or the next one that is not held up if there is any.
+    /// The regular worker of this number, modulo how many there are; or the next one that is not blocked, if any.
     fn worker_near(&self, number: usize) -> Arc<RemoteWorker> {
         forked::check("a timer or a socket needs a worker");
         let workers = self.regular();
@@ -458,7 +458,7 @@ impl Scheduler {
         order.find(|worker| !worker.is_blocked()).unwrap_or(&workers[first]).clone()
     }
 
-    /// What the workers have counted, the spare ones last, if they have ever run.
+    /// The counters of the workers. Those of spare ones that have ever run come last.
     pub(crate) fn counters(&self) -> Vec<Counters> {
         let workers = self.workers.iter().enumerate();
         let counters = workers.map(|(index, worker)| (index, worker.counters()));
@@ -470,24 +470,24 @@ impl Scheduler {
         self.spawned_outside.load(Ordering::Relaxed)
     }
 
-    /// For one who may keep coroutines from going on: as long as what this returns lives, nobody takes
-    /// the runtime to be at rest.
+    /// For a thread that may keep coroutines from going on: as long as what this returns lives, the runtime does not
+    /// count as quiescent.
     pub(crate) fn keep_active(&self) -> ActiveGuard<'_> {
         self.quiescence.activate();
         ActiveGuard(self)
     }
 
-    /// What "now" is there.
+    /// The time of the runtime's clock.
     pub(crate) fn now(&self) -> Timestamp {
         self.settings.virtual_clock.as_ref().map_or_else(Timestamp::monotonic, |clock| clock.now())
     }
 
-    /// The slots for workers.
+    /// How many workers there can be, spare ones included.
     pub(crate) fn worker_slots(&self) -> usize {
         self.workers.len()
     }
 
-    /// What a dump shows of one of them.
+    /// What a dump shows of one worker.
     pub(crate) fn inspect_worker(&self, index: usize) -> WorkerSnapshot {
         let worker = &self.workers[index];
         // The coroutine that runs is read before those that are hosted, so that it is in one of them.
@@ -503,19 +503,19 @@ impl Scheduler {
         (worker.turn(), worker.current().map(|(id, _)| id))
     }
 
-    /// Asks a worker to run a request soon: between two turns.
+    /// Sends requests to a worker, which runs them between two turns.
     pub(crate) fn send(&self, index: usize, requests: impl IntoIterator<Item = Request>) {
         let worker = &self.workers[index];
         worker.requests.add(requests);
         worker.interrupt();
     }
 
-    /// After requests of a worker are over that it has not come to.
+    /// Removes the requests of a worker whose replies nobody waits for any more.
     pub(crate) fn cancel_requests(&self, index: usize) {
         self.workers[index].requests.remove_cancelled();
     }
 
-    /// How many coroutines are queued that have not started, about.
+    /// About how many unstarted coroutines are queued.
     pub(crate) fn unstarted(&self) -> usize {
         self.global_queue.len()
             + self.workers.iter().map(|worker| worker.unstarted_len()).sum::<usize>()
@@ -526,7 +526,7 @@ impl Scheduler {
     }
 }
 
-/// Ends an unstarted coroutine of a runtime that has been shut down, by whoever finds that out.
+/// Ends an unstarted coroutine of a runtime that has been shut down. By whichever thread finds it.
 fn discard(task: TaskRef) {
     if task.has_destructor() && task::current::is_between_turns() {
         // A worker between two turns: `LocalWorker::start` gives it a coroutine.
@@ -556,7 +556,7 @@ pub(crate) struct WorkerSnapshot {
     pub(crate) tasks: Vec<TaskRef>,
 }
 
-/// How many workers may be started in place of those that are held up.
+/// How many spare workers there may be.
 fn spares(regular: usize) -> usize {
     regular.clamp(16, 64)
 }
@@ -571,13 +571,13 @@ pub(crate) fn current_test_run() -> u64 {
     LocalWorker::with(|local| local.scheduler().settings.test_run).unwrap_or(0)
 }
 
-/// A test run that no runtime is of yet.
+/// The number of a new test run.
 pub(crate) fn new_test_run() -> u64 {
     static TEST_RUNS: AtomicU64 = AtomicU64::new(1);
     TEST_RUNS.fetch_add(1, Ordering::Relaxed)
 }
 
-/// What a spawn knows of a new coroutine, completed with an id.
+/// The options of a coroutine that is about to be spawned, with a new id.
 pub(crate) fn spawn_options(
     name: Option<Box<str>>,
     stack_size: usize,

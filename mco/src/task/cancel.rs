@@ -79,14 +79,14 @@ pub(crate) fn before_start() -> Box<dyn Any + Send> {
     Box::new(Cancelled { injection: None })
 }
 
-/// Part of each payload that mco unwinds somebody with: of a cancel, or of a deadline.
+/// Part of each payload with which mco unwinds a coroutine or thread, for a cancel or for a deadline.
 pub(super) struct Injection {
     owner: StackOwner,
     /// Unique in the process.
     number: u64,
 }
 
-/// Whose stack a payload is on its way up.
+/// The coroutine or thread whose stack a payload unwinds.
 #[derive(PartialEq, Eq)]
 enum StackOwner {
     Coroutine(u64),
@@ -94,7 +94,7 @@ enum StackOwner {
 }
 
 impl Injection {
-    /// One that is about to unwind the caller.
+    /// For a payload that is about to unwind the caller.
     fn new() -> Injection {
         static NUMBERS: AtomicU64 = AtomicU64::new(1);
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
@@ -102,7 +102,7 @@ impl Injection {
         Injection { owner: StackOwner::current(), number }
     }
 
-    /// If it was the caller's, and has been caught: it is about to go on.
+    /// The caller has caught the payload and is about to pass it on.
     fn resumes(&self) {
         if self.owner == StackOwner::current() {
             with_unwinding(|unwinding| unwinding.injected = self.number);
@@ -111,7 +111,7 @@ impl Injection {
 }
 
 impl Drop for Injection {
-    /// It was caught on the way up. That of another one may be under way since.
+    /// The payload was caught and is dropped. A later payload may be unwinding the owner by now.
     fn drop(&mut self) {
         if self.owner == StackOwner::current() {
             with_unwinding(|unwinding| {
@@ -132,17 +132,17 @@ impl StackOwner {
     }
 }
 
-/// What a coroutine knows of its own unwinding, or a plain thread of its own; for that thread.
+/// What a coroutine, or a plain thread, knows of its own unwinding. Only for its own thread.
 #[derive(Default)]
 pub(super) struct Unwinding {
     /// The number of the [`Injection`] that came last, if its payload is on its way up this stack, or was
     /// caught and is being kept; else 0. Tells a cancel from a panic, for who is unwound; decides nothing else.
     injected: u64,
-    /// The panic hook runs: nothing may unwind out of it.
+    /// The panic hook is running, and nothing may unwind out of it.
     in_hook: bool,
     /// The nearest of the deadlines that hold here.
     pub(super) deadline: Option<Deadline>,
-    /// How many calls of [`shield`] it is in.
+    /// How many calls of [`shield`] are on the stack.
     shields: u32,
 }
 
@@ -163,7 +163,7 @@ pub(super) fn with_unwinding<R>(f: impl FnOnce(&mut Unwinding) -> R) -> R {
     }
 }
 
-/// Calls a panic hook, for a panic that begins on this thread.
+/// Calls a panic hook. For a panic that begins on this thread.
 pub(super) fn call_hook(hook: impl FnOnce()) {
     struct InHook;
     impl Drop for InHook {
@@ -184,7 +184,7 @@ pub(super) fn call_hook(hook: impl FnOnce()) {
     hook();
 }
 
-/// Passes on what was caught, in the coroutine or thread in which it was.
+/// Resumes the unwinding with a payload that was caught in the calling coroutine or thread.
 pub(crate) fn resume_unwind(payload: Box<dyn Any + Send>) -> ! {
     let cancelled = payload.downcast_ref::<Cancelled>().and_then(|c| c.injection.as_ref());
     if let Some(injection) = cancelled.or_else(|| deadline::injection_of(&*payload)) {
@@ -236,7 +236,7 @@ pub(crate) fn shield<R>(f: impl FnOnce() -> R) -> R {
     f()
 }
 
-/// To be called where something begins that may come to unwinding a stack.
+/// To be called before anything that may have to unwind a stack.
 ///
 /// # Panics
 ///
@@ -252,14 +252,14 @@ pub(super) fn require_unwinding() {
     }
 }
 
-/// Why the caller is to be unwound, and may be.
+/// Why the caller has to unwind, where it may.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PendingUnwind {
     /// The coroutine is cancelled.
     Cancel,
     /// The nearest deadline has passed.
     Deadline,
-    /// It must not wait where it is, as [`note_refusal`] has said of it.
+    /// It must not wait here. [`note_refusal`] has said which wait it was.
     Refused(Refusal),
 }
 
@@ -285,7 +285,7 @@ pub(crate) fn note_refusal(reason: Reason, site: &'static Location<'static>) {
     REFUSED.set(Some((reason, site)));
 }
 
-/// Unwinds the coroutine that runs now, if that is due.
+/// Unwinds the coroutine that runs now, if it has to.
 #[inline]
 pub(crate) fn check(running: Running) {
     if let Some(pending) = pending_unwind(running) {
@@ -293,14 +293,14 @@ pub(crate) fn check(running: Running) {
     }
 }
 
-/// Unwinds the coroutine or thread that runs now, if that is due.
+/// Unwinds the coroutine or thread that runs now, if it has to.
 pub(crate) fn check_here() {
     if let Some(pending) = pending_unwind_here() {
         pending.unwind();
     }
 }
 
-/// Whether the coroutine or thread that runs now is to be unwound, and may be.
+/// Why the coroutine or thread that runs now has to unwind, if it has to and may.
 #[inline]
 pub(crate) fn pending_unwind_here() -> Option<PendingUnwind> {
     match current::running() {
@@ -309,7 +309,7 @@ pub(crate) fn pending_unwind_here() -> Option<PendingUnwind> {
     }
 }
 
-/// Whether the coroutine that runs now is to be unwound, and may be.
+/// Why the coroutine that runs now has to unwind, if it has to and may.
 #[inline]
 pub(crate) fn pending_unwind(running: Running) -> Option<PendingUnwind> {
     // Relaxed: what led to the cancel becomes visible through the state, which `cancel` notifies.

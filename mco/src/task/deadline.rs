@@ -1,12 +1,11 @@
 //! Deadlines by which a coroutine or thread has to be done with something: what `timeout` is made of.
 //! [`std::time::timeout`](crate::std::time::timeout) describes what they do.
 //!
-//! Of several only the nearest matters, and it is kept with what a coroutine knows of its unwinding
-//! ([`cancel`]). Each call of [`limited`] replaces it by its own, if that is nearer, and puts it back
-//! at its end; so they form a stack in the frames of these calls. On another stack than the coroutine's own
-//! there are none: a generator may be left in the middle of such a call, and its deadline would hold for whoever
-//! goes on outside. A payload carries the number of the
-//! deadline that has passed, by which the call whose it is recognises it.
+//! Of several deadlines only the nearest matters. It is kept with what a coroutine knows of its unwinding
+//! ([`cancel`]). Each call of [`limited`] replaces it by its own, if that is nearer, and restores it at its end. So
+//! the deadlines form a stack in the frames of these calls. On another stack than the coroutine's own there are none:
+//! a generator may be left in the middle of such a call, and its deadline would hold for whoever goes on outside. A
+//! payload carries the number of the deadline that has passed, by which the call whose it is recognises it.
 
 use std::any::Any;
 use std::panic::{self, AssertUnwindSafe, Location};
@@ -27,7 +26,7 @@ pub(crate) struct Deadline {
     number: u64,
 }
 
-/// What a coroutine or thread unwinds with whose deadline has passed.
+/// The payload with which a passed deadline unwinds a coroutine or thread.
 struct Passed {
     number: u64,
     injection: Injection,
@@ -40,7 +39,7 @@ struct Passed {
 /// In a program that is built without unwinding, and on another stack than the coroutine's own.
 #[track_caller]
 pub(crate) fn limited<R>(at: Timestamp, f: impl FnOnce() -> R) -> Option<R> {
-    /// Puts back what held before.
+    /// Restores the deadline of before.
     struct Restore(Option<Deadline>);
     impl Drop for Restore {
         fn drop(&mut self) {
