@@ -41,7 +41,9 @@ fn a_deadlock_of_dining_philosophers_is_reported() {
 
 #[test]
 fn a_program_of_one_coroutine_is_reported() {
-    assert_deadlock(&run("receive"));
+    let end = run("receive");
+    assert_deadlock(&end);
+    end.assert_says("the channel, made at tests/programs/deadlock.rs:67:31, has 1 sender");
     let end = run("park");
     assert_deadlock(&end);
     end.assert_says("park");

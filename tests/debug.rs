@@ -755,67 +755,127 @@ fn stuck(prefix: &str) -> usize {
 }
 
 #[test]
-fn two_that_wait_for_each_others_channel_are_stuck_while_others_go_on() {
+fn of_a_channel_it_is_said_where_the_other_end_was_used_last_and_who_waited() {
     with_runtimes(|runtime| {
-        let stop = Arc::new(AtomicBool::new(false));
-        let stops = stop.clone();
-        let goes_on = runtime.spawn(move || {
-            while !stops.load(Ordering::SeqCst) {
-                coroutine::sleep(Duration::from_millis(1));
-            }
+        let (sender, receiver) = bounded::<u8>(0);
+        let made = line!() - 1;
+        let _another = sender.clone();
+        let sends = sender.clone();
+        let used = line!() + 1;
+        let uses = runtime.run(|| Builder::new().name("end user").spawn(move || sends.send(1)));
+        eventually("it waits to send", || is_blocked("end user"));
+        let waits = blocked(runtime, "end waiter", {
+            let receiver = receiver.clone();
+            move || [receiver.recv().unwrap(), receiver.recv().unwrap()]
         });
-        let ((to_one, for_one), (to_other, for_other)) = (unbounded(), unbounded());
-        let (one, other) = runtime.run(move || {
-            let one = Builder::new().name("cross one").spawn(move || {
-                let n: u32 = for_one.recv().unwrap_or(0);
-                to_other.send(n)
-            });
-            let other = Builder::new().name("cross other").spawn(move || {
-                let n: u32 = for_other.recv().unwrap_or(0);
-                to_one.send(n)
-            });
-            (one, other)
+        let user = uses.coroutine().id();
+        uses.join().unwrap().unwrap();
+        eventually("its handle is gone, and it waits again", || {
+            let end = named(&debug::coroutines(), "end waiter").other_end;
+            end.is_some_and(|end| end.handles == 2)
         });
-        eventually("they are stuck", || stuck("cross") == 2);
+        let end = named(&debug::coroutines(), "end waiter").other_end.unwrap();
+        assert_eq!((end.made_at.file(), end.made_at.line()), (file!(), made));
+        let at = end.last_used_at.unwrap();
+        assert_eq!((at.file(), at.line()), (file!(), used));
         let text = debug::dump().to_string();
-        let cycle = deadlocks_in(&text);
-        assert!(
-            cycle.contains("deadlock, as far as can be told: 2 coroutines wait for each other"),
-            "{text}"
+        let said = format!(
+            "  the channel, made at {}, has 2 senders, last used at {at}; the last to wait with one was \
+             coroutine {user}\n",
+            end.made_at
         );
-        for (who, whom) in [(&one, "other"), (&other, "one")] {
-            let with = "of which the other end is with coroutine";
-            assert!(cycle.contains(with) && cycle.contains(&format!("`cross {whom}`")), "{text}");
-            assert!(cycle.contains(&who.coroutine().id().to_string()), "{text}");
-        }
-        // Who waits for one of them waits for ever too.
-        one.cancel();
-        drop((one.join(), other.join()));
-        assert_eq!(stuck("cross"), 0);
-        stop.store(true, Ordering::SeqCst);
-        goes_on.join().unwrap();
+        assert_eq!((end.last_waited, end.last_waited_thread), (Some(user), None));
+        assert!(section_of(&text, "end waiter").contains(&said), "{text}");
+        sender.send(2).unwrap();
+        assert_eq!(waits.join().unwrap(), [1, 2]);
     });
 }
 
 #[test]
-fn two_that_send_to_each_other_without_receiving_are_stuck() {
+fn a_thread_that_has_waited_at_the_other_end_is_named() {
     with_runtimes(|runtime| {
-        let ((to_one, for_one), (to_other, for_other)) = (bounded(0), bounded(0));
-        let (one, other) = runtime.run(move || {
-            let one = Builder::new().name("sends one").spawn(move || {
-                to_other.send(1u8).unwrap();
-                for_one.recv().unwrap();
-            });
-            let other = Builder::new().name("sends other").spawn(move || {
-                to_one.send(1u8).unwrap();
-                for_other.recv().unwrap();
-            });
-            (one, other)
+        let (sender, receiver) = bounded::<u8>(0);
+        let (release, released) = mpsc::channel::<()>();
+        let (waited, has_waited) = mpsc::channel();
+        let uses = thread::Builder::new().name("uses an end".to_owned()).spawn(move || {
+            sender.send_timeout(1, Duration::from_millis(1)).unwrap_err();
+            waited.send(()).unwrap();
+            let _ = released.recv();
+            drop(sender);
         });
-        eventually("they are stuck", || stuck("sends") == 2);
-        one.cancel();
-        one.join().unwrap_err();
-        other.join().unwrap_err();
+        has_waited.recv().unwrap();
+        let waits = blocked(runtime, "thread waiter", move || receiver.recv().unwrap_err());
+        let end = named(&debug::coroutines(), "thread waiter").other_end.unwrap();
+        assert_eq!(end.last_waited_thread.as_deref(), Some("uses an end"));
+        drop(release);
+        uses.unwrap().join().unwrap();
+        waits.join().unwrap();
+    });
+}
+
+#[test]
+fn of_an_end_that_nobody_has_used_no_use_is_told() {
+    with_runtimes(|runtime| {
+        let (sender, receiver) = bounded::<u8>(0);
+        let waits = blocked(runtime, "unused waiter", move || sender.send(1));
+        let end = named(&debug::coroutines(), "unused waiter").other_end.unwrap();
+        assert_eq!((end.handles, end.last_used_at, end.last_waited), (1, None, None));
+        let text = debug::dump().to_string();
+        let section = section_of(&text, "unused waiter");
+        assert!(section.contains(", has 1 receiver\n"), "{text}");
+        drop(receiver);
+        waits.join().unwrap().unwrap_err();
+    });
+}
+
+#[test]
+fn an_arm_for_a_channel_says_what_is_known_of_its_other_end() {
+    with_runtimes(|runtime| {
+        let (sender, receiver) = unbounded::<u8>();
+        let (_quit, quits) = unbounded::<u8>();
+        let waits = blocked(runtime, "arm waiter", move || {
+            select! {
+                v = receiver.recv() => v.unwrap_err(),
+                v = quits.recv() => panic!("nobody sends {v:?}"),
+            }
+        });
+        let info = named(&debug::coroutines(), "arm waiter");
+        assert_eq!(info.other_end, None);
+        assert_eq!(info.arms[0].other_end.as_ref().unwrap().handles, 1);
+        let text = debug::dump().to_string();
+        let made_at = info.arms[1].other_end.as_ref().unwrap().made_at;
+        let said = format!("  arm 2: the channel, made at {made_at}, has 1 sender\n");
+        assert!(section_of(&text, "arm waiter").contains(&said), "{text}");
+        drop(sender);
+        waits.join().unwrap();
+    });
+}
+
+/// A coroutine that has given the sender, with which it was spawned, to a thread, and joins the receiver.
+#[test]
+fn who_has_given_a_handle_away_is_not_accused() {
+    with_runtimes(|runtime| {
+        let (sender, receiver) = unbounded::<()>();
+        let (release, released) = mpsc::channel::<()>();
+        let receives = blocked(runtime, "fair receiver", move || receiver.recv());
+        let (give, given) = mpsc::channel();
+        let outside = thread::spawn(move || {
+            let sender: mco::std::sync::Sender<()> = given.recv().unwrap();
+            let _ = released.recv();
+            drop(sender);
+        });
+        let joins = blocked(runtime, "fair giver", move || {
+            give.send(sender).unwrap();
+            receives.join().unwrap().unwrap_err();
+        });
+        for _ in 0..10 {
+            let dump = debug::dump();
+            assert!(!dump.coroutines().any(|info| info.is_stuck), "{dump}");
+            assert_eq!(deadlocks_in(&dump.to_string()), "");
+        }
+        drop(release);
+        outside.join().unwrap();
+        joins.join().unwrap();
     });
 }
 

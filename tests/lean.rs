@@ -81,4 +81,7 @@ fn without_dumps_a_deadlock_is_reported_by_what_each_waits_for() {
         end.assert_says(&format!("`philosopher {number}`"));
     }
     end.assert_says("waits for a mutex at tests/programs/deadlock.rs:");
+    let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_deadlock_program"));
+    let end = child::watch(program.arg("receive"), HUNG);
+    end.assert_says("; the channel, made at tests/programs/deadlock.rs:");
 }

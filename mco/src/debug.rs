@@ -30,22 +30,21 @@
 //!   one moment, and only a cancel from outside can change it.
 //! - Who waits in a `select!` of which each arm joins a coroutine, or is an expression that runs in a
 //!   coroutine of its own, waits for all of those: it is stuck if they all are. This is exact too.
-//! - Who waits to send or to receive waits for everyone who has another handle of the channel. Rust
-//!   does not say who has it. It is assumed of a coroutine that it still has the handles that its
-//!   closure was spawned with, and nothing is claimed unless that accounts for every handle of the
-//!   channel. One that has given such a handle away since, other than by dropping it, and
-//!   is stuck for other reasons, is accused wrongly.
+//!
+//! Of channels only facts are told: how many handles the other end has, where the channel was made, where that end was
+//! used last, and who was the last to wait there; see [`ChannelEnd`]. Rust does not say who has a handle, so nobody
+//! is called stuck for waiting at a channel, nor is anybody else for waiting for that one.
 //!
 //! Of everything else it is not known who could end the wait, so nothing is claimed: read locks that
-//! others hold, condition variables, semaphores, a `select!` with any other arm, sockets, sleeps, whatever a thread
-//! outside holds, and handles of a channel that lie in a struct behind a pointer or are shared.
+//! others hold, condition variables, semaphores, channels, a `select!` with any other arm, sockets, sleeps, and whatever a
+//! thread outside holds.
 
 use std::panic::Location;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-pub use crate::runtime::dump::{ArmInfo, CoroutineInfo, Dump, State};
+pub use crate::runtime::dump::{ArmInfo, ChannelEnd, CoroutineInfo, Dump, State};
 pub use crate::task::Reason;
 
 use crate::runtime::dump;

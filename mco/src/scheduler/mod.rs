@@ -583,7 +583,6 @@ pub(crate) fn spawn_options(
     stack_size: usize,
     spawned_at: &'static Location<'static>,
 ) -> SpawnOptions {
-    let parent = task::current::running().map_or(0, task::current::Running::id);
     let stack_size = Pool::class_size(stack_size);
-    SpawnOptions { id: local::next_id(), name, stack_size, spawned_at, parent }
+    SpawnOptions { id: local::next_id(), name, stack_size, spawned_at }
 }

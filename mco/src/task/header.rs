@@ -6,7 +6,7 @@
 //!
 //! | field | touched by |
 //! | --- | --- |
-//! | the closure | the creator until the coroutine is queued; then whoever runs or discards it; its bytes by anyone once it has started |
+//! | the closure | the creator until the coroutine is queued; then whoever runs or discards it |
 //! | the result | the coroutine until `FINISHED`; then the holder of the `JoinHandle` |
 //! | `fiber` | the home worker, between runs and to resume it |
 //! | `HomeOnly` | the home worker's thread |
@@ -46,8 +46,6 @@ pub(crate) struct SpawnOptions {
     /// In bytes, as [`crate::fiber::Pool::class_size`] gives it.
     pub(crate) stack_size: usize,
     pub(crate) name: Option<Box<str>>,
-    /// The coroutine that has spawned it; 0 if it was a thread.
-    pub(crate) parent: u64,
 }
 
 /// See the module. What every run touches comes first, in as few lines of the cache as possible.
@@ -153,15 +151,12 @@ struct Vtable {
     has_destructor: bool,
     /// Whether it is a child of a scope, whose owner waits for it.
     is_scoped: bool,
-    /// Where the closure lies, and its size.
-    closure: unsafe fn(NonNull<Header>) -> (*const (), usize),
 }
 
 #[repr(C)]
 struct TaskCell<F, T> {
     header: Header,
-    /// Initialised while the stage is `Unstarted`. From the start of the coroutine on it is not written to,
-    /// so that dumps can tell what it was given.
+    /// Initialised while the stage is `Unstarted`.
     closure: UnsafeCell<MaybeUninit<F>>,
     stage: UnsafeCell<Stage<T>>,
 }
@@ -191,7 +186,6 @@ impl<F: FnOnce() -> T, T> TaskCell<F, T> {
         free: Self::free,
         has_destructor: mem::needs_drop::<F>(),
         is_scoped: false,
-        closure: Self::closure,
     };
 
     const SCOPED_VTABLE: Vtable = Vtable { is_scoped: true, ..Self::VTABLE };
@@ -249,12 +243,6 @@ impl<F: FnOnce() -> T, T> TaskCell<F, T> {
             let cell = header.cast::<TaskCell<F, T>>().as_ptr();
             Some((*(*cell).closure.get()).assume_init_read())
         }
-    }
-
-    unsafe fn closure(header: NonNull<Header>) -> (*const (), usize) {
-        // SAFETY: as for `stage`; the address alone is taken.
-        let closure = unsafe { (*header.cast::<TaskCell<F, T>>().as_ptr()).closure.get() };
-        (closure.cast_const().cast(), mem::size_of::<F>())
     }
 
     unsafe fn take_output(header: NonNull<Header>, to: *mut ()) {
@@ -434,15 +422,6 @@ impl TaskRef {
     pub(super) unsafe fn discard(&self, payload: Box<dyn Any + Send>) {
         // SAFETY: the caller's promise.
         unsafe { (self.header().vtable.discard)(self.0, payload) }
-    }
-
-    /// The address and the size in bytes of what its closure captured, if it has started. The memory is not written to
-    /// from then on.
-    pub(super) fn closure_words(&self) -> Option<(*const (), usize)> {
-        // Acquire, in it, pairs with the start.
-        self.header().home.get()?;
-        // SAFETY: this is the table of its type.
-        Some(unsafe { (self.header().vtable.closure)(self.0) })
     }
 
     /// Has the processor fetch what each turn touches. For a worker that has it queued and runs it soon.

@@ -22,7 +22,6 @@
 pub(crate) mod cancel;
 #[cfg(feature = "dump")]
 pub(crate) mod capture;
-mod closure_words;
 pub(crate) mod current;
 pub(crate) mod deadline;
 mod header;
@@ -161,11 +160,6 @@ impl TaskRef {
 
     pub(crate) fn id(&self) -> u64 {
         self.header().options.id
-    }
-
-    /// The id of the coroutine that has spawned it, if one has.
-    pub(crate) fn parent(&self) -> Option<u64> {
-        Some(self.header().options.parent).filter(|id| *id != 0)
     }
 
     pub(crate) fn name(&self) -> Option<&str> {

@@ -11,7 +11,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::panic::Location;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use parking_lot::Mutex;
@@ -69,9 +69,20 @@ pub(crate) enum BlockedOn {
     Holder(LockOwner),
     /// These coroutines. The wait ends when each of them has ended.
     Each(Vec<u64>),
-    /// Whoever has a handle of the other end of the channel. There are so many, each of which is this
-    /// word.
-    Handles { word: usize, count: usize },
+    /// Whoever has a handle of the other end of the channel: nobody knows who that is.
+    Handles(Handles),
+}
+
+/// What is known of an end of a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Handles {
+    pub(crate) count: usize,
+    /// Where the channel was made.
+    pub(crate) made_at: &'static Location<'static>,
+    /// Where a handle was used last, as far as that is noted.
+    pub(crate) used_at: Option<&'static Location<'static>>,
+    /// Who was the last to wait with one; not in a `select!`.
+    pub(crate) waited: Option<LockOwner>,
 }
 
 /// The holder of a lock: a coroutine or a thread, by number.
@@ -93,14 +104,14 @@ impl LockOwner {
 
     /// The caller as one number. Never 0.
     #[inline]
-    fn current_number() -> u64 {
+    pub(crate) fn current_number() -> u64 {
         match current::running() {
             Some(running) => running.id(),
             None => thread_number(),
         }
     }
 
-    fn from_number(number: u64) -> Option<LockOwner> {
+    pub(crate) fn from_number(number: u64) -> Option<LockOwner> {
         match number {
             0 => None,
             number if number & THREAD != 0 => Some(LockOwner::Thread(number & !THREAD)),
@@ -188,38 +199,6 @@ impl WaitTarget for LockHolder {
 
     fn blocked_on(&self) -> BlockedOn {
         self.get().map_or(BlockedOn::Unknown, BlockedOn::Holder)
-    }
-}
-
-/// The handles of one end of a channel, for which those at the other end wait.
-pub(crate) struct ChannelEnd {
-    pub(crate) count: AtomicUsize,
-    /// What each handle consists of. Set once, when the channel is made.
-    word: AtomicUsize,
-}
-
-impl ChannelEnd {
-    /// With one handle.
-    pub(crate) fn new() -> ChannelEnd {
-        ChannelEnd { count: AtomicUsize::new(1), word: AtomicUsize::new(0) }
-    }
-
-    /// By the one who makes the channel.
-    pub(crate) fn set_word(&self, word: usize) {
-        self.word.store(word, Ordering::Relaxed);
-    }
-}
-
-impl WaitTarget for ChannelEnd {
-    fn address(&self) -> usize {
-        std::ptr::from_ref(self).addr()
-    }
-
-    fn blocked_on(&self) -> BlockedOn {
-        BlockedOn::Handles {
-            word: self.word.load(Ordering::Relaxed),
-            count: self.count.load(Ordering::Relaxed),
-        }
     }
 }
 

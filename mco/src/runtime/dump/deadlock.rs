@@ -19,23 +19,8 @@
 //!
 //! # Channels
 //!
-//! Who has a handle of a channel, nobody knows. What can be told is how many handles each end has, and
-//! which closures were spawned with one in them: the bytes of a closure stay where they were, and each
-//! handle of an end is the same word. If there are as many such words, in all closures of the process,
-//! as the end has handles, each of those coroutines is taken to have its own still. Where that could
-//! go wrong:
-//!
-//! - One has dropped its handle, or made a clone: the numbers differ, and nothing is claimed.
-//! - One has passed it on to a coroutine that it has spawned: there is one word too many. In case another
-//!   handle that is not seen makes up for it, nothing is claimed if one of those that have the word has
-//!   spawned another of them. The closures of those that have not been suspended are not seen, so nothing
-//!   is claimed while there are such.
-//! - One keeps it for itself, such as to clone it later, or has passed it to a thread, whose answer it
-//!   waits for: nothing is claimed of one that would wait for itself.
-//! - A handle lies in a structure behind a pointer, or was made by the coroutine itself: it is not seen,
-//!   the numbers differ, and nothing is claimed.
-//! - One has passed it on in another way, to a thread or into a structure, and waits for somebody else.
-//!   Then it is accused, if that one, by way of others or not, waits for this channel. This is the gap.
+//! Who has a handle of a channel, nobody knows. So nothing is claimed of who waits for one; what is known of
+//! the other end is shown with the coroutine.
 
 use std::collections::{HashMap, HashSet};
 
@@ -55,8 +40,6 @@ pub(super) enum Need {
 #[derive(Debug)]
 pub(super) struct Deadlock {
     pub(super) links: Vec<Link>,
-    /// It does not rest on who is taken to have a handle of a channel.
-    pub(super) is_exact: bool,
     /// How many others wait for these, directly or not.
     pub(super) others: usize,
 }
@@ -95,8 +78,6 @@ fn suspects(seen: &[RuntimeSnapshot]) -> HashMap<u64, Need> {
         .collect();
     let mut needs: HashMap<u64, Need> =
         all.iter().filter_map(|(id, coroutine)| Some((*id, need(coroutine)?))).collect();
-    let holders = HandleHolders::find(seen);
-    needs.extend(all.iter().filter_map(|(id, coroutine)| Some((*id, holders.need(coroutine)?))));
     for _ in 0..ROUNDS {
         remove_clear(&mut needs);
         let unchanged = |id: &u64| {
@@ -122,66 +103,6 @@ fn suspects(seen: &[RuntimeSnapshot]) -> HashMap<u64, Need> {
     }
     // Much is going on.
     HashMap::new()
-}
-
-/// Who was spawned with a handle of an end for which somebody waits.
-struct HandleHolders {
-    /// By the word that each handle consists of; one as often as it has it.
-    of: HashMap<usize, Vec<u64>>,
-    parents: HashMap<u64, u64>,
-}
-
-impl HandleHolders {
-    fn find(seen: &[RuntimeSnapshot]) -> HandleHolders {
-        let mut holders = HandleHolders { of: HashMap::new(), parents: HashMap::new() };
-        let all = || seen.iter().flat_map(|section| &section.coroutines);
-        if seen.iter().any(|section| section.unstarted > 0) || all().any(|one| one.task.is_none()) {
-            return holders;
-        }
-        for wait in all().filter_map(|coroutine| coroutine.wait.as_ref()) {
-            if let (BlockedOn::Handles { word, .. }, None) = (&wait.blocked_on, wait.until) {
-                holders.of.entry(*word).or_default();
-            }
-        }
-        if holders.of.is_empty() {
-            return holders;
-        }
-        for task in all().filter_map(|coroutine| coroutine.task.as_ref()) {
-            let id = task.id();
-            holders.parents.extend(task.parent().map(|parent| (id, parent)));
-            task.visit_closure_words(|word| {
-                holders.of.get_mut(&word).into_iter().for_each(|o| o.push(id))
-            });
-        }
-        holders
-    }
-
-    /// What it takes for the wait of a coroutine to end, if that is for a channel, and it is known who
-    /// has all the handles of the other end.
-    fn need(&self, coroutine: &CoroutineSnapshot) -> Option<Need> {
-        let wait = coroutine.wait.as_ref().filter(|wait| wait.until.is_none())?;
-        let BlockedOn::Handles { word, count } = &wait.blocked_on else { return None };
-        let mut holders = self.of.get(word).filter(|holders| holders.len() == *count)?.clone();
-        holders.sort_unstable();
-        holders.dedup();
-        let is_family = holders.iter().any(|id| self.has_ancestor_in(*id, &holders));
-        // Nor is it likely to wait for itself.
-        let known = !is_family && !holders.contains(&coroutine.info.id.into());
-        known.then_some(Need::Any(holders))
-    }
-
-    /// Whether one of these, which are sorted, has spawned it, or an ancestor of it that lives.
-    fn has_ancestor_in(&self, mut id: u64, holders: &[u64]) -> bool {
-        const GENERATIONS: usize = 64;
-        for _ in 0..GENERATIONS {
-            let Some(parent) = self.parents.get(&id) else { return false };
-            if holders.binary_search(parent).is_ok() {
-                return true;
-            }
-            id = *parent;
-        }
-        true
-    }
 }
 
 /// What it takes for its wait to end, if that is known.
@@ -269,8 +190,7 @@ fn deadlocks(seen: &[RuntimeSnapshot], stuck: &HashMap<u64, Need>) -> Vec<Deadlo
         let relation = match wait.blocked_on {
             _ if !wait.arms.is_empty() => "of which one is up to",
             BlockedOn::Holder(_) => "held by",
-            BlockedOn::Each(_) => "which takes the end of",
-            _ => "of which the other end is with",
+            _ => "which takes the end of",
         };
         Link {
             who: super::names::name(&coroutine.info),
@@ -280,12 +200,7 @@ fn deadlocks(seen: &[RuntimeSnapshot], stuck: &HashMap<u64, Need>) -> Vec<Deadlo
     };
     cycles
         .into_iter()
-        .map(|(ids, others)| {
-            let wait = |id: &u64| all[id].wait.as_ref().map(|wait| &wait.blocked_on);
-            let is_exact =
-                !ids.iter().any(|id| matches!(wait(id), Some(BlockedOn::Handles { .. })));
-            Deadlock { links: ids.iter().map(link).collect(), is_exact, others }
-        })
+        .map(|(ids, others)| Deadlock { links: ids.iter().map(link).collect(), others })
         .collect()
 }
 
@@ -333,6 +248,7 @@ mod tests {
     use super::*;
     use crate::clock::Timestamp;
     use crate::task::Reason;
+    use crate::task::wait_target::Handles;
 
     fn any<const N: usize>(ids: [u64; N]) -> Need {
         Need::Any(ids.into())
@@ -385,7 +301,9 @@ mod tests {
         let arm = |blocked_on| ArmWait { blocked_on, ..ArmWait::at(Reason::Join, 0) };
         let joins = |id| arm(BlockedOn::Each(vec![id]));
         assert_eq!(need_of_arms(&[joins(1), joins(2)]), Some(any([1, 2])));
-        let handles = arm(BlockedOn::Handles { word: 8, count: 1 });
+        let made_at = std::panic::Location::caller();
+        let handles =
+            arm(BlockedOn::Handles(Handles { count: 1, made_at, used_at: None, waited: None }));
         let thread = arm(BlockedOn::Holder(LockOwner::Thread(1)));
         for unknown in [arm(BlockedOn::Unknown), handles, thread, arm(BlockedOn::Each(vec![1, 2]))]
         {

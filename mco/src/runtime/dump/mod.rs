@@ -81,6 +81,8 @@ pub struct CoroutineInfo {
     pub held_by_thread: Option<String>,
     /// The address of what it waits for, by which two that wait for the same thing are recognised.
     pub object: Option<usize>,
+    /// If it waits for a channel: what is known of the other end.
+    pub other_end: Option<ChannelEnd>,
     /// If it waits in a `select!`: what each of its arms waits for, without those that are disabled.
     pub arms: Vec<ArmInfo>,
     /// Whether it will wait for ever, as far as that is known; see [`debug`](crate::debug).
@@ -99,8 +101,28 @@ pub struct ArmInfo {
     pub waits_for: Vec<CoroutineId>,
     /// The address of what it waits for.
     pub object: Option<usize>,
+    /// If it waits for a channel: what is known of the other end.
+    pub other_end: Option<ChannelEnd>,
     /// It is an expression that runs in a coroutine of its own, for whose end it waits.
     pub is_child: bool,
+}
+
+/// What is known of the end of a channel that somebody at the other end waits for. Each is true by itself: who was the last
+/// to wait need not be who has used it last. Noted are uses that wait, those that never do (`try_send`, `try_recv`), and sends
+/// into a channel without a bound; not those that might have waited and need not, nor what an arm of a `select!` does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ChannelEnd {
+    /// How many handles there are: senders, if somebody waits to receive. Who has them is not known.
+    pub handles: usize,
+    /// Where in the source the channel was made.
+    pub made_at: &'static Location<'static>,
+    /// Where a handle was used last, as far as that is noted.
+    pub last_used_at: Option<&'static Location<'static>>,
+    /// Which coroutine was the last to wait with a handle; it may have ended.
+    pub last_waited: Option<CoroutineId>,
+    /// Which thread was, if it was no coroutine. Empty if it has no name, or has ended.
+    pub last_waited_thread: Option<String>,
 }
 
 /// All coroutines at one moment. Its `Display` is a text of several lines. From
@@ -230,7 +252,10 @@ pub(crate) fn describe_remaining(scheduler: &Scheduler) -> String {
     for info in all.iter().take(NAMED) {
         let doing = match (info.state, info.wait_reason, info.wait_site) {
             (State::Blocked, Some(reason), Some(site)) => {
-                format!("waits for {} at {site}", names::what(reason))
+                let end = info.other_end.as_ref().map_or_else(String::new, |end| {
+                    format!("; {}", names::channel(reason, end, |id| format!("coroutine {id}")))
+                });
+                format!("waits for {} at {site}{end}", names::what(reason))
             }
             (State::Running, ..) => "runs, or blocks its thread".to_owned(),
             _ => "could go on".to_owned(),

@@ -1,6 +1,7 @@
 //! What coroutines and their waits are called.
 
-use super::CoroutineInfo;
+use super::{ChannelEnd, CoroutineInfo};
+use crate::coroutine::CoroutineId;
 use crate::task::Reason;
 
 /// A coroutine in a sentence.
@@ -40,4 +41,26 @@ pub(super) fn what(reason: Reason) -> &'static str {
         Reason::Once => "an initialiser",
         Reason::Blocker => "the permit of a blocker",
     }
+}
+
+/// What is known of the channel for which one waits.
+pub(super) fn channel(
+    reason: Reason,
+    end: &ChannelEnd,
+    name: impl Fn(CoroutineId) -> String,
+) -> String {
+    let handle = if reason == Reason::Send { "receiver" } else { "sender" };
+    let handles = crate::report::count(end.handles as u64, handle);
+    let mut text = format!("the channel, made at {}, has {handles}", end.made_at);
+    if let Some(site) = end.last_used_at {
+        text.push_str(&format!(", last used at {site}"));
+    }
+    let who = match (end.last_waited, end.last_waited_thread.as_deref()) {
+        (Some(id), _) => name(id),
+        (None, Some("")) => "a thread".to_owned(),
+        (None, Some(thread)) => format!("the thread `{thread}`"),
+        (None, None) => return text,
+    };
+    text.push_str(&format!("; the last to wait with one was {who}"));
+    text
 }

@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 use std::time::{Duration, Instant};
 
 use super::deadlock::Deadlock;
-use super::names::{name, what};
+use super::names::{channel, name, what};
 use super::{CoroutineInfo, Dump, Group, Section, State};
 use crate::coroutine::CoroutineId;
 use crate::task::Reason;
@@ -13,6 +13,8 @@ use crate::task::Reason;
 const IDS: usize = 8;
 /// So many arms of a `select!` are shown.
 const ARMS: usize = 16;
+/// So many channels that coroutines of a group wait for are shown.
+const CHANNELS: usize = 4;
 /// So many cycles are shown, and so many links of one.
 const CYCLES: usize = 16;
 const LINKS: usize = 64;
@@ -40,15 +42,16 @@ impl fmt::Display for Dump {
 }
 
 fn show_deadlock(f: &mut fmt::Formatter<'_>, deadlock: &Deadlock) -> fmt::Result {
-    let Deadlock { links, is_exact, others } = deadlock;
-    let what = if *is_exact { "deadlock" } else { "deadlock, as far as can be told" };
+    let Deadlock { links, others } = deadlock;
     match links.as_slice() {
         [] => return Ok(()),
-        [link] => {
-            writeln!(f, "{what}: {} waits for {}, {} itself", link.who, link.waits, link.relation)?
-        }
+        [link] => writeln!(
+            f,
+            "deadlock: {} waits for {}, {} itself",
+            link.who, link.waits, link.relation
+        )?,
         [first, ..] => {
-            writeln!(f, "{what}: {} coroutines wait for each other", links.len())?;
+            writeln!(f, "deadlock: {} coroutines wait for each other", links.len())?;
             write!(f, "  {}", first.who)?;
             let shown = links.len().min(LINKS);
             for (index, link) in links[..shown].iter().enumerate() {
@@ -158,6 +161,7 @@ fn show_group(
         writeln!(f, "  waits at {site}")?;
     }
     show_arms(f, section, group, now)?;
+    show_channels(f, section, group)?;
     writeln!(f, "  spawned at {}", first.spawned_at)?;
     if let Some(backtrace) = &group.backtrace {
         if group.members.len() > 1 && !backtrace.lines.is_empty() {
@@ -213,6 +217,39 @@ fn show_arms(
         write!(f, "; and {} more", number(more))?;
     }
     writeln!(f)
+}
+
+/// The channels for which they wait, each once.
+fn show_channels(f: &mut fmt::Formatter<'_>, section: &Section, group: &Group) -> fmt::Result {
+    let name = |id| name_of(section, id);
+    let mut shown = Vec::new();
+    let mut more = false;
+    for info in section.members(group) {
+        let own = info.other_end.as_ref().map(|end| (info.wait_reason, info.object, end, None));
+        let arms = info.arms.iter().zip(1..).filter_map(|(arm, number)| {
+            let end = arm.other_end.as_ref()?;
+            Some((Some(arm.wait_reason), arm.object, end, Some(number)))
+        });
+        for (reason, object, end, arm) in own.into_iter().chain(arms) {
+            if shown.contains(&object) {
+                continue;
+            }
+            if shown.len() == CHANNELS {
+                more = true;
+                continue;
+            }
+            shown.push(object);
+            f.write_str("  ")?;
+            if let Some(arm) = arm {
+                write!(f, "arm {arm}: ")?;
+            }
+            writeln!(f, "{}", channel(reason.unwrap_or(Reason::None), end, name))?;
+        }
+    }
+    if more {
+        writeln!(f, "  and other channels")?;
+    }
+    Ok(())
 }
 
 /// A coroutine of which the id is known.

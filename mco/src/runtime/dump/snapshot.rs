@@ -7,9 +7,9 @@ use crate::clock::Timestamp;
 use crate::coroutine::CoroutineId;
 use crate::scheduler::Scheduler;
 use crate::task::TaskRef;
-use crate::task::wait_target::{self, ArmWait, BlockedOn, Inspection, LockOwner};
+use crate::task::wait_target::{self, ArmWait, BlockedOn, Handles, Inspection, LockOwner};
 
-use super::{ArmInfo, CoroutineInfo, State};
+use super::{ArmInfo, ChannelEnd, CoroutineInfo, State};
 
 /// The coroutines of one runtime.
 pub(super) struct RuntimeSnapshot {
@@ -106,6 +106,7 @@ fn snapshot_one(
         waits_for: wait.as_ref().map_or_else(Vec::new, |wait| needed_coroutines(&wait.blocked_on)),
         held_by_thread,
         object: wait.as_ref().and_then(|wait| object(wait.address)),
+        other_end: wait.as_ref().and_then(|wait| other_end(&wait.blocked_on)),
         arms: wait
             .iter()
             .flat_map(|wait| &wait.arms)
@@ -135,6 +136,7 @@ pub(super) fn minimal_info(
         waits_for: Vec::new(),
         held_by_thread: None,
         object: None,
+        other_end: None,
         arms: Vec::new(),
         is_stuck: false,
     }
@@ -146,6 +148,7 @@ fn snapshot_arm(arm: &ArmWait, to_std: impl Fn(Timestamp) -> Instant) -> ArmInfo
         until: arm.until.map(to_std),
         waits_for: needed_coroutines(&arm.blocked_on),
         object: object(arm.address),
+        other_end: other_end(&arm.blocked_on),
         is_child: arm.is_child,
     }
 }
@@ -157,6 +160,22 @@ fn needed_coroutines(blocked_on: &BlockedOn) -> Vec<CoroutineId> {
         BlockedOn::Each(ids) => ids.iter().copied().map(CoroutineId::new).collect(),
         _ => Vec::new(),
     }
+}
+
+/// What is known of the other end of a channel.
+fn other_end(blocked_on: &BlockedOn) -> Option<ChannelEnd> {
+    let BlockedOn::Handles(Handles { count, made_at, used_at, waited }) = *blocked_on else {
+        return None;
+    };
+    let (last_waited, last_waited_thread) = match waited {
+        Some(LockOwner::Coroutine(id)) => (Some(CoroutineId::new(id)), None),
+        Some(LockOwner::Thread(number)) => {
+            (None, Some(wait_target::thread_name(number).unwrap_or_default()))
+        }
+        None => (None, None),
+    };
+    let (handles, last_used_at) = (count, used_at);
+    Some(ChannelEnd { handles, made_at, last_used_at, last_waited, last_waited_thread })
 }
 
 fn object(address: usize) -> Option<usize> {

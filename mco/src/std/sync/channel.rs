@@ -21,7 +21,7 @@
 //! assert_eq!(all, [1, 4, 9]);
 //! ```
 
-mod handle;
+mod end;
 mod iter;
 mod shared;
 
@@ -33,7 +33,6 @@ use std::time::Duration;
 
 pub use std::sync::mpsc::{RecvError, RecvTimeoutError, SendError, TryRecvError, TrySendError};
 
-use self::handle::{Handle, RECEIVER, SENDER};
 pub use self::iter::{IntoIter, Iter, TryIter};
 pub(crate) use self::shared::{Channel, Observer, State};
 
@@ -47,8 +46,9 @@ pub(crate) use self::shared::{Channel, Observer, State};
 /// assert_eq!(receiver.recv(), Ok("hello"));
 /// ```
 #[must_use]
+#[track_caller]
 pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
-    create(None, None)
+    create(None, None, Location::caller())
 }
 
 /// A channel that holds up to `capacity` values; a sender waits while it is full. With 0, a sender
@@ -65,18 +65,21 @@ pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
 /// assert_eq!(receiver.recv(), Ok(1));
 /// ```
 #[must_use]
+#[track_caller]
 pub fn bounded<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
-    create(Some(capacity), None)
+    create(Some(capacity), None, Location::caller())
 }
 
 /// [`unbounded`] under the name that std has for it.
 #[must_use]
+#[track_caller]
 pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
     unbounded()
 }
 
 /// [`bounded`] under its older name.
 #[must_use]
+#[track_caller]
 pub fn channel_buf<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
     bounded(capacity)
 }
@@ -85,19 +88,18 @@ pub fn channel_buf<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
 pub(crate) fn observed<T>(
     capacity: usize,
     observer: Weak<dyn Observer>,
+    made_at: &'static Location<'static>,
 ) -> (Sender<T>, Receiver<T>) {
-    create(Some(capacity), Some(observer))
+    create(Some(capacity), Some(observer), made_at)
 }
 
 fn create<T>(
     capacity: Option<usize>,
     observer: Option<Weak<dyn Observer>>,
+    made_at: &'static Location<'static>,
 ) -> (Sender<T>, Receiver<T>) {
-    let channel = Arc::new(Channel::new(capacity, observer));
-    let (sender, receiver) = (Sender(Handle::new(channel.clone())), Receiver(Handle::new(channel)));
-    sender.0.senders.set_word(sender.0.word());
-    receiver.0.receivers.set_word(receiver.0.word());
-    (sender, receiver)
+    let channel = Arc::new(Channel::new(capacity, observer, made_at));
+    (Sender(channel.clone()), Receiver(channel))
 }
 
 /// The error of [`Sender::send_timeout`], with the value that was not sent.
@@ -130,7 +132,7 @@ impl<T> fmt::Display for SendTimeoutError<T> {
 impl<T> std::error::Error for SendTimeoutError<T> {}
 
 /// The sending end of a channel. Clones send into the same channel.
-pub struct Sender<T>(Handle<T, SENDER>);
+pub struct Sender<T>(Arc<Channel<T>>);
 
 impl<T> Sender<T> {
     /// Sends a value, and waits while the channel is full.
@@ -168,7 +170,9 @@ impl<T> Sender<T> {
     ///
     /// [`Full`](TrySendError::Full) or [`Disconnected`](TrySendError::Disconnected), with the value.
     #[inline]
+    #[track_caller]
     pub fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
+        self.0.senders.used(Location::caller());
         self.0.try_send(value)
     }
 
@@ -192,7 +196,7 @@ impl<T> Sender<T> {
 ///
 /// The last one to be dropped drops the values that nobody has received. If one of their destructors panics, so does
 /// that, after the others; if two do, the rest of the values is leaked.
-pub struct Receiver<T>(Handle<T, RECEIVER>);
+pub struct Receiver<T>(Arc<Channel<T>>);
 
 impl<T> Receiver<T> {
     /// Takes the next value, and waits for it. [May wait](crate#what-waits).
@@ -226,7 +230,9 @@ impl<T> Receiver<T> {
     /// [`Empty`](TryRecvError::Empty), or [`Disconnected`](TryRecvError::Disconnected) if it will
     /// stay so.
     #[inline]
+    #[track_caller]
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
+        self.0.receivers.used(Location::caller());
         self.0.try_recv()
     }
 

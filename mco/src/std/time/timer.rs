@@ -39,6 +39,7 @@ use crate::task::{TaskRef, UserValue};
 /// assert!(then.since(&start) >= Duration::from_millis(5));
 /// ```
 #[must_use = "a channel that is dropped receives nothing"]
+#[track_caller]
 pub fn after(duration: Duration) -> Receiver<Time> {
     let (timer_channel, receiver) = TimerChannel::new(timer_channel::Mode::Last);
     timer_channel.start(duration);
@@ -89,6 +90,7 @@ impl Timer {
     ///
     /// In a thread that is no worker's, if the global runtime cannot start.
     #[must_use = "a timer that is dropped is stopped"]
+    #[track_caller]
     pub fn new(duration: Duration) -> Timer {
         let (timer_channel, receiver) = TimerChannel::new(timer_channel::Mode::Once);
         timer_channel.start(duration);

@@ -7,6 +7,7 @@
 //!     Receiver ──> channel of capacity one ──> tells the timer channel when the last receiver has gone
 //! ```
 
+use std::panic::Location;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -49,10 +50,12 @@ pub(super) enum Mode {
 
 impl TimerChannel {
     /// One that is not set, and where it will send.
+    #[track_caller]
     pub(super) fn new(mode: Mode) -> (Arc<TimerChannel>, Receiver<Time>) {
+        let made_at = Location::caller();
         let mut receives = None;
         let timer_channel = Arc::new_cyclic(|timer_channel: &Weak<TimerChannel>| {
-            let (sender, receiver) = channel::observed(1, timer_channel.clone());
+            let (sender, receiver) = channel::observed(1, timer_channel.clone(), made_at);
             receives = Some(receiver);
             let at = Timestamp::now();
             let state = State { generation: 0, handle: None, at, mode, sender: Some(sender) };

@@ -21,10 +21,10 @@ use std::pin::pin;
 use std::sync::Weak;
 use std::time::Duration;
 
+use super::end::End;
 use super::{RecvTimeoutError, SendTimeoutError, TryRecvError, TrySendError};
 use crate::clock::Timestamp;
 use crate::shrinking;
-use crate::task::wait_target::ChannelEnd;
 use crate::task::{Reason, cancel, seeded_yield_point, spend_budget};
 use crate::wait::{Outcome, Queue, SelectToken, Spin, SpinGuard, Wait, WaitNode, Wakeup};
 
@@ -55,8 +55,8 @@ pub(crate) struct Channel<T> {
     /// Whether a sender may have to wait: the channel has a capacity. Constant.
     is_bounded: bool,
     /// Handles. Whoever takes one of these to zero closes its side.
-    pub(super) senders: ChannelEnd,
-    pub(super) receivers: ChannelEnd,
+    pub(super) senders: End,
+    pub(super) receivers: End,
     observer: Option<Weak<dyn Observer>>,
 }
 
@@ -141,7 +141,11 @@ impl<T> State<T> {
 
 impl<T> Channel<T> {
     /// One with a handle at each end.
-    pub(super) fn new(capacity: Option<usize>, observer: Option<Weak<dyn Observer>>) -> Channel<T> {
+    pub(super) fn new(
+        capacity: Option<usize>,
+        observer: Option<Weak<dyn Observer>>,
+        made_at: Site,
+    ) -> Channel<T> {
         let state = State {
             buffer: VecDeque::new(),
             capacity,
@@ -150,7 +154,7 @@ impl<T> Channel<T> {
             no_senders: false,
             no_receivers: false,
         };
-        let (senders, receivers) = (ChannelEnd::new(), ChannelEnd::new());
+        let (senders, receivers) = (End::new(made_at), End::new(made_at));
         let is_bounded = capacity.is_some();
         Channel { state: Spin::new(state), is_bounded, senders, receivers, observer }
     }
@@ -160,12 +164,12 @@ impl<T> Channel<T> {
     }
 
     /// What receivers wait for.
-    pub(crate) fn sending_end(&self) -> &ChannelEnd {
+    pub(crate) fn sending_end(&self) -> &End {
         &self.senders
     }
 
     /// What senders wait for.
-    pub(crate) fn receiving_end(&self) -> &ChannelEnd {
+    pub(crate) fn receiving_end(&self) -> &End {
         &self.receivers
     }
 
@@ -193,6 +197,7 @@ impl<T> Channel<T> {
         timeout: Option<Duration>,
     ) -> Result<(), SendTimeoutError<T>> {
         if !self.is_bounded {
+            self.senders.used(site);
             // It never waits.
             return self.try_send(value).map_err(|unsent| match unsent {
                 TrySendError::Disconnected(value) => SendTimeoutError::Disconnected(value),
@@ -221,6 +226,7 @@ impl<T> Channel<T> {
         site: Site,
         timeout: Option<Duration>,
     ) -> Result<(), SendTimeoutError<T>> {
+        self.senders.waits(site);
         let wait = Wait::new_at(Reason::Send, site);
         // SAFETY: `self` is borrowed during the call, in which the wait is used.
         let wait = unsafe { wait.of(&self.receivers) };
@@ -264,6 +270,7 @@ impl<T> Channel<T> {
         site: Site,
         timeout: Option<Duration>,
     ) -> Result<T, RecvTimeoutError> {
+        self.receivers.waits(site);
         let node = pin!(WaitNode::new(&self.state, State::receivers, None));
         node.as_ref().enter(&mut state);
         drop(state);
