@@ -26,10 +26,10 @@
 //!   can be unwound into and lies further out than all frames of the bodies;
 //! - below each stack a guard, in which every access faults; and its [`made`] and [`gone`], for statistics.
 //!
-//! A walk over the stack must find its way from a body to the engine's first frame; further on it may find the
-//! frames of the worker, or nothing. What belongs to the thread, an engine leaves alone: among that are the control words
-//! of floating point, which a coroutine that changes them must restore before it waits. Signal handlers run on the stack of
-//! whichever coroutine is running, if they were not installed with `SA_ONSTACK`.
+//! A walk over the stack must find its way from a body to the engine's first frame; further on it may find the frames
+//! of the worker, or nothing. What belongs to the thread, an engine leaves alone: among that are the control words of
+//! floating point, which a coroutine that changes them must restore before it waits. Signal handlers run on the stack
+//! of whichever coroutine is running, if they were not installed with `SA_ONSTACK`.
 
 #![allow(unsafe_code)]
 

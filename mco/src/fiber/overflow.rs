@@ -187,8 +187,8 @@ mod unix {
     const SIGNAL_STACK: usize = 64 * 1024;
 
     impl SignalStack {
-        /// Gives the calling thread one until the result is dropped, unless it has one that is as large. Where that fails an
-        /// overflow may end the process without a word.
+        /// Gives the calling thread one until the result is dropped, unless it has one that is as large. Where that
+        /// fails an overflow may end the process without a word.
         pub(crate) fn for_this_thread() -> SignalStack {
             // SAFETY: a zeroed `stack_t` is a valid value, and the call only fills it in.
             let old = unsafe {

@@ -1,5 +1,4 @@
-//! What `#[mco::test]` expands to: a runtime of its own for each run of a test, and a clear word on how a
-//! run has failed.
+//! What `#[mco::test]` expands to: it runs each test on a runtime of its own, and says clearly how a run has failed.
 
 use std::panic::{self, AssertUnwindSafe, Location};
 use std::process::{ExitCode, Termination};
@@ -179,7 +178,7 @@ impl TestOptions {
                 );
             }
         } else {
-            // So that it does not depend on who is quicker whether what can still run does.
+            // Coroutines that can still run get the time to do so, whichever thread is quicker.
             monitor.wait_until_quiescent(deadline.min(Timestamp::after(QUIESCENCE_TIMEOUT)));
         }
         drop(runtime);
@@ -196,10 +195,10 @@ impl TestOptions {
     }
 }
 
-/// How long to wait, once a test's root coroutine has ended, until the others have come to where they wait.
+/// For how long to wait, after the end of a test's root coroutine, until the runtime is quiescent.
 const QUIESCENCE_TIMEOUT: Duration = Duration::from_millis(50);
 
-/// The panics of a run of a test that nobody has received.
+/// The panics in a test run that nobody has received.
 struct UnjoinedPanics {
     test_run: u64,
 }
@@ -212,7 +211,7 @@ impl UnjoinedPanics {
 
 impl Drop for UnjoinedPanics {
     fn drop(&mut self) {
-        // The test fails for another reason.
+        // If any are left, the test fails for another reason.
         self.take();
     }
 }
@@ -276,13 +275,12 @@ fn describe_clock(runtime: &Runtime) -> String {
     }
 }
 
-/// Ends a runtime that may have coroutines which never end: those that can be are cancelled, so that
-/// their destructors run.
+/// Ends a runtime that may have coroutines which never end. The others are cancelled, so that their destructors run.
 fn drop_in_background(runtime: Runtime) {
     const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
     let (done, wait) = mpsc::channel();
     let end = move || {
-        // All that it does is done by the workers.
+        // The workers do all that this needs.
         let _counted = RuntimeThread::new();
         drop(runtime);
         drop(done);

@@ -42,7 +42,7 @@ pub trait Selectable {
         false
     }
 
-    /// What the operation has come to.
+    /// The result of the operation.
     fn output(self: Pin<&mut Self>) -> Self::Output;
 }
 
@@ -52,7 +52,7 @@ pub trait ReclaimOnLoss {
 
     fn back(self: Pin<&mut Self>) -> Self::Reclaimed;
 
-    /// In its place, if the operation is an expression for a child coroutine.
+    /// What stands for it if the operation is an expression for a child coroutine.
     fn of_child() -> Self::Reclaimed {
         unreachable!("an operation that has an arm of its own needs no child")
     }
@@ -62,7 +62,7 @@ pub trait ReclaimOnLoss {
 #[derive(Debug)]
 pub struct NotReclaimed;
 
-/// In place of a native arm, for an operation that has none.
+/// Stands for the arm of an operation that has none of its own. There is no value of it.
 pub struct NeverArm<O> {
     never: std::convert::Infallible,
     _output: PhantomData<fn() -> O>,
@@ -114,7 +114,7 @@ pin_project! {
 
 /// An expression for a child coroutine.
 pub struct Child<'a, O> {
-    /// Until it is started: leaves what the expression comes to in `result`. Boxed, so that the code for an operation
+    /// Until it is started: stores the value of the expression in `result`. Boxed, so that the code for an operation
     /// is the same wherever its types are: a program with many `select!`s would otherwise be slow to compile.
     closure: Option<Box<dyn FnOnce() + Send + 'a>>,
     coroutine: Option<Coroutine>,
@@ -128,18 +128,18 @@ struct ChildClosure<F>(Option<F>);
 impl<F> Drop for ChildClosure<F> {
     fn drop(&mut self) {
         if let Some(closure) = self.0.take() {
-            // As with what a child has come to: its panic is no panic of the scope's, nor of the `select!`'s.
+            // A panic of its destructor is no panic of the scope's, nor of the `select!`'s.
             task::run_user_code_here(|| drop(closure));
         }
     }
 }
 
-/// A result that is taken, or dropped, by the one who selects.
+/// A child's result. The selecting coroutine takes it or drops it.
 struct Left<O>(Arc<Mutex<Option<thread::Result<O>>>>);
 
 impl<O> Drop for Left<O> {
     fn drop(&mut self) {
-        // Of an arm that was not chosen. Nobody has asked for it, so nobody is told of the panic of its destructor.
+        // The arm was not chosen. Nobody has asked for the result, so a panic of its destructor goes no further.
         if let Some(result) = self.0.lock().take() {
             task::run_user_code_here(|| drop(result));
         }
@@ -170,8 +170,7 @@ where
         Operation::Child { child: Child { closure: Some(closure), coroutine: None, result } }
     }
 
-    /// What the operation has come to; to be called after it has been chosen. A panic of a child
-    /// passes through.
+    /// The result of the operation. To be called after it has been chosen. A panic of a child passes through.
     pub fn output(self: Pin<&mut Self>) -> O {
         match self.project() {
             Projected::Selectable { arm } => arm.output(),

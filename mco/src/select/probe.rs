@@ -1,7 +1,7 @@
-//! Telling by its type whether an operation has an arm of its own.
+//! Finds out by types whether an operation has an arm of its own.
 //!
-//! The macro sees `x.recv()` and not what `x` is, nor whose method that is: a type of the user's that derefs to a
-//! receiver may have a `recv` of its own. So it has the compiler look the method up:
+//! The macro sees `x.recv()`, but neither the type of `x` nor whose method that is: a type of the user's that derefs to
+//! a receiver may have a `recv` of its own. So the expansion has the compiler look the method up:
 //!
 //! ```text
 //!   let kind = { use OwnRecv as _; if true { kind() } else { never(); kind_of((*&x).recv()) } };
@@ -10,15 +10,15 @@
 //! ```
 //!
 //! - `OwnRecv::recv` takes a receiver by value, and `Receiver::recv` by reference. At each step of a chain of `Deref`
-//!   the compiler tries methods that take by value first: so the call is of `OwnRecv`'s, whose type is [`Own`], just
-//!   where it would be of the receiver's, and of anything else where that comes first. It stands behind a `never()`,
-//!   where nothing runs and nothing is moved: only the type comes of it. `*&x` is the place `x`, but a closure around
-//!   the `select!` does not take `x` by value for that.
-//! - A `&Receiver` is found with its own method all the same, since that takes just this. So what is behind references
-//!   alone is recognised by its type, if the type of the call is that of its operation.
-//! - The methods of `probe` are of two traits: one for a probe of what has the arm, one for a reference to any probe.
-//!   Method lookup takes the first that applies. Only the one for others asks that the closure be `Send`, since nothing of
-//!   an arm goes to another thread.
+//!   the compiler tries methods that take `self` by value first. So `OwnRecv`'s method, which returns [`Own`], is called
+//!   exactly where the receiver's own would be; where another type's method comes first, that one is. The call stands
+//!   behind a `never()`, so nothing runs and nothing is moved: only its type matters. `*&x` is the place `x`, but does
+//!   not make a closure around the `select!` capture `x` by value.
+//! - On a `&Receiver` the compiler finds the receiver's own method first, since that takes exactly this. So a receiver
+//!   behind references alone is recognised by its type, if the type of the call is that of its operation.
+//! - The methods of `probe` belong to two traits: one for a probe of a type that has the arm, and one for a reference to
+//!   any probe. Method lookup takes the first that applies. Only the second asks that the closure be `Send`, since
+//!   nothing of an arm goes to another thread.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -30,7 +30,7 @@ use crate::std::sync::channel::SendError;
 use crate::std::sync::{Receiver, Sender};
 use crate::std::time::{Ticker, Time, Timer};
 
-/// What a call of `R`'s own method has for its type, in place of its result.
+/// The type of a call that is of `R`'s own method, in place of that of its result.
 pub struct Own<R>(PhantomData<fn() -> R>);
 
 impl<R> fmt::Debug for Own<R> {
@@ -39,26 +39,26 @@ impl<R> fmt::Debug for Own<R> {
     }
 }
 
-/// What a method returns, as a type alone.
+/// The return type of a method, without a value.
 pub type Kind<K> = PhantomData<fn() -> K>;
 
-/// One that is known from elsewhere.
+/// A kind that is inferred from elsewhere.
 #[must_use]
 pub fn kind<K>() -> Kind<K> {
     PhantomData
 }
 
-/// That of an expression that is never evaluated.
+/// The kind of an expression that is never evaluated.
 pub fn kind_of<K>(_: K) -> Kind<K> {
     PhantomData
 }
 
-/// Stands before what is there for its type only.
+/// Stands before an expression that is there for its type only.
 pub fn never() -> ! {
     unreachable!("this is here for its type only")
 }
 
-/// See the module. `X` is what the method is called on, `K` what the call is.
+/// See the module. `X` is the type that the method is called on, `K` the kind of the call.
 pub struct Probe<X: ?Sized, K>(PhantomData<fn(&X) -> K>);
 
 impl<X: ?Sized, K> Clone for Probe<X, K> {
@@ -104,7 +104,7 @@ impl<X: Deref<Target: Reach<R, N>> + ?Sized, R, N> Reach<R, Behind<N>> for X {
     }
 }
 
-/// How an arm is known: by the method that is called, or by the type of what it is called on.
+/// How an arm was recognised: by the method that is called, or by the type that it is called on.
 #[derive(Debug)]
 pub struct ByMethod<N>(PhantomData<N>);
 

@@ -1,4 +1,4 @@
-//! Being called when the process ends.
+//! Writes the rest of the trace when the process ends.
 
 #![allow(unsafe_code)]
 

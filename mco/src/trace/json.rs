@@ -1,8 +1,8 @@
 //! The timeline as text, in the Chrome trace event format: an object with a list of events.
 //!
-//! A runtime is a process there, a worker a thread of it, a run of a coroutine a complete event (`X`). An
-//! arrow is a flow: it begins (`s`) at a time inside of one slice, and ends (`f`) where another begins.
-//! Times are microseconds, written with three digits more.
+//! There a runtime is a process, a worker is a thread of it, and a turn of a coroutine is a complete event (`X`). An
+//! arrow is a flow: it begins (`s`) at a time inside of one slice, and ends (`f`) where another slice begins. Times are
+//! microseconds with three decimals.
 
 use std::collections::HashMap;
 use std::fmt::{self, Display, Write as _};
@@ -15,13 +15,13 @@ use super::SliceEnd;
 use super::recorder::WorkerLane;
 use super::timeline::{Cause, Count, Slice, Timeline, WokenBy};
 
-/// The process that the threads which are no workers are shown in.
+/// The process in which the threads that are no workers are shown.
 const THREADS: u32 = 1_000_000;
 
 /// A file that is a valid trace after each part.
 pub(super) struct File {
     file: fs::File,
-    /// Where the events end.
+    /// The position at which the events end.
     end: u64,
     /// Whether there are any.
     any: bool,
@@ -30,7 +30,7 @@ pub(super) struct File {
     tracks: Vec<String>,
 }
 
-/// What is to be added.
+/// What is to be added to the file.
 pub(super) struct Part<'a> {
     pub(super) timeline: &'a Timeline,
     /// Whose the tracks are, and which of them to write.
@@ -320,7 +320,7 @@ fn name(cause: Cause) -> &'static str {
     }
 }
 
-/// What coroutines are called here: by their names, or else by where they were spawned.
+/// The labels of coroutines: their names, or else their spawn sites.
 struct Labels<'a> {
     names: &'a dyn Fn(u64) -> Option<String>,
     known: HashMap<u64, String>,

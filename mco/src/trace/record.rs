@@ -43,7 +43,7 @@ pub(super) fn head(kind: u64, value: u64) -> u64 {
     kind << KIND | value
 }
 
-/// A place in the source, as a word.
+/// A source location, as a word.
 #[inline(always)]
 pub(super) fn site(site: &'static Location<'static>) -> u64 {
     ptr::from_ref(site).expose_provenance() as u64

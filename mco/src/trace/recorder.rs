@@ -1,4 +1,4 @@
-//! What the process records in, and where it goes: the lanes and what they lack, and the file.
+//! The recorder of the process: the lanes, what threads without lanes record, and the file.
 
 use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
@@ -26,14 +26,14 @@ const BUFFER: &str = "MCO_TRACE_BUFFER";
 const DEFAULT_BUFFER: usize = 2048;
 const MAX_BUFFER: usize = 1024 * 1024;
 
-/// As many names of coroutines are remembered.
+/// The most names of coroutines that are kept.
 const NAMES: usize = 64 * 1024;
-/// As many wakes and spawns by threads that are no workers.
+/// The most wakes and spawns that are kept of threads that are no workers.
 const BY_THREADS: usize = 64 * 1024;
-/// As many such threads are told apart.
+/// The most such threads that are distinguished.
 const THREADS: usize = 1024;
 
-/// Something is recorded. For threads that have no lane to ask.
+/// A trace is being recorded. For threads that have no lane.
 static ON: AtomicBool = AtomicBool::new(false);
 
 static RECORDER: OnceLock<Option<Recorder>> = OnceLock::new();
@@ -41,18 +41,18 @@ static RECORDER: OnceLock<Option<Recorder>> = OnceLock::new();
 static WRITER: Lazy<Writer> = Lazy::new(Writer::default);
 
 struct Recorder {
-    /// What the layer above means by a reason.
+    /// The name of a reason, which only the layer above knows.
     reason: fn(u8) -> String,
     clock: Clock,
-    /// One that is forked off inherits all this, but not the thread that writes.
+    /// The id of the process. A forked child inherits the recorder, but not the thread that writes.
     process: u32,
-    /// Of each ring.
+    /// The size of each ring, in words.
     words: usize,
     path: PathBuf,
     lanes: Mutex<WorkerLanes>,
     names: Mutex<Names>,
     by_threads: Mutex<ByThreads>,
-    /// Taken before any of the others.
+    /// This lock is taken before any of the others.
     file: Mutex<File>,
 }
 
@@ -108,7 +108,7 @@ pub(super) struct ByThread {
     pub(super) stamp: u64,
     pub(super) cause: Cause,
     pub(super) id: u64,
-    /// Its place among the threads.
+    /// The index of the thread.
     pub(super) thread: u32,
 }
 
@@ -144,7 +144,7 @@ pub(crate) fn begin(runtime: &str, reason: fn(u8) -> String) -> Runtime {
     }))
 }
 
-/// What there is without the feature `trace`. Says so if a trace was asked for.
+/// Without the feature `trace`: reports that if a trace was asked for.
 fn none() -> Runtime {
     static ASKED: Once = Once::new();
     ASKED.call_once(|| {
@@ -183,7 +183,7 @@ pub(super) fn enter(
     Some(lane)
 }
 
-/// Remembers what a coroutine is called.
+/// Keeps the name of a coroutine.
 pub(super) fn named(id: u64, name: Option<&str>) {
     if let (Some(name), Some(recorder)) = (name, current()) {
         let mut names = recorder.names.lock();

@@ -1,8 +1,8 @@
-//! Points in time, as cheap as the processor has them.
+//! Time stamps, from the cheapest clock of the processor.
 //!
-//! On x86_64 that is the time stamp counter, if the processor says that it always counts at the same
-//! rate, on aarch64 the virtual counter; elsewhere the clock of std. What a tick is worth follows from
-//! looking at std's clock twice: at the begin, and when the stamps are written.
+//! On x86_64 that is the time stamp counter, if the processor says that it always counts at the same rate, and on
+//! aarch64 the virtual counter; elsewhere it is the clock of std. The length of a tick follows from reading std's clock
+//! twice: when recording begins, and when the stamps are written.
 
 #![allow(unsafe_code)]
 
