@@ -35,9 +35,9 @@
 //! used last, and who was the last to wait there; see [`ChannelEnd`]. Rust does not say who has a handle, so nobody
 //! is called stuck for waiting at a channel, nor is anybody else for waiting for that one.
 //!
-//! Of everything else it is not known who could end the wait, so nothing is claimed: read locks that
-//! others hold, condition variables, semaphores, channels, a `select!` with any other arm, sockets, sleeps, and whatever a
-//! thread outside holds.
+//! Of everything else it is not known who could end the wait, so nothing is claimed: read locks that others hold,
+//! condition variables, semaphores, channels, a `select!` with any other arm, sockets, sleeps, and whatever a thread
+//! outside holds.
 
 use std::panic::Location;
 use std::sync::Arc;

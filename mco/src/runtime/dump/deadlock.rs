@@ -1,33 +1,32 @@
-//! Who waits for ever: coroutines of which each waits for something that only others of them can do.
+//! Finds deadlocks: coroutines each of which waits for something that only others of them can do.
 //!
-//! From what each waits for follows what it *needs*. The stuck ones are the greatest set in which
-//! everyone's need leads into the set: all are suspected, and whoever could be helped from outside is
-//! cleared, then those whom that one could help, and so on.
+//! What a coroutine *needs* follows from what it waits for. The stuck coroutines are the greatest set in which each
+//! need leads into the set. To find it, all are suspected. Whoever could be helped from outside is cleared, then
+//! those whom that one could help, and so on.
 //!
-//! Coroutines are looked at one after the other while they go on, so what was found need never have
-//! been true at once. Therefore the suspects are looked at twice more. The second time each must be in
-//! the same wait as the first time, and need the same; the third time still be in it. Then between the
-//! end of the first round and the beginning of the third none of them has run, and in the middle of
-//! that all the needs were there. A lock that one of them was named as the holder of then, it held all
-//! that time: only by running could it have taken it or given it back.
+//! Coroutines are inspected one after the other while they run, so what was found need never have been true at once.
+//! Therefore the suspects are inspected twice more. The second time each must be in the same wait as the first time,
+//! and need the same. The third time it must still be in that wait. Then none of them has run between the end of the
+//! first round and the beginning of the third, and all the needs existed in between. If one of them was named as the
+//! holder of a lock, it held the lock all that time, since it could only have taken it or given it back by running.
 //!
 //! # Select
 //!
-//! Who waits in a `select!` needs any of those whom its arms need. It is a suspect only if each arm needs one
-//! coroutine for certain: the one that it joins, or the child that runs it. With one arm of another
-//! kind, channels among them, nothing is claimed.
+//! A coroutine in a `select!` needs any of those whom its arms need. It is a suspect only if each arm certainly needs
+//! one coroutine: the one that it joins, or the child that runs it. If any arm is of another kind, a channel for
+//! instance, nothing is claimed.
 //!
 //! # Channels
 //!
-//! Who has a handle of a channel, nobody knows. So nothing is claimed of who waits for one; what is known of
-//! the other end is shown with the coroutine.
+//! It is not known who has a handle of a channel. So nothing is claimed of a coroutine that waits for one. The dump
+//! shows what is known of the other end.
 
 use std::collections::{HashMap, HashSet};
 
 use super::snapshot::{CoroutineSnapshot, RuntimeSnapshot};
 use crate::task::wait_target::{ArmWait, BlockedOn, LockOwner};
 
-/// What has to happen for a wait to end.
+/// What it takes for a wait to end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Need {
     /// Something that any of these could do, and nobody else.
@@ -40,11 +39,11 @@ pub(super) enum Need {
 #[derive(Debug)]
 pub(super) struct Deadlock {
     pub(super) links: Vec<Link>,
-    /// How many others wait for these, directly or not.
+    /// How many other coroutines wait for these, directly or not.
     pub(super) others: usize,
 }
 
-/// One of them. It waits for the next one, the last for the first.
+/// One coroutine of a cycle. It waits for the next one, and the last for the first.
 #[derive(Debug)]
 pub(super) struct Link {
     /// `coroutine 3 `name``.
@@ -101,7 +100,7 @@ fn suspects(seen: &[RuntimeSnapshot]) -> HashMap<u64, Need> {
         }
         needs.retain(|id, _| !moved.contains(id));
     }
-    // Much is going on.
+    // Too many of them keep running.
     HashMap::new()
 }
 
@@ -131,7 +130,7 @@ fn need_of_arms(arms: &[ArmWait]) -> Option<Need> {
     needs.collect::<Option<Vec<u64>>>().map(Need::Any)
 }
 
-/// Removes all who could be helped by somebody who is not in it.
+/// Removes those who could be helped by a coroutine that is not in `needs`.
 pub(super) fn remove_clear(needs: &mut HashMap<u64, Need>) {
     // For whom each one's clearing matters.
     let mut dependants: HashMap<u64, Vec<u64>> = HashMap::new();
@@ -165,12 +164,12 @@ pub(super) fn remove_clear(needs: &mut HashMap<u64, Need>) {
     }
 }
 
-/// Whether somebody could end the wait, of those whom it needs so many being suspects.
+/// Whether the need can be met, if so many of those that it names are suspects.
 fn is_clear(need: &Need, suspected: usize) -> bool {
     match need {
-        // One who is no suspect is enough.
+        // One that is no suspect is enough.
         Need::Any(ids) => suspected < ids.len() || ids.is_empty(),
-        // All must be none.
+        // None may be a suspect.
         Need::Each(_) => suspected == 0,
     }
 }

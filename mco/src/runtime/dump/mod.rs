@@ -107,9 +107,10 @@ pub struct ArmInfo {
     pub is_child: bool,
 }
 
-/// What is known of the end of a channel that somebody at the other end waits for. Each is true by itself: who was the last
-/// to wait need not be who has used it last. Noted are uses that wait, those that never do (`try_send`, `try_recv`), and sends
-/// into a channel without a bound; not those that might have waited and need not, nor what an arm of a `select!` does.
+/// What is known of the end of a channel that somebody at the other end waits for. Each is true by itself: who was
+/// the last to wait need not be who has used it last. Noted are uses that wait, those that never do (`try_send`,
+/// `try_recv`), and sends into a channel without a bound; not those that might have waited and need not, nor what an
+/// arm of a `select!` does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ChannelEnd {

@@ -21,7 +21,7 @@ use std::pin::pin;
 use std::sync::Weak;
 use std::time::Duration;
 
-use super::end::End;
+use super::end::ChannelEnd;
 use super::{RecvTimeoutError, SendTimeoutError, TryRecvError, TrySendError};
 use crate::clock::Timestamp;
 use crate::shrinking;
@@ -55,8 +55,8 @@ pub(crate) struct Channel<T> {
     /// Whether a sender may have to wait: the channel has a capacity. Constant.
     is_bounded: bool,
     /// Handles. Whoever takes one of these to zero closes its side.
-    pub(super) senders: End,
-    pub(super) receivers: End,
+    pub(super) senders: ChannelEnd,
+    pub(super) receivers: ChannelEnd,
     observer: Option<Weak<dyn Observer>>,
 }
 
@@ -154,7 +154,7 @@ impl<T> Channel<T> {
             no_senders: false,
             no_receivers: false,
         };
-        let (senders, receivers) = (End::new(made_at), End::new(made_at));
+        let (senders, receivers) = (ChannelEnd::new(made_at), ChannelEnd::new(made_at));
         let is_bounded = capacity.is_some();
         Channel { state: Spin::new(state), is_bounded, senders, receivers, observer }
     }
@@ -164,12 +164,12 @@ impl<T> Channel<T> {
     }
 
     /// What receivers wait for.
-    pub(crate) fn sending_end(&self) -> &End {
+    pub(crate) fn sending_end(&self) -> &ChannelEnd {
         &self.senders
     }
 
     /// What senders wait for.
-    pub(crate) fn receiving_end(&self) -> &End {
+    pub(crate) fn receiving_end(&self) -> &ChannelEnd {
         &self.receivers
     }
 
