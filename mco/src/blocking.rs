@@ -1,7 +1,7 @@
 //! Calling what blocks its thread.
 
+use crate::blocking_pool;
 use crate::coroutine::is_coroutine;
-use crate::scheduler::blocking;
 use crate::task::{Reason, cancel};
 use crate::wait::Wait;
 
@@ -44,7 +44,7 @@ where
     if !is_coroutine() {
         return f();
     }
-    match blocking::run(f, &Wait::new(Reason::Blocking)) {
+    match blocking_pool::run(f, &Wait::new(Reason::Blocking)) {
         (Ok(value), parked) => {
             parked.unwind_if_cancelled();
             value

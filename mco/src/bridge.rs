@@ -151,29 +151,18 @@
 // How a future waits for a socket is at the head of `reactor/io_state.rs`, since it is how a coroutine does
 // too: it enters a list, as `Waiter::Task`. `reactor/registered.rs` tries, enters, and looks again.
 
-#[cfg(feature = "_bridge")]
-mod buffer;
 #[cfg(feature = "futures-io")]
 mod futures_io;
 #[cfg(feature = "hyper")]
 mod hyper;
 mod sleep;
-#[cfg(feature = "_bridge")]
-mod stream;
 mod timeout;
 #[cfg(feature = "tokio-io")]
 mod tokio_io;
 
 #[cfg(feature = "hyper")]
 pub use self::hyper::{Executor, Timer};
-#[cfg(feature = "_bridge")]
-pub(crate) use self::stream::{SocketStream, socket_stream};
 pub use self::timeout::{Timeout, timeout};
-#[cfg(all(feature = "_bridge", feature = "tls"))]
-pub(crate) use self::{
-    buffer::Room,
-    stream::{PollRead, PollWrite},
-};
 
 /// Implements the traits that the features ask for: `read` for a type that implements `PollRead`, `write` for
 /// one that implements `PollWrite`; and for references to it.
@@ -187,8 +176,8 @@ macro_rules! async_traits {
             use std::pin::Pin;
             use std::task::{Context, Poll};
 
-            use buffer::Room;
-            use stream::{PollRead, PollWrite};
+            use crate::net::poll_buffer::Room;
+            use crate::net::poll_stream::{PollRead, PollWrite};
 
             futures_io::$direction!($stream);
             futures_io::$direction!(&$stream);
@@ -201,8 +190,8 @@ macro_rules! async_traits {
             use std::pin::Pin;
             use std::task::{Context, Poll, ready};
 
-            use buffer::Room;
-            use stream::{PollRead, PollWrite};
+            use crate::net::poll_buffer::Room;
+            use crate::net::poll_stream::{PollRead, PollWrite};
 
             tokio_io::$direction!($stream);
             tokio_io::$direction!(&$stream);
@@ -215,8 +204,8 @@ macro_rules! async_traits {
             use std::pin::Pin;
             use std::task::{Context, Poll, ready};
 
-            use buffer::Room;
-            use stream::{PollRead, PollWrite};
+            use crate::net::poll_buffer::Room;
+            use crate::net::poll_stream::{PollRead, PollWrite};
 
             hyper::$direction!($stream);
             hyper::$direction!(&$stream);

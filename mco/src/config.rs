@@ -1,18 +1,11 @@
 //! Settings of the global runtime, and defaults of the others.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::fmt;
+use std::sync::atomic::Ordering;
 
-/// 6 MiB of address space; memory is used only as far as the stack grows.
-const DEFAULT_STACK_SIZE: usize = 6 * 1024 * 1024;
-const DEFAULT_POOL_CAPACITY: usize = 16 * 1024;
-const DEFAULT_BLOCKING_THREADS: usize = 512;
+use crate::defaults::{self, BLOCKING_THREADS, STACK_SIZE, Values};
 
-static CONFIG: Config = Config {
-    workers: AtomicUsize::new(0),
-    stack_size: AtomicUsize::new(DEFAULT_STACK_SIZE),
-    pool_capacity: AtomicUsize::new(DEFAULT_POOL_CAPACITY),
-    blocking_threads: AtomicUsize::new(DEFAULT_BLOCKING_THREADS),
-};
+static CONFIG: Config = Config { values: &defaults::VALUES };
 
 /// The settings of the global runtime, which are also the defaults of every
 /// [`Runtime`](crate::runtime::Runtime) built by hand.
@@ -32,13 +25,20 @@ pub fn config() -> &'static Config {
 }
 
 /// See [`config`].
-#[derive(Debug)]
 pub struct Config {
-    /// 0: as many as there are processors.
-    workers: AtomicUsize,
-    stack_size: AtomicUsize,
-    pool_capacity: AtomicUsize,
-    blocking_threads: AtomicUsize,
+    values: &'static Values,
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Values { workers, stack_size, pool_capacity, blocking_threads } = self.values;
+        f.debug_struct("Config")
+            .field("workers", workers)
+            .field("stack_size", stack_size)
+            .field("pool_capacity", pool_capacity)
+            .field("blocking_threads", blocking_threads)
+            .finish()
+    }
 }
 
 impl Config {
@@ -54,17 +54,14 @@ impl Config {
             "`set_workers(0)`: a runtime needs at least one worker; leave the call out for one \
              worker for each processor"
         );
-        self.workers.store(workers, Ordering::Relaxed);
+        self.values.workers.store(workers, Ordering::Relaxed);
         self
     }
 
     /// The number of threads that run coroutines.
     #[must_use]
     pub fn get_workers(&self) -> usize {
-        match self.workers.load(Ordering::Relaxed) {
-            0 => std::thread::available_parallelism().map_or(1, usize::from),
-            workers => workers,
-        }
+        defaults::workers()
     }
 
     /// Sets the size of a coroutine's stack, in bytes, for spawns that do not say. Default: 6 MiB,
@@ -84,29 +81,29 @@ impl Config {
         assert!(
             bytes > 0,
             "`set_stack_size(0)`: a coroutine needs a stack; leave the call out for the default \
-             of {DEFAULT_STACK_SIZE} bytes"
+             of {STACK_SIZE} bytes"
         );
-        self.stack_size.store(bytes, Ordering::Relaxed);
+        self.values.stack_size.store(bytes, Ordering::Relaxed);
         self
     }
 
     /// The size of a coroutine's stack, in bytes, for spawns that do not say.
     #[must_use]
     pub fn get_stack_size(&self) -> usize {
-        self.stack_size.load(Ordering::Relaxed)
+        defaults::stack_size()
     }
 
     /// Sets how many stacks without a coroutine a runtime keeps at most for the next ones. Default:
     /// 16,384. Those that were not used for some seconds are not kept, but for a few.
     pub fn set_pool_capacity(&self, stacks: usize) -> &Self {
-        self.pool_capacity.store(stacks, Ordering::Relaxed);
+        self.values.pool_capacity.store(stacks, Ordering::Relaxed);
         self
     }
 
     /// How many stacks without a coroutine a runtime keeps at most.
     #[must_use]
     pub fn get_pool_capacity(&self) -> usize {
-        self.pool_capacity.load(Ordering::Relaxed)
+        defaults::pool_capacity()
     }
 
     /// Sets whether the signal `SIGQUIT` (Ctrl-\\ in a terminal) has the process print a
@@ -125,7 +122,7 @@ impl Config {
     #[cfg(feature = "dump")]
     pub fn set_dump_on_sigquit(&self, on: bool) -> &Self {
         #[cfg(unix)]
-        crate::runtime::dump::sigquit::switch(on);
+        crate::inspect::sigquit::switch(on);
         #[cfg(not(unix))]
         let _ = on;
         self
@@ -142,7 +139,7 @@ impl Config {
     #[must_use]
     pub fn get_dump_on_sigquit(&self) -> bool {
         #[cfg(unix)]
-        return crate::runtime::dump::sigquit::is_on();
+        return crate::inspect::sigquit::is_on();
         #[cfg(not(unix))]
         return false;
     }
@@ -158,15 +155,15 @@ impl Config {
         assert!(
             threads > 0,
             "`set_blocking_threads(0)`: the pool needs at least one thread; leave the call out for \
-             up to {DEFAULT_BLOCKING_THREADS}"
+             up to {BLOCKING_THREADS}"
         );
-        self.blocking_threads.store(threads, Ordering::Relaxed);
+        self.values.blocking_threads.store(threads, Ordering::Relaxed);
         self
     }
 
     /// How many threads the blocking pool has at most.
     #[must_use]
     pub fn get_blocking_threads(&self) -> usize {
-        self.blocking_threads.load(Ordering::Relaxed)
+        defaults::blocking_threads()
     }
 }

@@ -12,16 +12,19 @@ mod builder;
 mod future;
 mod handle;
 mod scope;
+mod target;
 
 use std::fmt;
 use std::time::Duration;
 
-pub use builder::{Builder, IntoBuilder, Spawn};
+pub use builder::Builder;
 pub use future::JoinFuture;
-pub use handle::{Coroutine, CoroutineId, JoinHandle};
+pub use handle::{Coroutine, JoinHandle};
 pub(crate) use scope::scope_to_the_end;
 pub use scope::{Scope, ScopedJoinHandle, scope};
+pub use target::{IntoBuilder, Spawn};
 
+pub use crate::coroutine_id::CoroutineId;
 pub use crate::task::AccessError;
 pub use crate::task::cancel::Cancelled;
 

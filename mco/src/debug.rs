@@ -44,10 +44,10 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-pub use crate::runtime::dump::{ArmInfo, ChannelEnd, CoroutineInfo, Dump, State};
+pub use crate::inspect::{ArmInfo, ChannelEnd, CoroutineInfo, Dump, State};
 pub use crate::task::Reason;
 
-use crate::runtime::dump;
+use crate::inspect;
 use crate::runtime_thread;
 use crate::task::{TaskRef, current};
 use crate::wait::{ExternalWait, Wait, Waiter};
@@ -101,8 +101,8 @@ pub fn dump() -> Dump {
 #[must_use]
 #[track_caller]
 pub fn coroutines() -> Vec<CoroutineInfo> {
-    let schedulers = dump::current();
-    elsewhere(Location::caller(), move |caller| dump::list(&schedulers, caller))
+    let schedulers = inspect::current();
+    elsewhere(Location::caller(), move |caller| inspect::list(&schedulers, caller))
 }
 
 /// Calls `f`, in a thread of its own if a coroutine calls, whose worker has others to run. It is told

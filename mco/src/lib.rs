@@ -261,14 +261,19 @@
 
 mod block_on;
 mod blocking;
+mod blocking_pool;
 pub mod bridge;
 mod clock;
 mod config;
 pub mod coroutine;
+mod coroutine_id;
 pub mod cqueue;
 #[cfg(feature = "dump")]
 pub mod debug;
+mod defaults;
 mod fiber;
+mod forked;
+mod inspect;
 #[cfg(unix)]
 pub mod io;
 #[doc(hidden)]
@@ -286,6 +291,7 @@ mod select;
 mod shrinking;
 pub mod std;
 mod task;
+mod testing;
 mod thread_count;
 mod timer;
 mod trace;

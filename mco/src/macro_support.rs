@@ -1,17 +1,17 @@
 //! What the expansions of the macros call. Not for use by hand: it changes without notice.
 
 pub mod join;
-mod test;
 
 use std::panic::{self, Location};
 use std::process::{ExitCode, Termination};
 
-pub use self::test::{TestOptions, test};
 use crate::config::config;
 use crate::coroutine::Cancelled;
+use crate::inspect;
 use crate::report;
-use crate::runtime;
-use crate::scheduler::all_idle::DeadlockPolicy;
+use crate::runtime::Handle;
+use crate::testing::{self, DeadlockPolicy};
+pub use crate::testing::{TestOptions, test};
 use crate::thread_count::RuntimeThread;
 use crate::trace;
 
@@ -60,8 +60,8 @@ pub fn main<R: Termination>(
     if let Some(bytes) = options.stack_size {
         config().set_stack_size(bytes);
     }
-    let runtime = match runtime::try_global() {
-        Ok(runtime) => runtime,
+    let global = match Handle::try_global() {
+        Ok(global) => global,
         Err(error) => {
             report::say(format_args!("{error}"));
             return ExitCode::FAILURE;
@@ -70,10 +70,10 @@ pub fn main<R: Termination>(
     let _written = trace::UntilReturn;
     // This thread only waits, so it wakes nobody.
     let _counted = RuntimeThread::new();
-    runtime.handle().scheduler().set_deadlock_policy(DeadlockPolicy::Main, runtime::dump::report);
+    testing::watch(global.scheduler(), DeadlockPolicy::Main, inspect::report);
     // The result is reported inside, since it need not be `Send`.
     let site = Location::caller();
-    match runtime.handle().spawn_root("main", site, || body().report()).join() {
+    match global.spawn_root("main", site, || body().report()).join() {
         Ok(code) => code,
         Err(payload) if payload.is::<Cancelled>() => {
             report::say(format_args!("the main coroutine was cancelled"));

@@ -167,7 +167,7 @@ mod tests {
     use super::*;
 
     /// Where else something may be printed: by a test's own thread, whose output the harness keeps.
-    const OTHERS: [&str; 1] = ["macro_support/test.rs"];
+    const OTHERS: [&str; 1] = ["testing/runner.rs"];
 
     /// What is compiled of a file, without comments, which hold examples, and tests at its end.
     fn code(text: &str) -> impl Iterator<Item = &str> {

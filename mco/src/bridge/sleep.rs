@@ -20,8 +20,8 @@ use std::task::{Context, Poll, Waker};
 use parking_lot::Mutex;
 
 use crate::clock::Timestamp;
-use crate::runtime;
-use crate::scheduler::timer_queue::{self, TimerCallback, TimerHandle};
+use crate::runtime::global;
+use crate::scheduler::timers::{self, TimerCallback, TimerHandle};
 use crate::task::{has_budget, wake_task};
 
 /// Ready when its time has come.
@@ -117,8 +117,7 @@ impl State {
 impl SleepState {
     /// If the runtime is at its end, it stays unset: who waits there is being cancelled.
     fn set(self: &Arc<Self>, state: &mut State) {
-        state.handle =
-            timer_queue::set(state.at, self.clone(), state.generation, runtime::global_scheduler);
+        state.handle = timers::set(state.at, self.clone(), state.generation, global::scheduler);
     }
 
     /// After its timer has left the queue. Returns the task to be woken.

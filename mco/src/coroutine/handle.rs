@@ -8,6 +8,7 @@ use std::panic::Location;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use crate::coroutine_id::CoroutineId;
 use crate::task::{Reason, TaskRef, current, spend_budget};
 use crate::wait::{Wait, Waiter, WaiterGuard};
 
@@ -15,31 +16,9 @@ use crate::wait::{Wait, Waiter, WaiterGuard};
 #[derive(Clone)]
 pub struct Coroutine(TaskRef);
 
-/// The number of a coroutine, unique in the process.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct CoroutineId(u64);
-
-impl CoroutineId {
-    pub(crate) fn new(id: u64) -> CoroutineId {
-        CoroutineId(id)
-    }
-}
-
 impl From<CoroutineId> for u64 {
     fn from(id: CoroutineId) -> u64 {
         id.0
-    }
-}
-
-impl fmt::Debug for CoroutineId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "CoroutineId({})", self.0)
-    }
-}
-
-impl fmt::Display for CoroutineId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
     }
 }
 

@@ -20,7 +20,7 @@ use parking_lot::Mutex;
 
 use super::handle::wait_until_gone;
 use super::{Builder, Cancelled, Coroutine, JoinHandle};
-use crate::scheduler;
+use crate::forked;
 use crate::shrinking::Slab;
 use crate::task::wait_target::{BlockedOn, WaitTarget};
 use crate::task::{self, Output, Reason, SpawnOptions, TaskRef, current, spend_budget};
@@ -146,7 +146,7 @@ impl<'scope> Scope<'scope, '_> {
         T: Send + 'scope,
     {
         // Before the scope would wait for it.
-        scheduler::forked::check("a coroutine is spawned");
+        forked::check("a coroutine is spawned");
         let (child, packet) = Child::new(self.data.clone(), f);
         let key = child.key;
         let mut child = Some(child);
@@ -201,7 +201,7 @@ impl Data {
             while self.running.load(Ordering::Acquire) > 0 {
                 thread::sleep(Duration::from_millis(1));
             }
-            return super::is_cancelled();
+            return current::task().is_some_and(|task| task.is_cancelled());
         }
         // What is left of a child after that borrows nothing, but whoever looks at metrics should
         // find the children gone.

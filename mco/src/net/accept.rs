@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::coroutine;
 use crate::reactor::{Attempt, Direction, Io, Registered, Registrar};
-use crate::runtime;
+use crate::runtime::global;
 use crate::wait::{Wait, Waiter};
 
 /// A listening socket.
@@ -69,7 +69,7 @@ pub(crate) fn leave<L: Accepting>(listener: &L, waiter: &Waiter) {
 ///
 /// If the global runtime cannot start.
 pub(crate) fn any_registrar() -> io::Result<std::sync::Arc<Registrar>> {
-    Ok(runtime::try_global()?.handle().scheduler().registrar())
+    Ok(global::try_scheduler()?.registrar())
 }
 
 pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(5);

@@ -4,7 +4,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::vec;
 
-use crate::scheduler::blocking;
+use crate::blocking_pool;
 use crate::task::Reason;
 use crate::wait::Wait;
 
@@ -103,7 +103,7 @@ fn look_up(host: String, port: u16) -> io::Result<vec::IntoIter<SocketAddr>> {
             io::Error::new(error.kind(), format!("no address for `{host}`: {error}"))
         })
     };
-    blocking::run_detached(blocking, &Wait::new(Reason::Blocking))
+    blocking_pool::run_detached(blocking, &Wait::new(Reason::Blocking))
 }
 
 /// Tries `f` with each address until one succeeds.

@@ -10,6 +10,10 @@ mod addr;
 pub(crate) mod bytes;
 pub(crate) mod error_context;
 mod listener;
+#[cfg(feature = "_bridge")]
+pub(crate) mod poll_buffer;
+#[cfg(feature = "_bridge")]
+pub(crate) mod poll_stream;
 pub(crate) mod socket_macros;
 mod stream;
 pub(crate) mod timeout;

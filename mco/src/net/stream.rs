@@ -297,7 +297,7 @@ impl TcpStream {
 stream_io!(TcpStream, Attempt::of_bytes);
 
 #[cfg(feature = "_bridge")]
-crate::bridge::socket_stream!(TcpStream, sys::TcpStream, Attempt::of_bytes);
+crate::net::poll_stream::socket_stream!(TcpStream, sys::TcpStream, Attempt::of_bytes);
 
 impl fmt::Debug for TcpStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

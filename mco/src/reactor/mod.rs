@@ -9,6 +9,7 @@
 //! busy.
 
 mod attempt;
+mod io;
 mod io_state;
 mod readiness;
 mod registered;
@@ -24,17 +25,17 @@ mod atomic {
 }
 
 use std::cell::RefCell;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use mio::{Events, Interest, Poll, Token};
 use parking_lot::{Mutex, RwLock};
 
+pub(crate) use self::io::Io;
 pub(crate) use attempt::{Attempt, Requested, first_nonempty};
 pub(crate) use io_state::IoState;
 pub(crate) use readiness::Direction;
-pub(crate) use registered::{Io, Registered};
+pub(crate) use registered::Registered;
 #[cfg(unix)]
 pub(crate) use retry_backoff::retry_with_backoff;
 
@@ -81,7 +82,7 @@ impl Reactor {
     /// # Errors
     ///
     /// The system's, if it is out of descriptors.
-    pub(crate) fn new() -> io::Result<Reactor> {
+    pub(crate) fn new() -> std::io::Result<Reactor> {
         let poll = Poll::new()?;
         let open = Open {
             registry: poll.registry().try_clone()?,
@@ -123,7 +124,7 @@ impl Reactor {
         };
         match self.poll.poll(&mut self.events, timeout) {
             Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => return,
             Err(error) => panic!("mco: the reactor cannot poll: {error}"),
         }
         if self.events.is_empty() {
@@ -189,8 +190,8 @@ impl Registrar {
     fn add(
         &self,
         source: Arc<IoState>,
-        register: impl FnOnce(&mio::Registry, Token, Interest) -> io::Result<()>,
-    ) -> io::Result<usize> {
+        register: impl FnOnce(&mio::Registry, Token, Interest) -> std::io::Result<()>,
+    ) -> std::io::Result<usize> {
         let open = self.open.read();
         let open = open.as_ref().expect("the worker that enters a source polls");
         source.readiness().begin();
@@ -204,7 +205,7 @@ impl Registrar {
         Ok(key)
     }
 
-    fn remove(&self, key: usize, deregister: impl FnOnce(&mio::Registry) -> io::Result<()>) {
+    fn remove(&self, key: usize, deregister: impl FnOnce(&mio::Registry) -> std::io::Result<()>) {
         if let Some(open) = &*self.open.read() {
             // It fails only if the descriptor is not registered, which is what is wanted.
             let _ = deregister(&open.registry);

@@ -7,23 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::RwLock;
 
+use super::io::Io;
 use super::readiness::Snapshot;
 use super::{Attempt, Direction, IoState, Registrar, thread_poll};
 use crate::clock::Timestamp;
 use crate::task::{current, spend_budget};
 use crate::wait::{Wait, Waiter};
-
-/// What can be waited for: anything with a descriptor.
-#[cfg(unix)]
-pub(crate) trait Io: std::os::fd::AsRawFd {}
-#[cfg(unix)]
-impl<S: std::os::fd::AsRawFd> Io for S {}
-
-/// What can be waited for: a socket of mio's with a system handle.
-#[cfg(windows)]
-pub(crate) trait Io: mio::event::Source + std::os::windows::io::AsRawSocket {}
-#[cfg(windows)]
-impl<S: mio::event::Source + std::os::windows::io::AsRawSocket> Io for S {}
 
 /// A socket `S` in nonblocking mode, with what the reactor knows about it.
 pub(crate) struct Registered<S: Io> {

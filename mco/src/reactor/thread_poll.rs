@@ -5,7 +5,8 @@
 use std::io;
 use std::time::Duration;
 
-use super::{Direction, Io};
+use super::Direction;
+use super::io::Io;
 use crate::clock::Timestamp;
 
 /// Waits until one of the `directions` of the socket is ready: `true`, or until the deadline: `false`.

@@ -1,7 +1,7 @@
 //! What a runtime has done so far, in numbers.
 
+use crate::blocking_pool::{self, PoolCounters};
 use crate::fiber;
-use crate::scheduler::blocking::{self, PoolCounters};
 use crate::scheduler::{Counters, Scheduler};
 
 /// A snapshot of a runtime's counters. They are read one after the other while the runtime goes
@@ -36,7 +36,7 @@ impl Metrics {
             spawned_outside: scheduler.spawned_outside(),
             timers: scheduler.queued_timers(),
             stacks: fiber::mapped(),
-            blocking: blocking::counters(),
+            blocking: blocking_pool::counters(),
         }
     }
 

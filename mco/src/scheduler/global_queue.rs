@@ -21,7 +21,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crossbeam_deque::{Injector, Steal, Worker as Deque};
 use parking_lot::Mutex;
 
-use super::local::retry;
 use crate::task::TaskRef;
 
 /// See the module.
@@ -149,6 +148,17 @@ impl GlobalQueue {
         let _alone = self.visiting.lock();
         let from_timers = self.from_timers.visit(most, &mut f);
         self.spawned.visit(most.saturating_sub(from_timers), &mut f);
+    }
+}
+
+/// Repeats an attempt to steal until it is decided.
+pub(super) fn retry(mut steal: impl FnMut() -> Steal<TaskRef>) -> Option<TaskRef> {
+    loop {
+        match steal() {
+            Steal::Success(task) => return Some(task),
+            Steal::Empty => return None,
+            Steal::Retry => {}
+        }
     }
 }
 

@@ -54,7 +54,7 @@ const ACTIVATION: u64 = 1 << 32;
 
 /// A value of the word while nobody was active. As long as it is current, nobody has activated since.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Epoch(u64);
+pub(crate) struct Epoch(u64);
 
 impl Quiescence {
     pub(super) fn new() -> Quiescence {

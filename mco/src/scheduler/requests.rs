@@ -7,23 +7,17 @@
 //! its coroutines.
 
 use std::collections::VecDeque;
+#[cfg(feature = "dump")]
+use std::panic::Location;
 use std::sync::atomic::{AtomicBool, Ordering};
 #[cfg(feature = "dump")]
 use std::sync::{Arc, mpsc};
-use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::local::LocalWorker;
-#[cfg(feature = "dump")]
-use super::unstarted::UnstartedList;
-use crate::clock::Timestamp;
 use crate::shrinking;
 #[cfg(feature = "dump")]
 use crate::task::{TaskRef, capture::Frames};
-
-/// After this time no further request is begun. One takes some 10 to 100 microseconds.
-const MAX_RUN: Duration = Duration::from_millis(2);
 
 /// What a worker is asked to do.
 pub(crate) enum Request {
@@ -49,14 +43,14 @@ pub(crate) struct Reply<T> {
 
 #[cfg(feature = "dump")]
 impl<T> Reply<T> {
-    fn send(self, answer: T) {
+    pub(super) fn send(self, answer: T) {
         // Whoever asked may be gone.
         let _ = self.answers.send((self.index, answer));
     }
 }
 
 impl Request {
-    fn is_cancelled(&self) -> bool {
+    pub(super) fn is_cancelled(&self) -> bool {
         match self {
             #[cfg(feature = "dump")]
             Request::Backtrace(_, Reply { is_cancelled, .. })
@@ -71,7 +65,7 @@ impl Request {
 /// The requests of one worker that it has not run yet.
 pub(super) struct Requests {
     /// Set after a request was added, and cleared before the list is read.
-    waiting: AtomicBool,
+    pub(super) waiting: AtomicBool,
     list: Mutex<VecDeque<Request>>,
 }
 
@@ -103,44 +97,35 @@ impl Requests {
         self.list.lock().retain(|request| !request.is_cancelled());
     }
 
-    fn next(&self) -> Option<Request> {
+    pub(super) fn next(&self) -> Option<Request> {
         shrinking::pop_front(&mut self.list.lock())
     }
 }
 
-impl LocalWorker {
-    /// Runs requests, between two turns. Returns whether there were any: if so, this worker's queues may hold more
-    /// than before.
-    #[inline]
-    pub(super) fn run_requests(&self) -> bool {
-        let any = self.worker().requests.are_waiting();
-        if any {
-            self.run_some_requests();
-        }
-        any
-    }
+#[cfg(feature = "dump")]
+/// A coroutine that has not started.
+pub(crate) struct Unstarted {
+    pub(crate) id: u64,
+    pub(crate) name: Option<String>,
+    pub(crate) spawned_at: &'static Location<'static>,
+}
 
-    #[cold]
-    fn run_some_requests(&self) {
-        let requests = &self.worker().requests;
-        requests.waiting.store(false, Ordering::Release);
-        let begun = Timestamp::monotonic();
-        while let Some(request) = requests.next() {
-            if request.is_cancelled() {
-                continue;
-            }
-            match request {
-                #[cfg(feature = "dump")]
-                Request::Backtrace(task, reply) => reply.send(task.capture()),
-                #[cfg(feature = "dump")]
-                Request::ListUnstarted(reply) => reply.send(self.list_unstarted()),
-                Request::TrimStacks => self.trim_stacks(),
-            }
-            if Timestamp::monotonic().since(begun) >= MAX_RUN {
-                // Maybe for nothing.
-                requests.waiting.store(true, Ordering::Release);
-                return;
-            }
-        }
+#[cfg(feature = "dump")]
+/// Those that are queued somewhere.
+#[derive(Default)]
+pub(crate) struct UnstartedList {
+    pub(crate) seen: Vec<Unstarted>,
+    /// So many further ones have not been looked at.
+    pub(crate) others: usize,
+}
+
+#[cfg(feature = "dump")]
+impl UnstartedList {
+    pub(super) fn add(&mut self, task: &TaskRef) {
+        self.seen.push(Unstarted {
+            id: task.id(),
+            name: task.name().map(str::to_owned),
+            spawned_at: task.spawned_at(),
+        });
     }
 }

@@ -4,7 +4,7 @@
 
 use parking_lot::Mutex;
 
-use super::Scheduler;
+use super::shared::Scheduler;
 
 /// Which waits for which, by their addresses: a coroutine of the first is in the drop of the second. Both are
 /// alive meanwhile.

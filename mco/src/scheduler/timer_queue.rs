@@ -19,9 +19,6 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::Scheduler;
-use super::local::LocalWorker;
-use super::worker::RemoteWorker;
 use crate::clock::Timestamp;
 use crate::random;
 use crate::runtime_thread;
@@ -38,11 +35,11 @@ pub(crate) trait TimerCallback: Send + Sync {
 }
 
 /// A queued timer in the wheel.
-struct QueuedTimer {
+pub(super) struct QueuedTimer {
     /// When it is due.
-    at: Timestamp,
-    callback: Arc<dyn TimerCallback>,
-    generation: u64,
+    pub(super) at: Timestamp,
+    pub(super) callback: Arc<dyn TimerCallback>,
+    pub(super) generation: u64,
 }
 
 /// The queued timers of one worker.
@@ -79,7 +76,11 @@ impl TimerQueue {
     }
 
     /// Adds a timer. Returns its key, and whether it is earlier than all others. `Err`: the worker has ended.
-    fn set(&self, at: Timestamp, entry: QueuedTimer) -> Result<(TimerKey, bool), QueuedTimer> {
+    pub(super) fn set(
+        &self,
+        at: Timestamp,
+        entry: QueuedTimer,
+    ) -> Result<(TimerKey, bool), QueuedTimer> {
         let mut wheel = self.wheel.lock();
         let Some(wheel) = &mut *wheel else { return Err(entry) };
         // The latest moment stands for none.
@@ -90,6 +91,22 @@ impl TimerQueue {
             self.earliest.store(at, Ordering::Relaxed);
         }
         Ok((key, is_first))
+    }
+
+    /// Takes one out of the wheel, if it is there.
+    pub(super) fn remove(&self, key: TimerKey) {
+        // Its time stays in `earliest`, so the worker may wake up once in vain.
+        let entry = match &mut *self.wheel.lock() {
+            Some(wheel) => wheel.remove(key),
+            None => None,
+        };
+        // Without the lock.
+        drop(entry);
+    }
+
+    /// How many are set.
+    pub(super) fn len(&self) -> usize {
+        self.wheel.lock().as_ref().map_or(0, Wheel::len)
     }
 
     /// Fires those that are due at `now`.
@@ -138,55 +155,5 @@ fn shuffle(due: &mut [QueuedTimer]) {
             together.swap(n, random::below(n + 1));
         }
         rest = later;
-    }
-}
-
-/// A queued timer, for whoever stops it.
-pub(crate) struct TimerHandle {
-    worker: Arc<RemoteWorker>,
-    key: TimerKey,
-}
-
-impl TimerHandle {
-    /// Takes the queued timer out of the wheel, if it is there.
-    pub(crate) fn remove(&self) {
-        // Its time stays in `earliest`, so the worker may wake up once in vain.
-        let entry = match &mut *self.worker.timer_queue.wheel.lock() {
-            Some(wheel) => wheel.remove(self.key),
-            None => None,
-        };
-        // Without the lock.
-        drop(entry);
-    }
-}
-
-/// Sets a queued timer at the worker that this thread is, or at one of `elsewhere`. `None`: that has ended.
-pub(crate) fn set(
-    at: Timestamp,
-    callback: Arc<dyn TimerCallback>,
-    generation: u64,
-    elsewhere: impl FnOnce() -> Arc<Scheduler>,
-) -> Option<TimerHandle> {
-    let worker = LocalWorker::with(|local| local.worker().clone());
-    let worker = worker.unwrap_or_else(|| {
-        // Queued timers that are due together at one, so that none is preferred for the worker that it is at.
-        let millisecond = at.as_nanos() >> 20;
-        elsewhere().worker_near(millisecond as usize)
-    });
-    let (key, is_first) =
-        worker.timer_queue.set(at, QueuedTimer { at, callback, generation }).ok()?;
-    if is_first {
-        worker.interrupt();
-    }
-    Some(TimerHandle { worker, key })
-}
-
-impl Scheduler {
-    /// How many queued timers are set.
-    pub(crate) fn queued_timers(&self) -> usize {
-        let count = |worker: &Arc<RemoteWorker>| {
-            worker.timer_queue.wheel.lock().as_ref().map_or(0, Wheel::len)
-        };
-        self.workers.iter().map(count).sum()
     }
 }

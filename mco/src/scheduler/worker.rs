@@ -9,18 +9,15 @@ use crossbeam_deque::{Stealer, Worker as Deque};
 use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 
-use super::Settings;
 use super::handover_queue::HandoverQueue;
 use super::idle::Sleep;
 use super::inbox_gate::InboxGate;
-use super::local::LocalWorker;
 use super::requests::Requests;
 use super::run_delay::{RunDelay, ThreadTimes};
 use super::timer_queue::TimerQueue;
 use crate::clock::Timestamp;
 use crate::reactor::{Reactor, Registrar};
-use crate::runtime_thread;
-use crate::task::{AtomicSite, Home, Inbox, Registry, Slot, TaskRef, current};
+use crate::task::{AtomicSite, Inbox, Registry, Slot, TaskRef};
 use crate::trace;
 
 /// The half of a worker that other threads use; the other half is [`LocalWorker`].
@@ -98,14 +95,14 @@ pub(super) struct WorkerResources {
 }
 
 impl RemoteWorker {
-    pub(super) fn new(index: usize, settings: &Settings) -> RemoteWorker {
+    pub(super) fn new(index: usize, now: Option<Timestamp>) -> RemoteWorker {
         let unstarted = Deque::new_lifo();
         RemoteWorker {
             index,
             inbox: CachePadded::new(Inbox::new()),
             handed_over: HandoverQueue::new(),
             sleep: Sleep::new(),
-            timer_queue: TimerQueue::new(settings.virtual_clock.as_ref().map(|clock| clock.now())),
+            timer_queue: TimerQueue::new(now),
             lifo_slot: Slot::new(),
             stealer: unstarted.stealer(),
             registrar: OnceLock::new(),
@@ -287,47 +284,5 @@ impl RemoteWorker {
 impl trace::TracedWorker for RemoteWorker {
     fn running(&self) -> Option<(u64, &'static Location<'static>)> {
         self.current()
-    }
-}
-
-impl Home for RemoteWorker {
-    fn schedule_here(&self, task: TaskRef) {
-        let mut task = Some(task);
-        LocalWorker::with(|local| local.make_ready(task.take().expect("it is called once")));
-        if let Some(task) = task {
-            // The process exits by a call from this thread, whose own half of the worker is gone.
-            self.schedule_from_elsewhere(task);
-        }
-    }
-
-    fn should_spin(&self) -> bool {
-        LocalWorker::with(LocalWorker::should_spin) == Some(true)
-    }
-
-    fn spin_wait(&self, has_happened: &mut dyn FnMut() -> bool) {
-        LocalWorker::with(|local| local.spin_wait(has_happened));
-    }
-
-    fn test_run(&self) -> u64 {
-        super::current_test_run()
-    }
-
-    fn run_user_code(&self, f: Box<dyn FnOnce() + Send>) {
-        let mut f = Some(f);
-        LocalWorker::with(|local| f.take().into_iter().for_each(|f| local.run_user_code(f)));
-        if let Some(f) = f {
-            // The process exits by a call from this thread, whose own half of the worker is gone.
-            runtime_thread::contain_panic(f);
-        }
-    }
-
-    fn coarse_clock(&self) -> &AtomicU64 {
-        &self.clock
-    }
-
-    fn schedule_from_elsewhere(&self, task: TaskRef) {
-        current::note_remote_wake();
-        self.inbox.push(task);
-        self.interrupt();
     }
 }

@@ -1,7 +1,7 @@
 //! Jobs that block their thread, next to the coroutines.
 
+use crate::blocking_pool;
 use crate::coroutine::{Builder, JoinHandle};
-use crate::scheduler::blocking;
 use crate::task::{Reason, cancel};
 use crate::wait::Wait;
 
@@ -38,7 +38,7 @@ where
 {
     let wait = Wait::new(Reason::Blocking);
     // Now, and not in the coroutine, which may have to wait for its first turn.
-    let mut job = blocking::submit(f);
+    let mut job = blocking_pool::submit(f);
     let belongs_to = job.for_coroutine();
     let handle = Builder::new().spawn(move || {
         let (result, _) = job.wait(&wait, false);

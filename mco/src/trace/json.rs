@@ -11,9 +11,9 @@ use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::panic::Location;
 use std::path::Path;
 
-use super::SliceEnd;
-use super::recorder::WorkerLane;
-use super::timeline::{Cause, Count, Slice, Timeline, WokenBy};
+use super::slice_end::SliceEnd;
+use super::timeline::{Count, Slice, Timeline, WokenBy};
+use super::worker_lane::{Cause, WorkerLane};
 
 /// The process in which the threads that are no workers are shown.
 const THREADS: u32 = 1_000_000;

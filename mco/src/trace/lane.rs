@@ -11,7 +11,14 @@ use super::record::{
     WAKE_AT,
 };
 use super::ring::{Copied, Ring};
-use super::{SliceEnd, TracedWorker, stamp};
+use super::slice_end::SliceEnd;
+use super::stamp;
+
+/// A worker, as others see it.
+pub(crate) trait TracedWorker: Send + Sync {
+    /// The id of the coroutine that it runs, and where that one was spawned.
+    fn running(&self) -> Option<(u64, &'static Location<'static>)>;
+}
 
 /// See the module. The thread alone writes.
 pub(super) struct Lane {

@@ -46,8 +46,10 @@ mod lane;
 mod record;
 mod recorder;
 mod ring;
+mod slice_end;
 mod stamp;
 mod timeline;
+mod worker_lane;
 mod writer;
 
 /// The atomics of the ring, separate so that the model in `tests/loom` can include it and supply loom's.
@@ -60,32 +62,10 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use lane::Lane;
+pub(crate) use lane::TracedWorker;
+use recorder::IS_BUILT_IN;
 pub(crate) use recorder::{Runtime, begin as start, flush};
-
-/// Why a slice has ended. Not an enumeration, since it is made at each switch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct SliceEnd {
-    code: u8,
-    site: Option<&'static Location<'static>>,
-}
-
-impl SliceEnd {
-    pub(crate) const YIELDED: SliceEnd = SliceEnd { code: 252, site: None };
-    pub(crate) const RETURNED: SliceEnd = SliceEnd { code: 253, site: None };
-    pub(crate) const PANICKED: SliceEnd = SliceEnd { code: 254, site: None };
-    pub(crate) const CANCELLED: SliceEnd = SliceEnd { code: 255, site: None };
-
-    /// The coroutine is blocked: for a reason of which only the layer above knows the meaning, below the
-    /// codes of the others.
-    #[inline(always)]
-    pub(crate) fn blocked(reason: u8, site: Option<&'static Location<'static>>) -> SliceEnd {
-        SliceEnd { code: reason, site }
-    }
-
-    fn is_blocked(self) -> bool {
-        self.code < SliceEnd::YIELDED.code
-    }
-}
+pub(crate) use slice_end::SliceEnd;
 
 thread_local! {
     /// The lane of this thread, if it is a worker's and something is recorded. No destructor, so
@@ -97,15 +77,6 @@ thread_local! {
 #[inline(always)]
 fn lane() -> Option<&'static Lane> {
     if IS_BUILT_IN { LANE.get() } else { None }
-}
-
-/// Whether anything can be recorded.
-const IS_BUILT_IN: bool = cfg!(feature = "trace");
-
-/// A worker, as others see it.
-pub(crate) trait TracedWorker: Send + Sync {
-    /// The id of the coroutine that it runs, and where that one was spawned.
-    fn running(&self) -> Option<(u64, &'static Location<'static>)>;
 }
 
 /// A slice that has begun. The worker's thread alone has it.

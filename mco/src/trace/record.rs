@@ -17,7 +17,7 @@
 use std::panic::Location;
 use std::ptr;
 
-use super::SliceEnd;
+use super::slice_end::SliceEnd;
 
 // 0 is the ring's own.
 pub(super) const SLICE: u64 = 1;

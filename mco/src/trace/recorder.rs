@@ -12,12 +12,15 @@ use parking_lot::Mutex;
 
 use super::exit;
 use super::json::{self, File};
-use super::lane::Lane;
+use super::lane::{Lane, TracedWorker};
 use super::stamp::{self, Clock};
-use super::timeline::{Cause, Timeline, Track};
+use super::timeline::{Timeline, Track};
+use super::worker_lane::{ByThread, Cause, WorkerLane};
 use super::writer::Writer;
-use super::{IS_BUILT_IN, TracedWorker};
 use crate::report;
+
+/// Whether anything can be recorded.
+pub(super) const IS_BUILT_IN: bool = cfg!(feature = "trace");
 
 /// The file to write.
 const FILE: &str = "MCO_TRACE";
@@ -73,18 +76,6 @@ struct WorkerLanes {
     ids: u32,
 }
 
-/// A lane and the thread that writes it.
-#[derive(Clone)]
-pub(super) struct WorkerLane {
-    pub(super) lane: &'static Lane,
-    pub(super) worker: Arc<dyn TracedWorker>,
-    pub(super) runtime: u32,
-    pub(super) thread: u32,
-    /// The worker's number in its runtime.
-    pub(super) index: usize,
-    pub(super) name: String,
-}
-
 /// Names of coroutines, by id; the oldest go first.
 #[derive(Default)]
 struct Names {
@@ -100,16 +91,6 @@ struct ByThreads {
     /// How many have been forgotten, and how many have been written.
     forgotten: u64,
     written: u64,
-}
-
-/// A wake, or a spawn, by a thread that is no worker.
-#[derive(Clone, Copy)]
-pub(super) struct ByThread {
-    pub(super) stamp: u64,
-    pub(super) cause: Cause,
-    pub(super) id: u64,
-    /// The index of the thread.
-    pub(super) thread: u32,
 }
 
 /// Begins to record, if that is asked for, with the first runtime. `reason` says what the reason of an
@@ -133,7 +114,7 @@ pub(crate) fn begin(runtime: &str, reason: fn(u8) -> String) -> Runtime {
             return None;
         }
         ON.store(true, Ordering::Relaxed);
-        exit::install();
+        exit::install(finish);
         Some(recorder)
     });
     Runtime(recorder.as_ref().map_or(0, |recorder| {

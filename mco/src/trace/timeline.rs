@@ -13,18 +13,11 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::panic::Location;
 
-use super::SliceEnd;
 use super::lane::Running;
 use super::record::{self, Record};
-use super::recorder::{ByThread, WorkerLane};
+use super::slice_end::SliceEnd;
 use super::stamp::Scale;
-
-/// What makes a slice possible.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cause {
-    Wake,
-    Spawn,
-}
+use super::worker_lane::{ByThread, Cause, WorkerLane};
 
 /// A run of a coroutine. Times are nanoseconds.
 #[derive(Debug)]

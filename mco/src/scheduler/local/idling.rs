@@ -3,15 +3,14 @@
 use std::sync::atomic::{Ordering, fence};
 use std::time::Duration;
 
-use super::super::all_idle::AllIdleAction;
-use super::super::forked;
+use super::super::global_queue::retry;
+use super::super::idle_policy::AllIdleAction;
 use super::super::worker::RemoteWorker;
-use super::{LocalWorker, retry};
+use super::state::LocalWorker;
 use crate::clock::Timestamp;
-use crate::random;
 use crate::task::current;
-use crate::trace;
 use crate::wait::{ExternalWait, timers};
+use crate::{forked, random, trace};
 
 /// For how long a worker that hosts too many leaves unstarted coroutines to the workers that have them.
 const STEAL_BACKOFF: Duration = Duration::from_millis(5);
@@ -73,7 +72,7 @@ impl LocalWorker {
     ///
     /// This makes an exchange between coroutines of two workers fast. The spin credit grows with each wake that
     /// comes in time, asleep or awake, and is halved by each that does not. So an idle program does not spin.
-    pub(in super::super) fn should_spin(&self) -> bool {
+    pub(super) fn should_spin(&self) -> bool {
         self.should_spin_for_wake() && self.is_alone()
     }
 
@@ -82,7 +81,7 @@ impl LocalWorker {
     }
 
     /// By such a coroutine: spins until it `has_happened`, for a limited time.
-    pub(in super::super) fn spin_wait(&self, has_happened: &mut dyn FnMut() -> bool) {
+    pub(super) fn spin_wait(&self, has_happened: &mut dyn FnMut() -> bool) {
         self.spin(has_happened);
     }
 

@@ -5,7 +5,8 @@
 //! doings makes use of. So the same seed gives the same order, as far as the program depends on nothing
 //! else: not on the system's clock, on sockets, on other threads, or on the order of a `HashMap`.
 
-use super::{LocalWorker, retry};
+use super::super::global_queue::retry;
+use super::state::LocalWorker;
 use crate::random;
 use crate::shrinking;
 use crate::task::{TaskRef, current};

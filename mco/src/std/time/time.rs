@@ -11,6 +11,8 @@ use crate::clock;
 mod calendar;
 #[cfg(not(feature = "calendar"))]
 mod counted;
+#[cfg(not(feature = "calendar"))]
+mod counted_time;
 
 #[cfg(feature = "calendar")]
 pub use calendar::{

@@ -10,9 +10,9 @@ use parking_lot::Mutex;
 use super::Time;
 use super::timer_channel::{self, TimerChannel};
 use crate::clock::Timestamp;
-use crate::coroutine::JoinHandle;
-use crate::runtime;
-use crate::scheduler::timer_queue::{self, TimerCallback, TimerHandle};
+use crate::coroutine::{Coroutine, JoinHandle};
+use crate::runtime::global;
+use crate::scheduler::timers::{self, TimerCallback, TimerHandle};
 use crate::std::sync::channel::RecvError;
 use crate::std::sync::{Receiver, unbounded};
 use crate::task::{TaskRef, UserValue};
@@ -207,8 +207,7 @@ impl Call {
         if let Some(handle) = state.handle.take() {
             handle.remove();
         }
-        state.handle =
-            timer_queue::set(at, self.clone(), state.generation, runtime::global_scheduler);
+        state.handle = timers::set(at, self.clone(), state.generation, global::scheduler);
     }
 
     fn stop(&self) -> bool {
@@ -229,7 +228,7 @@ impl TimerCallback for Call {
             state.handle = None;
         }
         let site = self.site;
-        let coroutine = runtime::spawn_from_timer(site, |options| {
+        let task = global::spawn_from_timer(site, |options| {
             // The coroutine takes it along, so that the closure is not dropped here.
             let run = move || {
                 let mut f = self.f.lock().unwrap_or_else(PoisonError::into_inner);
@@ -237,7 +236,7 @@ impl TimerCallback for Call {
             };
             TaskRef::create(run, options)
         });
-        drop(JoinHandle::<()>::new(coroutine));
+        drop(JoinHandle::<()>::new(Coroutine::new(task)));
     }
 
     fn on_shutdown(&self, generation: u64) {

@@ -15,8 +15,8 @@ use parking_lot::Mutex;
 
 use super::Time;
 use crate::clock::Timestamp;
-use crate::runtime;
-use crate::scheduler::timer_queue::{self, TimerCallback, TimerHandle};
+use crate::runtime::global;
+use crate::scheduler::timers::{self, TimerCallback, TimerHandle};
 use crate::std::sync::channel::{self, Observer};
 use crate::std::sync::{Receiver, Sender};
 
@@ -89,8 +89,7 @@ impl TimerChannel {
 
     fn set(self: &Arc<Self>, state: &mut State, at: Timestamp) {
         state.at = at;
-        state.handle =
-            timer_queue::set(at, self.clone(), state.generation, runtime::global_scheduler);
+        state.handle = timers::set(at, self.clone(), state.generation, global::scheduler);
         if state.handle.is_none() {
             // The runtime has ended.
             state.sender = None;

@@ -114,9 +114,11 @@ impl UnixStream {
 stream_io!(UnixStream, |done: usize, _: Requested| Attempt::More(done));
 
 #[cfg(feature = "_bridge")]
-crate::bridge::socket_stream!(UnixStream, sys::UnixStream, |done: usize, _: Requested| {
-    Attempt::More(done)
-});
+crate::net::poll_stream::socket_stream!(
+    UnixStream,
+    sys::UnixStream,
+    |done: usize, _: Requested| { Attempt::More(done) }
+);
 
 impl fmt::Debug for UnixStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

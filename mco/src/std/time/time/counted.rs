@@ -1,18 +1,15 @@
 //! A time that is only counted, without a calendar.
 
-use std::fmt;
 use std::time::{Duration, SystemTime};
-
-use super::Time;
 
 /// Nanoseconds since 1970-01-01T00:00:00Z, as far as the calendar goes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Counted(i128);
+pub(super) struct Counted(pub(super) i128);
 
 const SECOND: i128 = 1_000_000_000;
 /// The years -9999 to 9999.
-const FIRST: i128 = -377_705_116_800 * SECOND;
-const LAST: i128 = 253_402_300_800 * SECOND - 1;
+pub(super) const FIRST: i128 = -377_705_116_800 * SECOND;
+pub(super) const LAST: i128 = 253_402_300_800 * SECOND - 1;
 
 impl Counted {
     pub(super) fn unix_timestamp(self) -> i64 {
@@ -43,37 +40,5 @@ impl From<Counted> for SystemTime {
         } else {
             SystemTime::UNIX_EPOCH + duration
         }
-    }
-}
-
-impl Time {
-    /// So many nanoseconds after 1970; `None` if the year is out of range.
-    pub(super) fn at(nanos: i128) -> Option<Time> {
-        (FIRST..=LAST).contains(&nanos).then_some(Time { inner: Counted(nanos) })
-    }
-
-    pub(super) fn shown_alike(self, nanos: i128) -> Option<Time> {
-        Time::at(nanos)
-    }
-
-    pub(super) fn shown_here(self) -> Time {
-        self
-    }
-
-    pub(super) fn plus(self, duration: Duration) -> Option<Time> {
-        Time::at(self.inner.0 + duration.as_nanos() as i128)
-    }
-
-    pub(super) fn minus(self, duration: Duration) -> Option<Time> {
-        Time::at(self.inner.0 - duration.as_nanos() as i128)
-    }
-}
-
-/// In seconds.
-impl fmt::Debug for Time {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Counted(nanos) = self.inner;
-        let (sign, nanos) = (if nanos < 0 { "-" } else { "" }, nanos.unsigned_abs());
-        write!(f, "{sign}{}.{:09} s after 1970", nanos / 1_000_000_000, nanos % 1_000_000_000)
     }
 }

@@ -1,5 +1,4 @@
-//! What the bridge knows of a stream: every operation as a poll. The traits of each async crate are made
-//! of it.
+//! A stream for async code: every operation as a poll. The bridge makes the traits of each async crate of it.
 
 #![allow(unsafe_code)]
 
@@ -9,8 +8,8 @@ use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::task::{Context, Poll};
 
-use super::buffer::Room;
-use crate::net::accept::any_registrar;
+use super::accept::any_registrar;
+use super::poll_buffer::Room;
 use crate::reactor::{Attempt, Direction, Io, Registered, Requested, first_nonempty};
 
 /// A stream of bytes as async crates read from it, with names that no trait of theirs has. None of this
@@ -137,10 +136,10 @@ impl<S: SocketStream> PollWrite for S {
     }
 }
 
-/// Makes a stream with a field `socket` known to the bridge. `$read` is as in `stream_io!`.
+/// Makes a stream with a field `socket` one of these. `$read` is as in `stream_io!`.
 macro_rules! socket_stream {
     ($stream:ident, $io:ty, $read:expr) => {
-        impl crate::bridge::SocketStream for $stream {
+        impl crate::net::poll_stream::SocketStream for $stream {
             type Io = $io;
 
             fn registered(&self) -> &Registered<$io> {

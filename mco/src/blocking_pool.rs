@@ -36,9 +36,9 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
-use super::forked;
 use crate::clock::Timestamp;
-use crate::config::config;
+use crate::defaults;
+use crate::forked;
 use crate::task::{cancel, current, deadline, spend_budget};
 use crate::wait::{ExternalWait, Parked, Wait, Waiter, Wake};
 use crate::{report, runtime_thread, shrinking};
@@ -388,7 +388,7 @@ impl Pool {
             sleeper.notify_one();
             return JobLocation::Pool;
         }
-        if state.threads >= config().get_blocking_threads() {
+        if state.threads >= defaults::blocking_threads() {
             return JobLocation::Behind;
         }
         match self.start(state) {
@@ -474,7 +474,7 @@ impl Pool {
         let oldest = state.queue.front().map(|queued| now.since(queued.since));
         let Some(waited) = oldest.filter(|waited| *waited >= SATURATED_AFTER) else { return next };
         let mut error = None;
-        if state.queue.len() > state.coming && state.threads < config().get_blocking_threads() {
+        if state.queue.len() > state.coming && state.threads < defaults::blocking_threads() {
             match self.start(state) {
                 Ok(()) => return next,
                 Err(reason) => error = Some(reason),

@@ -14,7 +14,7 @@ use std::{env, mem, thread};
 
 use parking_lot::Mutex;
 
-use super::Dump;
+use super::dump::Dump;
 use crate::report;
 use crate::runtime_thread;
 use crate::thread_count::RuntimeThread;

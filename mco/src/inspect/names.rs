@@ -1,7 +1,7 @@
 //! What coroutines and their waits are called.
 
-use super::{ChannelEnd, CoroutineInfo};
-use crate::coroutine::CoroutineId;
+use super::model::{ChannelEnd, CoroutineInfo};
+use crate::coroutine_id::CoroutineId;
 use crate::task::Reason;
 
 /// A coroutine in a sentence.

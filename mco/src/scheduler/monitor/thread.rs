@@ -1,32 +1,16 @@
-//! The monitor: notices workers that are blocked by a coroutine, and has others run what is queued behind it.
-//!
-//! Its thread samples each worker's turn counter every few milliseconds while any worker is awake, and sleeps when
-//! all of them do. A worker that stays in one turn
-//!
-//! - for one or two samples: the unstarted coroutines that only it can reach are offered to all;
-//! - longer: it counts as blocked, and no coroutines are handed over to it;
-//! - longer still: its coroutine is reported on standard error, once.
-//!
-//! It also has the pools of stacks trimmed: a worker that did so by itself would have to set a timer with each
-//! of its sleeps.
-//!
-//! When all workers are blocked while unstarted coroutines wait, a spare worker is started. It stays
-//! for the next time, asleep, and hosts what it has started to its end.
-//!
-//! The length of a turn is counted in samples as well as by the clock, and without the time for which the worker's
-//! thread waited for a processor. So nothing is reported where the machine was suspended or is overloaded.
+//! The monitor's thread.
 
 use std::collections::HashSet;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
-use std::thread::{self, Thread};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread;
 use std::time::Duration;
 
-use super::Scheduler;
-use super::requests::Request;
-use super::run_delay::ThreadTimes;
-use super::worker::RemoteWorker;
+use super::super::requests::Request;
+use super::super::run_delay::ThreadTimes;
+use super::super::shared::Scheduler;
+use super::super::worker::RemoteWorker;
 use crate::clock::Timestamp;
 use crate::report;
 
@@ -45,39 +29,18 @@ const TRIM_INTERVAL: Duration = Duration::from_secs(3);
 /// No more reports than this in one minute.
 const REPORTS_PER_MINUTE: u32 = 20;
 
-/// The half of the monitor that other threads use.
-pub(super) struct Monitor {
-    /// The monitor sleeps until a worker wakes up. Whoever resets this has to wake it.
-    dormant: AtomicBool,
-    thread: OnceLock<Thread>,
-}
+/// Starts a worker that has no thread yet, by its index.
+type StartWorker = fn(&Arc<Scheduler>, usize) -> io::Result<()>;
 
-impl Monitor {
-    pub(super) fn new() -> Monitor {
-        Monitor { dormant: AtomicBool::new(false), thread: OnceLock::new() }
-    }
-
-    /// By a worker that has stopped sleeping.
-    pub(super) fn worker_woke(&self) {
-        // Either this sees the flag, or the monitor, which sets the flag first, sees the worker
-        // awake; or it misses this short moment of being awake, which does not matter.
-        if self.dormant.load(Ordering::SeqCst) && self.dormant.swap(false, Ordering::SeqCst) {
-            self.wake();
-        }
-    }
-
-    pub(super) fn wake(&self) {
-        if let Some(thread) = self.thread.get() {
-            thread.unpark();
-        }
-    }
-}
-
-/// Starts the monitor's thread.
-pub(super) fn start(scheduler: &Arc<Scheduler>) -> io::Result<()> {
+/// Starts the monitor's thread. It starts spare workers by `start_worker`.
+pub(in super::super) fn start(
+    scheduler: &Arc<Scheduler>,
+    start_worker: StartWorker,
+) -> io::Result<()> {
     let watched = scheduler.clone();
     let name = format!("{}-monitor", scheduler.settings.name);
-    let thread = scheduler.start_thread(name, move || MonitorThread::new(watched).run())?;
+    let thread =
+        scheduler.start_thread(name, move || MonitorThread::new(watched, start_worker).run())?;
     let _ = scheduler.monitor.thread.set(thread);
     Ok(())
 }
@@ -85,6 +48,7 @@ pub(super) fn start(scheduler: &Arc<Scheduler>) -> io::Result<()> {
 /// The half of the monitor that its thread uses.
 struct MonitorThread {
     scheduler: Arc<Scheduler>,
+    start_worker: StartWorker,
     /// One for each worker.
     turns: Vec<Turn>,
     /// When pools of stacks are trimmed next.
@@ -129,12 +93,13 @@ impl Turn {
 }
 
 impl MonitorThread {
-    fn new(scheduler: Arc<Scheduler>) -> MonitorThread {
+    fn new(scheduler: Arc<Scheduler>, start_worker: StartWorker) -> MonitorThread {
         let now = Timestamp::monotonic();
         let turn = Turn::new(0, now);
         let turns = vec![turn; scheduler.workers.len()];
         MonitorThread {
             scheduler,
+            start_worker,
             turns,
             next_trim: now + TRIM_INTERVAL,
             reported_ids: HashSet::new(),
@@ -256,7 +221,7 @@ impl MonitorThread {
             free.interrupt();
         } else if let Some(place) =
             self.scheduler.workers.iter().position(|w| w.has_never_started())
-            && let Err(error) = self.scheduler.start_worker(place)
+            && let Err(error) = (self.start_worker)(&self.scheduler, place)
         {
             self.report_no_spare(&error);
         }

@@ -21,23 +21,27 @@ const WHY: &str = "this process is the child of a `fork`, in which the runtimes 
                    call `exec` there, start it with `std::process::Command`, or fork before the first runtime \
                    starts";
 
-/// Has the children of this process marked. When a runtime starts.
-pub(super) fn install() {
+/// Has the children of this process marked. When a runtime starts. In the child `mark_worker` is called on the
+/// thread that has forked; it may do next to nothing.
+pub(crate) fn install(mark_worker: fn()) {
     #[cfg(unix)]
     {
+        static MARK_WORKER: std::sync::OnceLock<fn()> = std::sync::OnceLock::new();
         extern "C" fn mark() {
             FORKED.store(true, Ordering::Relaxed);
-            super::local::LocalWorker::with(|local| {
-                local.worker().blocked.store(true, Ordering::Relaxed)
-            });
+            MARK_WORKER.get().into_iter().for_each(|mark_worker| mark_worker());
         }
-        static ONCE: std::sync::Once = std::sync::Once::new();
-        // It fails only without memory; then there are no messages.
-        // SAFETY: the handler writes to memory of its own thread and of this crate.
-        ONCE.call_once(|| unsafe {
-            libc::pthread_atfork(None, None, Some(mark));
+        MARK_WORKER.get_or_init(|| {
+            // It fails only without memory; then there are no messages.
+            // SAFETY: the handler writes to memory of its own thread and of this crate.
+            unsafe {
+                libc::pthread_atfork(None, None, Some(mark));
+            }
+            mark_worker
         });
     }
+    #[cfg(not(unix))]
+    let _ = mark_worker;
 }
 
 /// Whether this process is such a child.
@@ -67,7 +71,7 @@ pub(crate) fn check(what: &str) {
 }
 
 /// By a worker that is marked as held up, between two turns.
-pub(super) fn end_worker() {
+pub(crate) fn end_worker() {
     if is_child() {
         report::die(format_args!("a coroutine waits, or has ended, but {WHY}"));
     }

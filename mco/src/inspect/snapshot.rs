@@ -4,12 +4,12 @@ use std::panic::Location;
 use std::time::Instant;
 
 use crate::clock::Timestamp;
-use crate::coroutine::CoroutineId;
+use crate::coroutine_id::CoroutineId;
 use crate::scheduler::Scheduler;
 use crate::task::TaskRef;
 use crate::task::wait_target::{self, ArmWait, BlockedOn, Handles, Inspection, LockOwner};
 
-use super::{ArmInfo, ChannelEnd, CoroutineInfo, State};
+use super::model::{ArmInfo, ChannelEnd, CoroutineInfo, State};
 
 /// The coroutines of one runtime.
 pub(super) struct RuntimeSnapshot {

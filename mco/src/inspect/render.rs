@@ -4,9 +4,10 @@ use std::fmt::{self, Write};
 use std::time::{Duration, Instant};
 
 use super::deadlock::Deadlock;
+use super::dump::Dump;
+use super::model::{CoroutineInfo, Group, Section, State};
 use super::names::{channel, name, what};
-use super::{CoroutineInfo, Dump, Group, Section, State};
-use crate::coroutine::CoroutineId;
+use crate::coroutine_id::CoroutineId;
 use crate::task::Reason;
 
 /// So many ids of a group are shown.

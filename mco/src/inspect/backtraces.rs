@@ -8,9 +8,9 @@ use crate::scheduler::{Request, Scheduler};
 use crate::task::Reason;
 use crate::task::capture::{self, Frames, Line};
 
+use super::model::{Backtrace, Group, Section, State};
 use super::query::{Busy, Queries};
 use super::snapshot::{CoroutineSnapshot, RuntimeSnapshot};
-use super::{Backtrace, Group, Section, State};
 
 /// Who takes backtraces.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use crate::scheduler::{Request, Scheduler, Unstarted, UnstartedList};
 
-use super::State;
+use super::model::State;
 use super::query::Queries;
 use super::snapshot::{CoroutineSnapshot, RuntimeSnapshot, minimal_info};
 

@@ -1,16 +1,20 @@
 //! What `#[mco::test]` expands to: it runs each test on a runtime of its own, and says clearly how a run has failed.
 
+#![allow(missing_docs, reason = "only the expansion of a macro calls it")]
+
 use std::panic::{self, AssertUnwindSafe, Location};
 use std::process::{ExitCode, Termination};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 use std::{env, thread};
 
+use super::deadlock::{self, DeadlockPolicy};
+use super::monitor::{TestMonitor, TestOutcome};
 use crate::clock::Timestamp;
 use crate::coroutine::Cancelled;
+use crate::inspect;
 use crate::report;
-use crate::runtime::{Runtime, dump};
-use crate::scheduler::all_idle::{DeadlockPolicy, TestMonitor, TestOutcome};
+use crate::runtime::Runtime;
 use crate::task::unjoined_panics::UnjoinedPanic;
 use crate::task::{stack_check, unjoined_panics};
 use crate::thread_count::RuntimeThread;
@@ -128,10 +132,8 @@ impl TestOptions {
         };
         let unjoined = UnjoinedPanics { test_run: runtime.handle().scheduler().test_run() };
         let monitor = Arc::new(TestMonitor::new(self.deadlock));
-        runtime
-            .handle()
-            .scheduler()
-            .set_deadlock_policy(DeadlockPolicy::Test(monitor.clone()), dump::report);
+        let policy = DeadlockPolicy::Test(monitor.clone());
+        deadlock::watch(runtime.handle().scheduler(), policy, inspect::report);
         let ended = monitor.root();
         let root = runtime.handle().spawn_root(self.filter(), site, move || {
             let _ended = ended;
@@ -147,7 +149,7 @@ impl TestOptions {
                 );
             }
             TestOutcome::TimedOut => {
-                let list = dump::of(runtime.handle().scheduler());
+                let list = inspect::of(runtime.handle().scheduler());
                 let clock = describe_clock(&runtime);
                 drop_in_background(runtime);
                 let timeout = self.timeout;
@@ -168,7 +170,7 @@ impl TestOptions {
             let quiescent = monitor.wait_until_quiescent(deadline);
             let left = runtime.metrics().live();
             if left > 0 {
-                let list = dump::of(runtime.handle().scheduler());
+                let list = inspect::of(runtime.handle().scheduler());
                 let still = if quiescent { "" } else { ", some of which never come to rest" };
                 drop_in_background(runtime);
                 panic!(

@@ -14,14 +14,14 @@ pub(crate) struct Room<'a> {
 
 impl<'a> Room<'a> {
     #[cfg(feature = "futures-io")]
-    pub(super) fn of_bytes(bytes: &'a mut [u8]) -> Room<'a> {
+    pub(crate) fn of_bytes(bytes: &'a mut [u8]) -> Room<'a> {
         let bytes = std::ptr::from_mut(bytes) as *mut [MaybeUninit<u8>];
         // SAFETY: the same memory, for as long; nothing uninitialised is written to it.
         Room { bytes: unsafe { &mut *bytes } }
     }
 
     #[cfg(any(feature = "tokio-io", feature = "hyper"))]
-    pub(super) fn of_memory(bytes: &'a mut [MaybeUninit<u8>]) -> Room<'a> {
+    pub(crate) fn of_memory(bytes: &'a mut [MaybeUninit<u8>]) -> Room<'a> {
         Room { bytes }
     }
 

@@ -1,0 +1,122 @@
+//! The global runtime, and spawning on the current one.
+
+use std::io;
+use std::panic::Location;
+use std::sync::Arc;
+
+use once_cell::sync::OnceCell;
+
+#[cfg(feature = "calendar")]
+use crate::clock;
+#[cfg(all(unix, feature = "dump"))]
+use crate::inspect::sigquit;
+use crate::scheduler::{self, Scheduler, Settings};
+use crate::task::{SpawnOptions, TaskRef, stack_check};
+use crate::{defaults, runtime_thread};
+
+/// The runtime of the plain threads, and of `#[mco::main]`. Never dropped.
+static GLOBAL: OnceCell<Arc<Scheduler>> = OnceCell::new();
+
+/// The scheduler of the global runtime, which is started if need be.
+pub(crate) fn try_scheduler() -> io::Result<&'static Arc<Scheduler>> {
+    GLOBAL.get_or_try_init(|| {
+        runtime_thread::on_raw_thread(|| {
+            start(Settings {
+                name: "mco".to_owned(),
+                workers: defaults::workers(),
+                stack_size: None,
+                pool_capacity: defaults::pool_capacity(),
+                virtual_clock: None,
+                seed: None,
+                test_run: scheduler::current_test_run(),
+            })
+        })
+    })
+}
+
+/// As [`try_scheduler`], for those who cannot return an error.
+///
+/// # Panics
+///
+/// If it cannot start.
+pub(crate) fn scheduler() -> Arc<Scheduler> {
+    let scheduler = try_scheduler();
+    scheduler
+        .unwrap_or_else(|error| panic!("mco: the global runtime cannot start: {error}"))
+        .clone()
+}
+
+/// Starts the workers of a runtime.
+///
+/// # Errors
+///
+/// As [`Builder::build`](crate::runtime::Builder::build) says.
+pub(super) fn start(settings: Settings) -> io::Result<Arc<Scheduler>> {
+    const MAX_WORKERS: usize = 4096;
+    // While there may be only one thread.
+    #[cfg(feature = "calendar")]
+    clock::local_offset();
+    #[cfg(all(unix, feature = "dump"))]
+    sigquit::install_if_asked();
+    let workers = settings.workers;
+    if workers == 0 || workers > MAX_WORKERS {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!(
+                "a runtime of {workers} workers: ask for 1 to {MAX_WORKERS}, or leave `workers` \
+                 out for one for each processor"
+            ),
+        ));
+    }
+    let scheduler = Scheduler::start(settings).map_err(|error| {
+        if error.kind() == io::ErrorKind::Unsupported {
+            return error;
+        }
+        let text = format!(
+            "a runtime of {workers} workers could not start: {error}; ask for fewer, or raise \
+             the limit of threads (`ulimit -u`) or descriptors (`ulimit -n`)"
+        );
+        io::Error::new(error.kind(), text)
+    })?;
+    stack_check::prepare();
+    Ok(scheduler)
+}
+
+/// Calls `f` with the scheduler of the current worker, or the global one.
+pub(super) fn with_current<R>(f: impl Fn(&Arc<Scheduler>) -> R) -> R {
+    scheduler::with_current(&f).unwrap_or_else(|| f(&scheduler()))
+}
+
+/// Spawns a coroutine on the current runtime, or the global one: `create` makes it.
+pub(crate) fn spawn_current(
+    name: Option<String>,
+    stack_size: Option<usize>,
+    site: &'static Location<'static>,
+    create: impl FnOnce(SpawnOptions) -> TaskRef,
+) -> TaskRef {
+    let mut options = with_current(options_at(stack_size, site));
+    options.name = name.map(String::into_boxed_str);
+    let task = create(options);
+    with_current(|scheduler| scheduler.spawn(task.clone()));
+    task
+}
+
+/// The same for a timer, by the worker that fires it: behind those of earlier ones.
+pub(crate) fn spawn_from_timer(
+    site: &'static Location<'static>,
+    create: impl FnOnce(SpawnOptions) -> TaskRef,
+) -> TaskRef {
+    let task = create(with_current(options_at(None, site)));
+    with_current(|scheduler| scheduler.spawn_from_timer(task.clone()));
+    task
+}
+
+fn options_at(
+    stack_size: Option<usize>,
+    site: &'static Location<'static>,
+) -> impl Fn(&Arc<Scheduler>) -> SpawnOptions {
+    move |scheduler| {
+        let stack_size = stack_size.or(scheduler.settings().stack_size);
+        scheduler::spawn_options(None, stack_size.unwrap_or_else(defaults::stack_size), site)
+    }
+}
