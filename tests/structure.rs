@@ -104,16 +104,20 @@ impl Sources {
         match item {
             syn::Item::Mod(inner) => {
                 let name = inner.ident.to_string();
-                let inner = match &inner.content {
+                match &inner.content {
                     Some((_, items)) => {
-                        self.read_module(folder, &children.join(&name), items, file, module)
+                        let within = children.join(&name);
+                        let inner = self.read_module(folder, &within, items, file, module);
+                        self.modules[module].names.insert(name, Name::Module(inner));
                     }
+                    // Of several for different systems the last one stands for all; all are read.
                     None => {
-                        let path = child_file(folder, children, &inner.attrs, &name);
-                        self.read_file(folder, &path, module)
+                        for path in child_files(folder, children, &inner.attrs, &name) {
+                            let inner = self.read_file(folder, &path, module);
+                            self.modules[module].names.insert(name.clone(), Name::Module(inner));
+                        }
                     }
-                };
-                self.modules[module].names.insert(name, Name::Module(inner));
+                }
                 return;
             }
             syn::Item::Use(item) => {
@@ -374,10 +378,42 @@ fn name_of(item: &syn::Item) -> Option<String> {
     Some(name.to_string())
 }
 
-fn child_file(folder: &Path, children: &Path, attrs: &[syn::Attribute], name: &str) -> PathBuf {
-    assert!(attrs.iter().all(|a| !a.path().is_ident("path")), "`{name}` says its own path");
-    let file = children.join(name).with_extension("rs");
-    if folder.join(&file).exists() { file } else { children.join(name).join("mod.rs") }
+/// Where a module may be written: there, or where an attribute says.
+fn child_files(
+    folder: &Path,
+    children: &Path,
+    attrs: &[syn::Attribute],
+    name: &str,
+) -> Vec<PathBuf> {
+    let mut named = Vec::new();
+    for attr in attrs {
+        // Also inside a `cfg_attr`.
+        let text = quote_of(attr);
+        if let Some((_, rest)) = text.split_once("path = \"") {
+            let (path, _) = rest.split_once('"').expect("a string ends");
+            named.push(children.join(path));
+        }
+    }
+    if named.is_empty() {
+        let file = children.join(name).with_extension("rs");
+        let is_file = folder.join(&file).exists();
+        named.push(if is_file { file } else { children.join(name).join("mod.rs") });
+    }
+    named
+}
+
+/// The text of an attribute, as tokens.
+fn quote_of(attr: &syn::Attribute) -> String {
+    match &attr.meta {
+        syn::Meta::List(list) if list.path.is_ident("cfg_attr") => list.tokens.to_string(),
+        syn::Meta::NameValue(pair) if pair.path.is_ident("path") => match &pair.value {
+            syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(path), .. }) => {
+                format!("path = {:?}", path.value())
+            }
+            _ => String::new(),
+        },
+        _ => String::new(),
+    }
 }
 
 /// The groups of files that lead to each other.
