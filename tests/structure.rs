@@ -131,10 +131,10 @@ impl Sources {
                     let place = if root { 0 } else { module };
                     // An exported one is found in the crate's root, and lies here.
                     if place == module {
-                        self.modules[module].names.insert(name.to_string(), Name::Item);
+                        self.modules[module].names.entry(name.to_string()).or_insert(Name::Item);
                     } else {
                         let path = self.path_of(module, &name.to_string());
-                        self.modules[module].names.insert(name.to_string(), Name::Item);
+                        self.modules[module].names.entry(name.to_string()).or_insert(Name::Item);
                         self.modules[0].names.entry(name.to_string()).or_insert(Name::Import(path));
                     }
                 }

@@ -14,9 +14,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use generator::{Generator, Gn, Scope};
 
+use super::contract::{Body, Bounds, gone, made};
 use super::error::{Cause, MapError};
 use super::page::{self, mapping_limit, page_size};
-use super::{Body, Bounds};
 use crate::prefetch::prefetch;
 
 /// Stacks that are mapped, in the whole process: each takes two mappings.
@@ -181,7 +181,7 @@ impl Fiber {
     /// Starts a loop on a stack, which then waits for its first body.
     fn new(mut generator: Generator<'static, (), ()>, bounds: Bounds) -> Fiber {
         SPLIT.fetch_add(1, Ordering::Relaxed);
-        super::made();
+        made();
         let published = Cell::new(None);
         let argument = LoopArgument { published: &raw const published, bounds };
         generator.scoped_init(move |scope| run_loop(argument, scope));
@@ -258,7 +258,7 @@ impl Drop for Fiber {
         // deep pages were given back; one that is ready to run something is dropped without looking.
         self.generator.scoped_init(|_| ());
         SPLIT.fetch_sub(1, Ordering::Relaxed);
-        super::gone();
+        gone();
     }
 }
 

@@ -24,7 +24,7 @@
 //!   `prefetch`, which have the processor fetch what the next resume needs; `release_deep_pages`, while it is idle;
 //! - `Suspender`: the same from inside, a word, `Copy`: `suspend`, `bounds`, `is_here`, and `base`, an address in a frame that
 //!   can be unwound into and lies further out than all frames of the bodies;
-//! - below each stack a guard, in which every access faults; and its [`made`] and [`gone`], for statistics.
+//! - below each stack a guard, in which every access faults; and its calls of `made` and `gone`, for statistics.
 //!
 //! A walk over the stack must find its way from a body to the engine's first frame; further on it may find the frames
 //! of the worker, or nothing. What belongs to the thread, an engine leaves alone: among that are the control words of
@@ -33,6 +33,7 @@
 
 #![allow(unsafe_code)]
 
+mod contract;
 mod error;
 pub(crate) mod overflow;
 mod page;
@@ -58,77 +59,11 @@ mod pool;
 )]
 mod engine;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
+pub(crate) use contract::{Body, Bounds, MIN_STACK_SIZE, mapped};
 use engine::Stacks;
 pub(crate) use engine::{Fiber, Suspender};
 pub(crate) use error::MapError;
 pub(crate) use pool::Pool;
-
-/// The smallest stack that a coroutine can have, in bytes; smaller requests are rounded up to it.
-///
-/// A panic that prints a backtrace fits into it, for it must not end the process. What that takes is std's, and
-/// was measured: between 20 and 24 KiB with and without optimisation, 16 without a backtrace. The rest is for
-/// names that are nested deeper, and for where the panic comes from. Memory is taken as it is touched, so that
-/// costs addresses only.
-pub(crate) const MIN_STACK_SIZE: usize = 64 * 1024;
-
-/// What a fiber runs: a function and its argument, as one step of the fiber's loop.
-#[derive(Clone, Copy)]
-pub(crate) struct Body {
-    run: unsafe fn(*const ()),
-    data: *const (),
-}
-
-impl Body {
-    /// A body that calls `run(data)`.
-    ///
-    /// # Safety
-    ///
-    /// `run(data)` must be sound to call once, on the fiber, at any time before the body returns,
-    /// and must not unwind.
-    pub(crate) unsafe fn new(run: unsafe fn(*const ()), data: *const ()) -> Body {
-        Body { run, data }
-    }
-}
-
-/// Where a stack and its guard lie; addresses grow from `guard` over `bottom` to `top`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Bounds {
-    pub(crate) guard: usize,
-    pub(crate) bottom: usize,
-    pub(crate) top: usize,
-}
-
-impl Bounds {
-    /// Whether `address` lies on the stack.
-    pub(crate) fn contains(&self, address: usize) -> bool {
-        (self.bottom..self.top).contains(&address)
-    }
-
-    /// Whether `address` lies in the guard: a fault there is an overflow of this stack.
-    pub(crate) fn is_guard(&self, address: usize) -> bool {
-        (self.guard..self.bottom).contains(&address)
-    }
-}
-
-/// Fibers that exist now, in all runtimes. A statistic.
-static MAPPED: AtomicUsize = AtomicUsize::new(0);
-
-/// How many stacks are in use or kept for the next coroutine, in all runtimes.
-pub(crate) fn mapped() -> usize {
-    MAPPED.load(Ordering::Relaxed)
-}
-
-/// By the engine: there is one more fiber.
-fn made() {
-    MAPPED.fetch_add(1, Ordering::Relaxed);
-}
-
-/// By the engine: there is one less.
-fn gone() {
-    MAPPED.fetch_sub(1, Ordering::Relaxed);
-}
 
 #[cfg(test)]
 mod tests {

@@ -25,10 +25,12 @@ use corosensei::stack::STACK_ALIGNMENT;
 use corosensei::stack::valgrind::ValgrindStackRegistration;
 use corosensei::{Coroutine, Yielder};
 
+use super::contract::{Body, Bounds, gone, made};
 use super::error::{Cause, MapError};
-use super::{Body, Bounds, gone, page};
+use super::page;
 use crate::prefetch::prefetch;
 
+mod colour;
 #[cfg(unix)]
 mod slab;
 #[cfg(unix)]
@@ -38,6 +40,7 @@ mod system;
 #[path = "windows.rs"]
 mod system;
 
+use colour::{COLOUR, COLOURS, LINE};
 use system::{Part, Source, Space};
 
 /// Nothing has to be prepared.
@@ -45,18 +48,6 @@ pub(super) fn prepare() {}
 
 /// What a stack has above its base, at most: so much is mapped beside what was asked for.
 const HEAD_ROOM: usize = COLOURS * COLOUR + LINE + size_of::<Control>();
-
-const LINE: usize = 64;
-/// The control block and the frames of a coroutine that waits take some lines, and the rest of the topmost page
-/// has room for moving them about.
-const COLOURS: usize = 8;
-const COLOUR: usize = 4 * LINE;
-
-/// Which number of bytes the stack with this number leaves unused.
-#[cfg_attr(windows, expect(dead_code, reason = "stacks have no numbers there"))]
-fn colour_of(index: usize) -> usize {
-    index % COLOURS * COLOUR
-}
 
 /// Where one worker has its stacks of one size from.
 pub(in crate::fiber) struct Stacks {
@@ -66,7 +57,7 @@ pub(in crate::fiber) struct Stacks {
 
 impl Stacks {
     pub(in crate::fiber) fn new(size: usize) -> Stacks {
-        Stacks { size, source: Source::new(size.max(super::MIN_STACK_SIZE)) }
+        Stacks { size, source: Source::new(size.max(super::MIN_STACK_SIZE), HEAD_ROOM) }
     }
 
     pub(in crate::fiber) fn take(&mut self) -> Result<Fiber, MapError> {
@@ -149,7 +140,7 @@ impl Fiber {
                 valgrind: ManuallyDrop::new(valgrind),
             });
         }
-        super::made();
+        made();
         Fiber { control: NonNull::new(control).expect("as above"), _not_send: PhantomData }
     }
 

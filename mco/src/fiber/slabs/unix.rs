@@ -23,8 +23,8 @@ use corosensei::stack::{Stack, StackPointer};
 use super::super::Bounds;
 use super::super::error::Cause;
 use super::super::page::{mapping_limit, page_size, release};
+use super::colour::colour_of;
 use super::slab::{Guards, Layout, Memory, Slabs, Slot};
-use super::{HEAD_ROOM, colour_of};
 
 /// Guards that are mappings of their own, in the whole process. Below each lies one stack.
 static SPLIT: AtomicUsize = AtomicUsize::new(0);
@@ -42,8 +42,8 @@ pub(super) struct Space {
 }
 
 impl Source {
-    pub(super) fn new(size: usize) -> Source {
-        let size = size.checked_add(HEAD_ROOM);
+    pub(super) fn new(size: usize, head_room: usize) -> Source {
+        let size = size.checked_add(head_room);
         let layout = size.and_then(|size| Layout::new(size, page_size()));
         Source(layout.map(|layout| Slabs::new(System, layout)))
     }

@@ -9,7 +9,6 @@ use corosensei::stack::{DefaultStack, Stack, StackPointer, StackTebFields};
 use super::super::Bounds;
 use super::super::error::Cause;
 use super::super::page::page_size;
-use super::HEAD_ROOM;
 
 /// Where one worker has its stacks of one size from.
 pub(super) struct Source {
@@ -21,10 +20,10 @@ pub(super) struct Source {
 pub(super) struct Space(DefaultStack);
 
 impl Source {
-    pub(super) fn new(size: usize) -> Source {
+    pub(super) fn new(size: usize, head_room: usize) -> Source {
         // Room for what `corosensei` adds.
         let most = isize::MAX as usize - (1 << 20);
-        Source { size: size.checked_add(HEAD_ROOM).filter(|size| *size <= most) }
+        Source { size: size.checked_add(head_room).filter(|size| *size <= most) }
     }
 
     pub(super) fn take(&mut self) -> Result<Space, Cause> {

@@ -22,6 +22,7 @@
 //! ```
 
 mod end;
+mod error;
 mod iter;
 mod shared;
 
@@ -33,6 +34,7 @@ use std::time::Duration;
 
 pub use std::sync::mpsc::{RecvError, RecvTimeoutError, SendError, TryRecvError, TrySendError};
 
+pub use self::error::SendTimeoutError;
 pub use self::iter::{IntoIter, Iter, TryIter};
 pub(crate) use self::shared::{Channel, Observer, State};
 
@@ -101,35 +103,6 @@ fn create<T>(
     let channel = Arc::new(Channel::new(capacity, observer, made_at));
     (Sender(channel.clone()), Receiver(channel))
 }
-
-/// The error of [`Sender::send_timeout`], with the value that was not sent.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum SendTimeoutError<T> {
-    /// The channel stayed full for that long.
-    Timeout(T),
-    /// All receivers are gone.
-    Disconnected(T),
-}
-
-impl<T> fmt::Debug for SendTimeoutError<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            SendTimeoutError::Timeout(_) => "Timeout(..)",
-            SendTimeoutError::Disconnected(_) => "Disconnected(..)",
-        })
-    }
-}
-
-impl<T> fmt::Display for SendTimeoutError<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            SendTimeoutError::Timeout(_) => "timed out waiting on a full channel",
-            SendTimeoutError::Disconnected(_) => "sending on a closed channel",
-        })
-    }
-}
-
-impl<T> std::error::Error for SendTimeoutError<T> {}
 
 /// The sending end of a channel. Clones send into the same channel.
 pub struct Sender<T>(Arc<Channel<T>>);
