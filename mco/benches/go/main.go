@@ -3,7 +3,7 @@
 //	go build -o side . && ./side ROW WORKERS MIN_MS
 //	./side list
 //
-// It prints `value X`, or it serves as `http.go` says.
+// It prints `value X..`, or it serves as `http.go` says.
 package main
 
 import (
@@ -12,33 +12,48 @@ import (
 	"runtime"
 	"sort"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
 
-// A row's function takes one figure.
-var rows = map[string]func() float64{
-	"yield_one":                 yieldOne,
-	"yield_1000":                yieldMany,
-	"spawn_join":                spawnJoin,
-	"spawn_20000":               spawnMany,
-	"skynet":                    skynet,
-	"sleep_cpu":                 func() float64 { return sleepCPU(true) },
-	"sleep_cpu_cold":            func() float64 { return sleepCPU(false) },
-	"idle_cpu":                  func() float64 { return idlers(10_000, true).percent },
-	"idle_bytes_64k":            func() float64 { return idlers(20_000, false).bytes },
-	"idle_bytes":                func() float64 { return idlers(20_000, false).bytes },
-	"idle_bytes_million":        func() float64 { return idlers(1_000_000, false).bytes },
+// A row's function takes its figures.
+var rows = map[string]func() []float64{
+	"yield_one":                 one(yieldOne),
+	"yield_1000":                one(yieldMany),
+	"spawn_join":                one(spawnJoin),
+	"spawn_20000":               one(spawnMany),
+	"skynet":                    one(skynet),
+	"sleep_cpu":                 one(func() float64 { return sleepCPU(true) }),
+	"sleep_cpu_cold":            one(func() float64 { return sleepCPU(false) }),
+	"idle_cpu":                  one(func() float64 { return idlers(10_000, true).percent }),
+	"idle_bytes_64k":            one(func() float64 { return idlers(20_000, false).bytes }),
+	"idle_bytes":                one(func() float64 { return idlers(20_000, false).bytes }),
+	"idle_bytes_million":        one(func() float64 { return idlers(1_000_000, false).bytes }),
 	"http_64":                   serve,
 	"http_1000":                 serve,
 	"http_64_pipelined":         serve,
+	"http_64_paced_22000":       serve,
+	"http_64_paced_6000":        serve,
+	"skew":                      serve,
+	"skew_heavy_first":          serve,
+	"skew_turns_heavy":          serve,
+	"skew_blocking":             serve,
 	"syscalls_64":               serve,
 	"syscalls_1000":             serve,
-	"ping_pong":                 pingPong,
-	"one_to_one_bounded_1024":   func() float64 { return bounded(1) },
-	"four_to_four_bounded_1024": func() float64 { return bounded(4) },
-	"mutex_64":                  mutex,
-	"select_4":                  selectFour,
+	"ping_pong":                 one(pingPong),
+	"ping_pong_cross":           func() []float64 { return pair(false) },
+	"ping_pong_busy":            func() []float64 { return pair(true) },
+	"ping_pong_64":              pairs,
+	"one_to_one_bounded_1024":   one(func() float64 { return bounded(1) }),
+	"four_to_four_bounded_1024": one(func() float64 { return bounded(4) }),
+	"mutex_64":                  one(mutex),
+	"select_4":                  one(selectFour),
+}
+
+// one makes a function of several figures of one that takes one.
+func one(take func() float64) func() []float64 {
+	return func() []float64 { return []float64{take()} }
 }
 
 // atLeast is the shortest measurement.
@@ -68,7 +83,9 @@ func main() {
 	}
 	runtime.GOMAXPROCS(workers)
 	atLeast = time.Duration(milliseconds) * time.Millisecond
-	fmt.Println("value", rows[os.Args[1]]())
+	// A row that serves does not come back.
+	figures := rows[os.Args[1]]()
+	fmt.Println("value", strings.Trim(fmt.Sprint(figures), "[]"))
 }
 
 // perOperation gives the nanoseconds that an operation takes: it warms up and then measures as `src/meter.rs` does.

@@ -1,6 +1,7 @@
-//! How long an operation takes.
+//! How long an operation takes: on average over many, or each by itself.
 
 use crate::runtimes::Setup;
+use hdrhistogram::Histogram;
 use std::time::{Duration, Instant};
 
 /// At least so long, a measurement's work is done before anything counts.
@@ -97,5 +98,74 @@ impl Meter {
             self.spent = Duration::ZERO;
             self.done = 0;
         }
+    }
+}
+
+/// A span of time in which round trips are timed one by one.
+#[derive(Clone, Copy)]
+pub(crate) struct Window {
+    begin: Instant,
+    end: Instant,
+}
+
+impl Window {
+    /// As long as a measurement lasts, from now on.
+    pub(crate) fn now(setup: &Setup) -> Self {
+        let begin = Instant::now();
+        Self { begin, end: begin + setup.at_least }
+    }
+
+    /// As long, when what is measured has warmed up.
+    pub(crate) fn after_warm_up(setup: &Setup) -> Self {
+        let Self { begin, end } = Self::now(setup);
+        Self { begin: begin + WARM_UP, end: end + WARM_UP }
+    }
+
+    /// How much of it there is for each of so many.
+    pub(crate) fn nanoseconds_for_each(&self, count: u64) -> f64 {
+        (self.end - self.begin).as_nanos() as f64 / count as f64
+    }
+}
+
+/// Times round trips that follow each other, with one look at the clock for each.
+pub(crate) struct Trips {
+    window: Window,
+    /// When the trip began that is under way.
+    began: Instant,
+    /// In nanoseconds.
+    times: Histogram<u64>,
+}
+
+impl Trips {
+    /// The first trip begins now.
+    pub(crate) fn begin(window: Window) -> Self {
+        let times = Histogram::new(3).expect("three digits can be had");
+        Self { window, began: Instant::now(), times }
+    }
+
+    /// A trip is over and the next one begins, or `false` when the window is over.
+    pub(crate) fn next(&mut self) -> bool {
+        let now = Instant::now();
+        if self.began >= self.window.begin {
+            let took = (now - self.began).as_nanos() as u64;
+            self.times.record(took).expect("this histogram grows");
+        }
+        self.began = now;
+        now < self.window.end
+    }
+
+    /// Takes in those of another.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.times.add(&other.times).expect("this histogram grows");
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        self.times.len()
+    }
+
+    /// The median and the 99th percentile, in nanoseconds.
+    pub(crate) fn percentiles(&self) -> [f64; 2] {
+        assert!(!self.times.is_empty(), "no trip was made");
+        [0.5, 0.99].map(|quantile| self.times.value_at_quantile(quantile) as f64)
     }
 }

@@ -2,18 +2,28 @@
 //!
 //! `README.md` says what each row does and how to read the result. The parts, from the inside out:
 //!
-//! - [`meter`] and [`system`]: how one process takes a figure of its own work.
+//! - [`system`] and [`epoll`]: what the kernel is asked.
 //! - [`runtimes`]: how each runtime is started, once, for all rows.
+//! - [`meter`]: how one process takes figures of its own work.
+//! - [`row`]: what a row is. [`exchange`] and [`side`]: what is the same in all sides.
 //! - [`rows`]: the work, one file a family, the same shape for each runtime.
-//! - [`session`]: rounds, one child process a measurement, `wrk` and `strace`.
+//! - [`load`]: the load generator.
+//! - [`plan`] and [`session`]: rounds, one child process a measurement, clients and `strace`.
 //! - [`report`]: medians, shares, verdicts; the table and the JSON file.
+//! - [`command_line`]: what is asked for.
 
 mod command_line;
+mod epoll;
+mod exchange;
+mod load;
 mod meter;
+mod plan;
 mod report;
+mod row;
 mod rows;
 mod runtimes;
 mod session;
+mod side;
 mod system;
 
 use command_line::{Request, USAGE};
@@ -31,7 +41,13 @@ fn main() -> ExitCode {
     match request {
         Request::Help => println!("{USAGE}"),
         Request::List => report::list(),
-        Request::Side { row, runtime, setup } => session::be_a_side(row, runtime, &setup),
+        Request::Side { row, runtime, setup } => side::be_one(row, runtime, &setup),
+        Request::Load { server, load, measurement } => {
+            if let Err(fault) = load::be_one(server, load, measurement) {
+                eprintln!("mco-benches: {fault}");
+                return ExitCode::FAILURE;
+            }
+        }
         Request::Session(plan) => {
             let conditions = Conditions::now(&plan);
             conditions.print();

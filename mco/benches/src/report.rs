@@ -4,10 +4,11 @@
 //! round, by more than mco and its peers differ, and it does so for all sides of a round alike: a quotient of
 //! two medians would compare rounds with each other.
 
-use crate::command_line::Plan;
-use crate::rows::{self, Goal};
+use crate::plan::Plan;
+use crate::row::{Better, Figure, Goal, Judged, Row};
+use crate::rows;
 use crate::runtimes::Runtime;
-use crate::session::{Measured, Side, go_version};
+use crate::session::{Measured, go_version};
 use std::fmt::Write;
 use std::fs;
 
@@ -18,7 +19,13 @@ pub(crate) fn list() {
     for row in rows::all() {
         let names: Vec<_> = row.runtimes().into_iter().map(Runtime::name).collect();
         let extra = if row.extra { " (extra: only when named)" } else { "" };
-        println!("{:26} {}, {}{extra}; {}", row.name, row.what, row.unit, names.join(", "));
+        let figures: Vec<_> = row
+            .figures
+            .iter()
+            .map(|figure| format!("{} {}", figure.name, figure.unit).trim_start().to_owned())
+            .collect();
+        let (figures, names) = (figures.join(", "), names.join(", "));
+        println!("{:26} {}; {figures}{extra}; {names}", row.name, row.what);
     }
 }
 
@@ -79,11 +86,39 @@ impl Summary {
         };
         Some(Self { median, least: figures[0], most: figures[figures.len() - 1] })
     }
+}
 
-    /// Of one side's figures by another's, round by round.
-    fn of_shares(side: &Side, of: &Side) -> Option<Self> {
-        Self::of(side.figures.iter().zip(&of.figures).map(|(figure, of)| figure / of).collect())
-    }
+/// One figure of a row that was measured: a line of the table.
+struct Line<'a> {
+    row: &'a Row,
+    figure: &'a Figure,
+    sides: Vec<Side<'a>>,
+}
+
+struct Side<'a> {
+    runtime: Runtime,
+    /// One a round.
+    figures: Vec<f64>,
+    failure: Option<&'a str>,
+}
+
+fn lines(results: &[Measured]) -> Vec<Line<'_>> {
+    let lines_of = |measured: &Measured| {
+        let row = measured.row;
+        row.figures.iter().enumerate().map(move |(n, figure)| (row, n, figure))
+    };
+    results
+        .iter()
+        .flat_map(|measured| lines_of(measured).map(move |line| (measured, line)))
+        .map(|(measured, (row, n, figure))| {
+            let sides = measured.sides.iter().map(|side| Side {
+                runtime: side.runtime,
+                figures: side.rounds.iter().map(|figures| figures[n]).collect(),
+                failure: side.failure.as_deref(),
+            });
+            Line { row, figure, sides: sides.collect() }
+        })
+        .collect()
 }
 
 /// What a goal is about that has nothing to do with others.
@@ -94,49 +129,54 @@ struct Verdict {
     /// What the share is of, and the runtime that this was: `best peer (may)`.
     of: String,
     limit: f64,
-    /// mco's share, or its figure; `None` when there is nothing to compare.
-    reached: Option<Summary>,
-    met: bool,
+    better: Better,
+    judged: Judged,
+    /// mco's share, or its figure, of each round; empty when there is nothing to compare.
+    reached: Vec<f64>,
 }
 
-fn verdicts(measured: &Measured) -> Vec<Verdict> {
+fn verdicts(line: &Line<'_>) -> Vec<Verdict> {
     // A side that failed in any round does not count: its other rounds may be the ones it was lucky in.
-    let sides = || measured.sides.iter().filter(|side| side.failure.is_none());
+    let sides = || line.sides.iter().filter(|side| side.failure.is_none());
     let of = |runtime| sides().find(|side| side.runtime == runtime);
     let mco = of(Runtime::Mco);
-    let share_of =
-        |side: Option<&Side>| mco.zip(side).and_then(|(mco, side)| Summary::of_shares(mco, side));
-    let best = || {
-        let peers = sides().filter(|side| side.runtime.is_peer());
-        let shares = peers.filter_map(|side| Some((side.runtime, share_of(Some(side))?)));
-        shares.max_by(|a, b| a.1.median.total_cmp(&b.1.median))
+    let shares = |side: Option<&Side<'_>>, of: Option<&Side<'_>>| -> Vec<f64> {
+        let Some((side, of)) = side.zip(of) else { return Vec::new() };
+        side.figures.iter().zip(&of.figures).map(|(figure, of)| figure / of).collect()
     };
-    let goals = measured.row.goals.iter();
+    let Figure { better, judged, goals, .. } = *line.figure;
+    let best = || {
+        let shares = sides()
+            .filter(|side| side.runtime.is_peer())
+            .map(|side| (side.runtime, shares(mco, Some(side))))
+            .filter_map(|(peer, shares)| Some((Summary::of(shares.clone())?.median, peer, shares)));
+        match better {
+            Better::Less => shares.max_by(|a, b| a.0.total_cmp(&b.0)),
+            Better::More => shares.min_by(|a, b| a.0.total_cmp(&b.0)),
+        }
+    };
     goals
+        .iter()
         .map(|goal| {
             let (of, limit, reached) = match *goal {
                 Goal::OfBestPeer(limit) => match best() {
-                    Some((peer, share)) => {
-                        (format!("best peer ({})", peer.name()), limit, Some(share))
+                    Some((_, peer, shares)) => {
+                        (format!("best peer ({})", peer.name()), limit, shares)
                     }
-                    None => ("best peer".into(), limit, None),
+                    None => ("best peer".into(), limit, Vec::new()),
                 },
-                Goal::Of(peer, limit) => (peer.name().into(), limit, share_of(of(peer))),
+                Goal::Of(peer, limit) => (peer.name().into(), limit, shares(mco, of(peer))),
                 Goal::OfFloor(limit) => {
-                    ("floor (epoll)".into(), limit, share_of(of(Runtime::Epoll)))
+                    ("floor (epoll)".into(), limit, shares(mco, of(Runtime::Epoll)))
                 }
                 Goal::AtMost(limit) => {
-                    let figures = mco.and_then(|mco| Summary::of(mco.figures.clone()));
-                    (FIGURE.into(), limit, figures)
+                    (FIGURE.into(), limit, mco.map_or(Vec::new(), |mco| mco.figures.clone()))
                 }
                 Goal::TracedOfMco(limit) => {
-                    let both = of(Runtime::Traced).zip(mco);
-                    let share = both.and_then(|(traced, mco)| Summary::of_shares(traced, mco));
-                    ("traced of mco".into(), limit, share)
+                    ("traced of mco".into(), limit, shares(of(Runtime::Traced), mco))
                 }
             };
-            let met = reached.as_ref().is_some_and(|reached| reached.median <= limit);
-            Verdict { of, limit, reached, met }
+            Verdict { of, limit, better, judged, reached }
         })
         .collect()
 }
@@ -149,7 +189,7 @@ impl Verdict {
 
     /// `0.945 (0.912 .. 1.030)`; of a figure, whose ends stand elsewhere, the middle alone.
     fn cell(&self) -> String {
-        match &self.reached {
+        match Summary::of(self.reached.clone()) {
             None => "-".into(),
             Some(reached) if self.of == FIGURE => self.number(reached.median),
             Some(reached) => {
@@ -160,11 +200,42 @@ impl Verdict {
         }
     }
 
-    fn word(&self) -> &'static str {
-        match self.reached {
-            None => "-",
-            Some(_) if self.met => "met",
-            Some(_) => "NOT MET",
+    /// `0.45`, `at least 0.98, each round`.
+    fn goal(&self) -> String {
+        let least = if self.better == Better::More { "at least " } else { "" };
+        let each = if self.judged == Judged::EachRound { ", each round" } else { "" };
+        format!("{least}{}{each}", number(self.limit))
+    }
+
+    fn is_reached_by(&self, reached: f64) -> bool {
+        match self.better {
+            Better::Less => reached <= self.limit,
+            Better::More => reached >= self.limit,
+        }
+    }
+
+    /// Rounds that do not reach it by themselves.
+    fn misses(&self) -> usize {
+        self.reached.iter().filter(|reached| !self.is_reached_by(**reached)).count()
+    }
+
+    /// `None` when there is nothing to compare.
+    fn met(&self) -> Option<bool> {
+        let median = Summary::of(self.reached.clone())?.median;
+        Some(match self.judged {
+            Judged::Median => self.is_reached_by(median),
+            Judged::EachRound => self.misses() == 0,
+        })
+    }
+
+    fn word(&self) -> String {
+        match self.met() {
+            None => "-".into(),
+            Some(true) => "met".into(),
+            Some(false) if self.judged == Judged::EachRound => {
+                format!("NOT MET in {} of {}", self.misses(), self.reached.len())
+            }
+            Some(false) => "NOT MET".into(),
         }
     }
 }
@@ -179,43 +250,33 @@ pub(crate) fn table(plan: &Plan, results: &[Measured]) {
     let mut head = vec!["row".into(), "unit".into()];
     head.extend(columns.iter().map(|runtime| runtime.name().to_owned()));
     head.extend(["share of".into(), "mco's".into(), "goal".into(), "verdict".into()]);
-    let mut lines = vec![head];
+    let mut text = vec![head];
     let (mut met, mut all) = (0, 0);
-    for measured in results {
-        let mut line = vec![measured.row.name.to_owned(), measured.row.unit.to_owned()];
+    for line in lines(results) {
+        let mut cells = vec![line.row.title(line.figure), line.figure.unit.to_owned()];
         for runtime in &columns {
-            line.push(
-                measured
-                    .sides
-                    .iter()
-                    .find(|side| side.runtime == *runtime)
-                    .map_or("-".into(), cell),
-            );
+            let side = line.sides.iter().find(|side| side.runtime == *runtime);
+            cells.push(side.map_or("-".into(), cell));
         }
-        let verdicts = verdicts(measured);
-        met += verdicts.iter().filter(|verdict| verdict.met).count();
-        all += verdicts.iter().filter(|verdict| verdict.reached.is_some()).count();
+        let verdicts = verdicts(&line);
+        met += verdicts.iter().filter(|verdict| verdict.met() == Some(true)).count();
+        all += verdicts.iter().filter(|verdict| verdict.met().is_some()).count();
         if verdicts.is_empty() {
-            line.extend(["", "", "", ""].map(String::from));
-            lines.push(line);
+            cells.extend(["", "", "", ""].map(String::from));
+            text.push(cells);
             continue;
         }
         for verdict in verdicts {
-            line.extend([
-                verdict.of.clone(),
-                verdict.cell(),
-                number(verdict.limit),
-                verdict.word().into(),
-            ]);
-            lines.push(std::mem::replace(&mut line, vec![String::new(); 2 + columns.len()]));
+            cells.extend([verdict.of.clone(), verdict.cell(), verdict.goal(), verdict.word()]);
+            text.push(std::mem::replace(&mut cells, vec![String::new(); 2 + columns.len()]));
         }
     }
-    let widths: Vec<_> = (0..lines[0].len())
-        .map(|n| lines.iter().map(|line| line[n].chars().count()).max().unwrap_or(0))
+    let widths: Vec<_> = (0..text[0].len())
+        .map(|n| text.iter().map(|line| line[n].chars().count()).max().unwrap_or(0))
         .collect();
-    lines.insert(1, widths.iter().map(|width| "-".repeat(*width)).collect());
+    text.insert(1, widths.iter().map(|width| "-".repeat(*width)).collect());
     println!("\nmedian (least .. most) of {} rounds\n", plan.rounds);
-    for line in lines {
+    for line in text {
         let cells: Vec<_> =
             line.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
         println!("| {} |", cells.join(" | "));
@@ -231,8 +292,8 @@ pub(crate) fn table(plan: &Plan, results: &[Measured]) {
 }
 
 /// `45.1 (44.0 .. 47.2)`; of a side that failed, how: the rest is below the table.
-fn cell(side: &Side) -> String {
-    match (&side.failure, Summary::of(side.figures.clone())) {
+fn cell(side: &Side<'_>) -> String {
+    match (side.failure, Summary::of(side.figures.clone())) {
         (Some(failure), _) => ["crashed", "hung"]
             .into_iter()
             .find(|word| failure.starts_with(word))
@@ -260,37 +321,42 @@ pub(crate) fn json(conditions: &Conditions, results: &[Measured]) -> String {
     for (key, value) in &conditions.0 {
         let _ = writeln!(text, "  {}: {},", quoted(key), quoted(value));
     }
-    let rows: Vec<_> = results.iter().map(json_row).collect();
+    let rows: Vec<_> = lines(results).iter().map(json_line).collect();
     let _ = writeln!(text, "  \"rows\": [\n{}\n  ]\n}}", rows.join(",\n"));
     text
 }
 
-fn json_row(measured: &Measured) -> String {
-    let sides: Vec<_> = measured.sides.iter().map(json_side).collect();
-    let goals: Vec<_> = verdicts(measured)
+/// A row with several figures comes up once for each.
+fn json_line(line: &Line<'_>) -> String {
+    let sides: Vec<_> = line.sides.iter().map(json_side).collect();
+    let goals: Vec<_> = verdicts(line)
         .iter()
         .map(|verdict| {
-            let [reached, least, most] = match &verdict.reached {
+            let [reached, least, most] = match Summary::of(verdict.reached.clone()) {
                 None => ["null"; 3].map(String::from),
                 Some(s) => [s.median, s.least, s.most].map(|value| value.to_string()),
             };
-            let (of, limit, met) = (quoted(&verdict.of), verdict.limit, verdict.met);
+            let (of, limit, misses) = (quoted(&verdict.of), verdict.limit, verdict.misses());
+            let bound = if verdict.better == Better::More { "least" } else { "most" };
+            let each_round = verdict.judged == Judged::EachRound;
+            let met = verdict.met() == Some(true);
             format!(
-                "{{\"of\": {of}, \"limit\": {limit}, \"reached\": {reached}, \"least\": {least}, \"most\": {most}, \"met\": {met}}}"
+                "{{\"of\": {of}, \"limit\": {limit}, \"at\": \"{bound}\", \"each_round\": {each_round}, \"reached\": {reached}, \"least\": {least}, \"most\": {most}, \"rounds_missed\": {misses}, \"met\": {met}}}"
             )
         })
         .collect();
     format!(
-        "    {{\"name\": {}, \"what\": {}, \"unit\": {},\n     \"sides\": {{{}}},\n     \"goals\": [{}]}}",
-        quoted(measured.row.name),
-        quoted(measured.row.what),
-        quoted(measured.row.unit),
+        "    {{\"name\": {}, \"figure\": {}, \"what\": {}, \"unit\": {},\n     \"sides\": {{{}}},\n     \"goals\": [{}]}}",
+        quoted(line.row.name),
+        quoted(line.figure.name),
+        quoted(line.row.what),
+        quoted(line.figure.unit),
         sides.join(",\n               "),
         goals.join(", ")
     )
 }
 
-fn json_side(side: &Side) -> String {
+fn json_side(side: &Side<'_>) -> String {
     let mut text = format!("{}: {{\"figures\": {:?}", quoted(side.runtime.name()), side.figures);
     if let Some(s) = Summary::of(side.figures.clone()) {
         let _ = write!(
@@ -299,7 +365,7 @@ fn json_side(side: &Side) -> String {
             s.median, s.least, s.most
         );
     }
-    if let Some(failure) = &side.failure {
+    if let Some(failure) = side.failure {
         let _ = write!(text, ", \"failure\": {}", quoted(failure));
     }
     text + "}"

@@ -1,6 +1,6 @@
 //! What it costs to look at 100,000 coroutines: `mco::debug::dump`.
 
-use super::{Goal, Row, Work};
+use crate::row::{Figure, Goal, Row, Work};
 use crate::runtimes::{Runtime, Setup, on_mco};
 use crate::system::thread_time;
 use mco::coroutine::{park, sleep, spawn, yield_now};
@@ -13,16 +13,14 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "dump_time",
         what: "a dump of 100,000 coroutines, which park, receive or sleep, and its text",
-        unit: "ms",
-        goals: &[Goal::AtMost(1000.0)],
+        figures: &[Figure::only("ms", &[Goal::AtMost(1000.0)])],
         extra: false,
         work: Work::Alone(&[(Runtime::Mco, |setup| dump(setup).took)]),
     },
     Row {
         name: "dump_pause",
         what: "the longest that such a dump keeps a worker from its coroutines",
-        unit: "CPU ms",
-        goals: &[Goal::AtMost(10.0)],
+        figures: &[Figure::only("CPU ms", &[Goal::AtMost(10.0)])],
         extra: false,
         work: Work::Alone(&[(Runtime::Mco, |setup| dump(setup).pause)]),
     },

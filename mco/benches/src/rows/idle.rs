@@ -1,6 +1,6 @@
 //! Coroutines that wait: what they cost in processor time and in memory.
 
-use super::{Goal, Row, Work};
+use crate::row::{Figure, Goal, Row, Work};
 use crate::runtimes::{Runtime, Setup, may_spawn, on_may, on_mco, on_tokio};
 use crate::system::{cpu_time, resident_bytes};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,8 +10,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "sleep_cpu",
         what: "20,000 coroutines each sleep up to 0.5 s; a first lap has warmed the stacks",
-        unit: "CPU ms",
-        goals: &[Goal::OfBestPeer(0.8)],
+        figures: &[Figure::only("CPU ms", &[Goal::OfBestPeer(0.8)])],
         extra: false,
         work: Work::Alone(&[
             (Runtime::Mco, |setup| sleeps::mco(&setup.keeping(25_000), true)),
@@ -22,8 +21,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "sleep_cpu_cold",
         what: "the same in a fresh process, stacks made as they are needed",
-        unit: "CPU ms",
-        goals: &[],
+        figures: &[Figure::only("CPU ms", &[])],
         extra: true,
         work: Work::Alone(&[
             (Runtime::Mco, |setup| sleeps::mco(setup, false)),
@@ -34,8 +32,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "idle_cpu",
         what: "CPU that 10,000 coroutines in a long sleep use",
-        unit: "% of a core",
-        goals: &[Goal::AtMost(0.5)],
+        figures: &[Figure::only("% of a core", &[Goal::AtMost(0.5)])],
         extra: false,
         work: Work::Alone(&[
             (Runtime::Mco, |setup| idlers::mco(setup, 10_000, Rest::Asleep).percent),
@@ -46,8 +43,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "idle_bytes_64k",
         what: "memory of each of 20,000 parked coroutines, with stacks of 64 KiB",
-        unit: "bytes",
-        goals: &[Goal::AtMost(4400.0)],
+        figures: &[Figure::only("bytes", &[Goal::AtMost(4400.0)])],
         extra: false,
         work: Work::Alone(&[
             (Runtime::Mco, |setup| {
@@ -62,8 +58,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "idle_bytes",
         what: "memory of each of 20,000 parked coroutines, with stacks of each runtime's default size",
-        unit: "bytes",
-        goals: &[Goal::AtMost(8400.0)],
+        figures: &[Figure::only("bytes", &[Goal::AtMost(8400.0)])],
         extra: false,
         work: Work::Alone(&[
             (Runtime::Mco, |setup| idlers::mco(setup, 20_000, Rest::Parked).bytes),
@@ -74,8 +69,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "idle_bytes_million",
         what: "memory of each of 1,000,000 parked coroutines, with stacks of 64 KiB; needs 5 GB",
-        unit: "bytes",
-        goals: &[Goal::AtMost(4400.0)],
+        figures: &[Figure::only("bytes", &[Goal::AtMost(4400.0)])],
         extra: true,
         work: Work::Alone(&[
             (Runtime::Mco, |setup| {

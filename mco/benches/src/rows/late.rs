@@ -1,6 +1,6 @@
 //! How late sleeps end.
 
-use super::{Goal, Row, Work};
+use crate::row::{Figure, Goal, Row, Work};
 use crate::runtimes::{Runtime, Setup, on_mco, on_tokio};
 use std::time::{Duration, Instant};
 
@@ -8,8 +8,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "sleep_late",
         what: "how late sleeps of 1 to 100 ms end, 99th percentile",
-        unit: "us",
-        goals: &[Goal::AtMost(2000.0)],
+        figures: &[Figure::only("us", &[Goal::AtMost(2000.0)])],
         extra: false,
         work: Work::Alone(&[
             (Runtime::Mco, |setup| mco(setup, LONG)),
@@ -19,8 +18,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "sleep_late_short",
         what: "the same of sleeps of 50 to 950 us; tokio counts in milliseconds",
-        unit: "us",
-        goals: &[Goal::AtMost(200.0)],
+        figures: &[Figure::only("us", &[Goal::AtMost(200.0)])],
         extra: false,
         work: Work::Alone(&[
             (Runtime::Mco, |setup| mco(setup, SHORT)),

@@ -1,15 +1,14 @@
 //! A tree of coroutines: each starts ten, six levels down, and adds up what they return. The leaves return their number.
 
-use super::{Goal, Row, Work};
 use crate::meter::Meter;
+use crate::row::{Figure, Goal, Row, Work};
 use crate::runtimes::{Runtime, Setup, may_spawn, on_may, on_mco, on_tokio};
 use std::pin::Pin;
 
 pub(crate) const ROWS: &[Row] = &[Row {
     name: "skynet",
     what: "a tree with 1,000,000 leaves, 1,111,111 coroutines",
-    unit: "ns per leaf",
-    goals: &[Goal::OfBestPeer(0.12)],
+    figures: &[Figure::only("ns per leaf", &[Goal::OfBestPeer(0.12)])],
     extra: false,
     work: Work::Alone(&[(Runtime::Mco, mco), (Runtime::Tokio, tokio), (Runtime::May, may)]),
 }];

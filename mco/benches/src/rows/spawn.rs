@@ -1,7 +1,7 @@
 //! Coroutines that are over as soon as they run.
 
-use super::{Goal, Row, Work};
 use crate::meter::Meter;
+use crate::row::{Figure, Goal, Row, Work};
 use crate::runtimes::{Runtime, Setup, may_spawn, on_may, on_mco, on_tokio};
 use std::hint::black_box;
 
@@ -9,8 +9,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "spawn_join",
         what: "spawn, then join, one after the other",
-        unit: "ns per coroutine",
-        goals: &[Goal::OfBestPeer(0.5)],
+        figures: &[Figure::only("ns per coroutine", &[Goal::OfBestPeer(0.5)])],
         extra: false,
         work: Work::Alone(&[
             (Runtime::Mco, one::mco),
@@ -21,8 +20,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "spawn_20000",
         what: "spawn 20,000, then join all",
-        unit: "ns per coroutine",
-        goals: &[Goal::OfBestPeer(0.5)],
+        figures: &[Figure::only("ns per coroutine", &[Goal::OfBestPeer(0.5)])],
         extra: false,
         work: Work::Alone(&[
             (Runtime::Mco, |setup| many::mco(&setup.keeping(25_000))),

@@ -1,15 +1,14 @@
 //! Coroutines that do nothing but let others go first.
 
-use super::{Goal, Row, Work};
 use crate::meter::Meter;
+use crate::row::{Figure, Goal, Row, Work};
 use crate::runtimes::{Runtime, Setup, may_spawn, on_may, on_mco, on_tokio};
 
 pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "yield_one",
         what: "one coroutine yields",
-        unit: "ns per yield",
-        goals: &[Goal::OfBestPeer(1.0)],
+        figures: &[Figure::only("ns per yield", &[Goal::OfBestPeer(1.0)])],
         extra: false,
         work: Work::Alone(&[
             (Runtime::Mco, one::mco),
@@ -20,8 +19,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "yield_1000",
         what: "1,000 coroutines yield",
-        unit: "ns per yield",
-        goals: &[Goal::OfBestPeer(0.75)],
+        figures: &[Figure::only("ns per yield", &[Goal::OfBestPeer(0.75)])],
         extra: false,
         work: Work::Alone(&[
             (Runtime::Mco, many::mco),

@@ -1,7 +1,7 @@
 //! Go's side, where there is a Go: the program in `go/`, built once a session.
 
-use crate::command_line::Plan;
-use crate::rows::Row;
+use crate::plan::Plan;
+use crate::row::Row;
 use crate::runtimes::Runtime;
 use std::path::{Path, PathBuf};
 use std::process::Command;

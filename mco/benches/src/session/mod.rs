@@ -1,31 +1,31 @@
 //! A session: for every row so many rounds, in each round every side once, each in a process of its own.
 //!
 //! A side's process is this program again with `--side ROW RUNTIME` (Go's is the program in `go/`). It says
-//! `value X` and is done, or it says `listening ADDRESS`, serves, and answers each line on its standard input with
-//! `cpu MICROSECONDS`, until that input ends.
+//! `value X..` and is done, or it says `listening ADDRESS`, serves, and answers each line on its standard input with
+//! `cpu MICROSECONDS`, until that input ends. The load generator is this program with `--load ROW ADDRESS`.
 
 mod child;
+mod generator;
 mod go;
+mod server;
 mod wrk;
 
-use crate::command_line::Plan;
-use crate::rows::{Figure, Load, RESPONSE, Row, Work};
-use crate::runtimes::{Runtime, Setup};
-use crate::system::cpu_time;
+use crate::plan::Plan;
+use crate::row::{Client, Row, Saturating, Work};
+use crate::runtimes::Runtime;
 use child::Child;
 pub(crate) use go::version as go_version;
+use server::Server;
 use std::fs;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
-use std::process::{Command, exit};
+use std::process::Command;
 use std::time::Duration;
 
 /// What one side of a row has come to.
 pub(crate) struct Side {
     pub(crate) runtime: Runtime,
-    /// One figure a round.
-    pub(crate) figures: Vec<f64>,
+    /// Of each round the row's figures.
+    pub(crate) rounds: Vec<Vec<f64>>,
     /// Why there are no more of them.
     pub(crate) failure: Option<String>,
 }
@@ -49,7 +49,7 @@ fn measure(plan: &Plan, row: &'static Row, go: Option<&go::Program>) -> Measured
     runtimes.retain(|runtime| plan.only.as_ref().is_none_or(|only| only.contains(runtime)));
     let mut sides: Vec<Side> = runtimes
         .into_iter()
-        .map(|runtime| Side { runtime, figures: Vec::new(), failure: None })
+        .map(|runtime| Side { runtime, rounds: Vec::new(), failure: None })
         .collect();
     for round in 0..plan.rounds {
         eprint!("{} {}/{}:", row.name, round + 1, plan.rounds);
@@ -62,10 +62,12 @@ fn measure(plan: &Plan, row: &'static Row, go: Option<&go::Program>) -> Measured
             if side.failure.is_some() {
                 continue;
             }
-            match figure(plan, row, side.runtime, go) {
-                Ok(figure) => {
-                    eprint!(" {} {figure:.2}", side.runtime.name());
-                    side.figures.push(figure);
+            match figures(plan, row, side.runtime, round, go) {
+                Ok(figures) => {
+                    let shown: Vec<_> =
+                        figures.iter().map(|figure| format!("{figure:.2}")).collect();
+                    eprint!(" {} {}", side.runtime.name(), shown.join("/"));
+                    side.rounds.push(figures);
                 }
                 Err(failure) => {
                     eprint!(" {} failed", side.runtime.name());
@@ -78,35 +80,34 @@ fn measure(plan: &Plan, row: &'static Row, go: Option<&go::Program>) -> Measured
     Measured { row, sides }
 }
 
-/// A single measurement.
-fn figure(
+/// A single measurement: the row's figures.
+fn figures(
     plan: &Plan,
     row: &Row,
     runtime: Runtime,
+    round: usize,
     go: Option<&go::Program>,
-) -> Result<f64, String> {
+) -> Result<Vec<f64>, String> {
     let command = match (runtime, go) {
         (Runtime::Go, Some(go)) => go.side(plan, row),
         _ => own_side(plan, row, runtime)?,
     };
-    match row.work {
-        Work::Alone(_) => {
-            let mut child = Child::start(command)?;
-            let value = child.word_after("value", Duration::from_secs(60))?;
-            if runtime == Runtime::Traced {
-                // It writes at its end.
-                child.end();
-                fs::remove_file(trace_file())
-                    .map_err(|fault| format!("it left no trace: {fault}"))?;
+    let figures = match &row.work {
+        Work::Alone(_) | Work::AloneThree(_) => alone(command, runtime)?,
+        Work::Served { client: Client::Wrk(how), .. } => saturated(plan, command, *how)?,
+        Work::Served { client: Client::WrkCounted(how), .. } => counted(plan, command, *how)?,
+        Work::Served { client: Client::Generator(load), .. } => {
+            let mut server = Server::start(command)?;
+            if !load.tls {
+                server.check()?;
             }
-            value.parse().map_err(|_| format!("its value was `{value}`"))
+            generator::drive(plan, row, load, round, &mut server)?
         }
-        Work::Served { ref load, figure: Figure::CpuMicroseconds, .. } => {
-            cpu_per_request(plan, command, load)
-        }
-        Work::Served { ref load, figure: Figure::SystemCalls, .. } => {
-            calls_per_request(plan, command, load)
-        }
+    };
+    if figures.len() == row.figures.len() {
+        Ok(figures)
+    } else {
+        Err(format!("it gave {} figures, not {}", figures.len(), row.figures.len()))
     }
 }
 
@@ -133,21 +134,34 @@ fn trace_file() -> PathBuf {
     std::env::temp_dir().join(format!("mco-benches-{}.trace.json", std::process::id()))
 }
 
-fn cpu_per_request(plan: &Plan, command: Command, load: &Load) -> Result<f64, String> {
-    let mut server = Child::start(command)?;
-    let address = listening(&mut server)?;
-    // Over TLS `wrk` alone sees whether the answers are complete; what makes them is the same.
-    if !load.tls {
-        check(address)?;
+fn alone(command: Command, runtime: Runtime) -> Result<Vec<f64>, String> {
+    let mut child = Child::start(command)?;
+    let values = child.word_after("value", Duration::from_secs(60))?;
+    if runtime == Runtime::Traced {
+        // It writes at its end.
+        child.end();
+        fs::remove_file(trace_file()).map_err(|fault| format!("it left no trace: {fault}"))?;
     }
-    wrk::drive(address, load, 1)?;
-    let before = cpu_of(&mut server)?;
-    let requests = wrk::drive(address, load, plan.http_seconds)?;
-    let after = cpu_of(&mut server)?;
-    Ok((after - before) / requests as f64)
+    let numbers: Result<_, _> = values.split(' ').map(str::parse).collect();
+    numbers.map_err(|_| format!("its value was `{values}`"))
 }
 
-fn calls_per_request(plan: &Plan, command: Command, load: &Load) -> Result<f64, String> {
+/// CPU time a request and the 99th percentile, in microseconds.
+fn saturated(plan: &Plan, command: Command, how: Saturating) -> Result<Vec<f64>, String> {
+    let mut server = Server::start(command)?;
+    // Over TLS `wrk` alone sees whether the answers are complete; what makes them is the same.
+    if !how.tls {
+        server.check()?;
+    }
+    wrk::drive(server.address, how, Duration::from_secs(1))?;
+    let before = server.cpu()?;
+    let answers = wrk::drive(server.address, how, plan.served_for)?;
+    let after = server.cpu()?;
+    Ok(vec![(after - before) / answers.count as f64, answers.p99])
+}
+
+/// System calls a request.
+fn counted(plan: &Plan, command: Command, how: Saturating) -> Result<Vec<f64>, String> {
     let summary = std::env::temp_dir().join(format!("mco-benches-{}.strace", std::process::id()));
     let mut strace = Command::new("strace");
     strace
@@ -155,9 +169,8 @@ fn calls_per_request(plan: &Plan, command: Command, load: &Load) -> Result<f64, 
         .arg(&summary)
         .arg(command.get_program())
         .args(command.get_args());
-    let mut server = Child::start(strace)?;
-    let address = listening(&mut server)?;
-    let requests = wrk::drive(address, load, plan.http_seconds)?;
+    let mut server = Server::start(strace)?;
+    let answers = wrk::drive(server.address, how, plan.served_for)?;
     server.end();
     let text =
         fs::read_to_string(&summary).map_err(|fault| format!("strace left no summary: {fault}"))?;
@@ -168,72 +181,5 @@ fn calls_per_request(plan: &Plan, command: Command, load: &Load) -> Result<f64, 
         .rfind(|line| line.ends_with(" total"))
         .and_then(|line| line.split_whitespace().nth(3)?.parse().ok())
         .ok_or("strace's summary has no total")?;
-    Ok(calls / requests as f64)
-}
-
-fn listening(server: &mut Child) -> Result<SocketAddr, String> {
-    let address = server.word_after("listening", Duration::from_secs(20))?;
-    address.parse().map_err(|_| format!("it listens at `{address}`, which is no address"))
-}
-
-fn cpu_of(server: &mut Child) -> Result<f64, String> {
-    server.say("cpu");
-    let microseconds = server.word_after("cpu", Duration::from_secs(20))?;
-    microseconds.parse().map_err(|_| format!("its CPU time was `{microseconds}`"))
-}
-
-/// Sees whether a server does its work, with three requests of which the second comes in two pieces.
-fn check(address: SocketAddr) -> Result<(), String> {
-    let talk = || {
-        let mut stream = TcpStream::connect(address)?;
-        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-        stream.set_nodelay(true)?;
-        let request = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n";
-        stream.write_all(&[request, &request[..request.len() - 2]].concat())?;
-        std::thread::sleep(Duration::from_millis(20));
-        stream.write_all(&[&request[request.len() - 2..], request].concat())?;
-        let mut answer = vec![0; 3 * RESPONSE.len()];
-        stream.read_exact(&mut answer)?;
-        Ok(answer)
-    };
-    let answer =
-        talk().map_err(|fault: std::io::Error| format!("a first request failed: {fault}"))?;
-    if answer == RESPONSE.repeat(3) {
-        Ok(())
-    } else {
-        Err("it does not answer as it should".into())
-    }
-}
-
-/// The child's part: takes the figure and says it, or serves.
-pub(crate) fn be_a_side(row: &Row, runtime: Runtime, setup: &Setup) {
-    match row.work {
-        Work::Alone(sides) => {
-            let side = sides
-                .iter()
-                .find(|side| side.0 == runtime)
-                .expect("this runtime has no part in this row");
-            println!("value {}", side.1(setup));
-        }
-        Work::Served { sides, .. } => {
-            let side = sides
-                .iter()
-                .find(|side| side.0 == runtime)
-                .expect("this runtime has no part in this row");
-            side.1(setup);
-        }
-    }
-    // Not by returning: sleepers that are left need not be woken.
-    exit(0);
-}
-
-/// A server's part: says where it listens, and from then on how much processor time it has used, whenever asked.
-pub(crate) fn announce(address: SocketAddr) {
-    println!("listening {address}");
-    std::thread::spawn(|| {
-        for _ in std::io::stdin().lines().map_while(Result::ok) {
-            println!("cpu {}", cpu_time().as_micros());
-        }
-        exit(0);
-    });
+    Ok(vec![calls / answers.count as f64])
 }

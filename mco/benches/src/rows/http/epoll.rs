@@ -2,12 +2,13 @@
 
 #![allow(unsafe_code)]
 
-use super::{ANYWHERE, Exchange};
+use crate::epoll::{Epoll, NO_EVENT};
+use crate::exchange::Exchange;
 use crate::runtimes::Setup;
-use crate::session::announce;
+use crate::side::{ANYWHERE, announce};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, RawFd};
 use std::sync::Arc;
 
 /// The first thread accepts, too, and deals the connections out in turn.
@@ -16,7 +17,7 @@ pub(super) fn serve(setup: &Setup) {
         (0..setup.workers).map(|_| Epoll::new().expect("`epoll_create1` failed")).collect();
     let listener = TcpListener::bind(ANYWHERE).expect("could not listen");
     listener.set_nonblocking(true).expect("could not make the listener nonblocking");
-    queues[0].add(listener.as_raw_fd()).expect("could not watch the listener");
+    watch(&queues[0], listener.as_raw_fd()).expect("could not watch the listener");
     announce(listener.local_addr().expect("a listener has an address"));
     for worker in 1..setup.workers {
         let queues = Arc::clone(&queues);
@@ -29,11 +30,16 @@ pub(super) fn serve(setup: &Setup) {
         }
         while let Ok((stream, _)) = listener.accept() {
             stream.set_nonblocking(true).expect("could not make a connection nonblocking");
-            queues[next].add(stream.into_raw_fd()).expect("could not watch a connection");
+            watch(&queues[next], stream.into_raw_fd()).expect("could not watch a connection");
             next = (next + 1) % queues.len();
         }
         true
     });
+}
+
+/// Has `queue` tell of what comes in at `fd`, by the descriptor's number.
+fn watch(queue: &Epoll, fd: RawFd) -> io::Result<()> {
+    queue.add(fd, fd as u64)
 }
 
 /// A connection, known to its thread since its first event.
@@ -45,7 +51,7 @@ struct Connection {
 /// Serves what comes up in `queue`, but for what `otherwise` has seen to.
 fn work(queue: &Epoll, mut otherwise: impl FnMut(RawFd) -> bool) {
     let mut connections: Vec<Option<Connection>> = Vec::new();
-    let mut events = [libc::epoll_event { events: 0, u64: 0 }; 256];
+    let mut events = [NO_EVENT; 256];
     loop {
         for event in queue.wait(&mut events).expect("`epoll_wait` failed") {
             let ready = event.u64 as RawFd;
@@ -87,50 +93,6 @@ impl Connection {
                     }
                 }
                 Err(fault) => return fault.kind() == ErrorKind::WouldBlock,
-            }
-        }
-    }
-}
-
-struct Epoll(OwnedFd);
-
-impl Epoll {
-    fn new() -> io::Result<Self> {
-        // SAFETY: takes no pointer.
-        let fd = unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) };
-        if fd < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: the kernel has just made this descriptor for us.
-        Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
-    }
-
-    /// An event, edge triggered, whenever there is something to read from `fd`.
-    fn add(&self, fd: RawFd) -> io::Result<()> {
-        let events = libc::EPOLLIN | libc::EPOLLRDHUP | libc::EPOLLET;
-        let mut event = libc::epoll_event { events: events as u32, u64: fd as u64 };
-        // SAFETY: `event` is read during the call only.
-        match unsafe {
-            libc::epoll_ctl(self.0.as_raw_fd(), libc::EPOLL_CTL_ADD, fd, &raw mut event)
-        } {
-            0 => Ok(()),
-            _ => Err(io::Error::last_os_error()),
-        }
-    }
-
-    /// Waits until there are events, and gives them.
-    fn wait<'a>(&self, room: &'a mut [libc::epoll_event]) -> io::Result<&'a [libc::epoll_event]> {
-        loop {
-            // SAFETY: `room` is writable for as many events as the call is told.
-            let count = unsafe {
-                libc::epoll_wait(self.0.as_raw_fd(), room.as_mut_ptr(), room.len() as i32, -1)
-            };
-            if let Ok(count) = usize::try_from(count) {
-                return Ok(&room[..count]);
-            }
-            let fault = io::Error::last_os_error();
-            if fault.kind() != ErrorKind::Interrupted {
-                return Err(fault);
             }
         }
     }

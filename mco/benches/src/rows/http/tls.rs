@@ -1,14 +1,14 @@
 //! The same server over TLS, with one configuration of rustls's for all.
 
-use super::{ANYWHERE, Exchange};
+use crate::exchange::Exchange;
 use crate::runtimes::{Setup, on_mco, on_tokio};
-use crate::session::announce;
+use crate::side::{ANYWHERE, announce};
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
 use std::io::{Read, Write};
 use std::sync::Arc;
 
-/// With a certificate made on the spot, which `wrk` does not look at.
+/// With a certificate made on the spot, which no client here looks at.
 fn config() -> Arc<ServerConfig> {
     let made =
         rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("no certificate");
