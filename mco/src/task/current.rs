@@ -1,35 +1,23 @@
-//! The coroutine that runs on this thread, and how it switches away.
+//! What this thread is: the coroutine that runs on it now, and the home whose thread it is.
+//!
+//! Who may call: anyone, about the own thread. Set by the worker alone: its home at the beginning and the end of its
+//! thread, the coroutine around each run ([`switch`](super::switch)); and taken away from a coroutine that ends the
+//! process, by [`leave_home_for_exit`].
 
 #![allow(unsafe_code)]
 
 use std::cell::Cell;
-use std::panic::Location;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-#[cfg(feature = "dump")]
-use super::capture;
-use super::header::{Header, HomeOnly, RunOutcome};
-use super::record::Reason;
-use super::wait_target::WaitInfo;
-use super::{Home, TaskRef, cancel, stack_check};
-use crate::fiber::{Bounds, Suspender, overflow};
-use crate::random;
-
-/// How many operations of the runtime a coroutine may complete without blocking before it lets
-/// the others run.
-const BUDGET: u32 = 128;
+use super::cell::{Header, Home, HomeOnly, TaskRef};
+use crate::fiber::{Bounds, Suspender};
 
 thread_local! {
     /// Set by the worker around each run. Plain cells with no destructor: a coroutine never
     /// changes its thread, so reading one costs an instruction, and the signal handler may do it.
     static RUNNING: Cell<Option<Running>> = const { Cell::new(None) };
-    static BUDGET_LEFT: Cell<u32> = const { Cell::new(BUDGET) };
-    /// What a run begins with: [`BUDGET`], or 0 if each operation is to ask [`should_yield`].
-    static INITIAL_BUDGET: Cell<u32> = const { Cell::new(BUDGET) };
-    /// With a seed: one of so many operations yields, which one is random. Else 0.
-    static YIELD_ONE_IN: Cell<usize> = const { Cell::new(0) };
     /// The address of this thread's home, if it is a worker's. Only compared.
     static HOME: Cell<*const ()> = const { Cell::new(ptr::null()) };
     /// The home of this thread, if it is a worker's.
@@ -87,7 +75,7 @@ pub(super) fn with_home_between_turns(f: impl FnOnce(&dyn Home)) -> bool {
 
 /// Reads the coarse clock of this thread's home.
 #[inline]
-fn coarse_now() -> u64 {
+pub(super) fn coarse_now() -> u64 {
     // SAFETY: a constant, or of the home, which is kept as long as this is its thread.
     unsafe { (*CLOCK.get()).load(Ordering::Relaxed) }
 }
@@ -124,6 +112,23 @@ pub(crate) struct Running {
     suspender: Suspender,
 }
 
+/// From here on `task` runs on this thread, on the stack of `suspender`.
+///
+/// # Safety
+///
+/// The caller must be its home worker, outside any coroutine, and hold a reference to it until it
+/// [leaves](leave).
+#[inline(always)]
+pub(super) unsafe fn enter(task: &TaskRef, suspender: Suspender) {
+    RUNNING.set(Some(Running { header: task.as_raw(), suspender }));
+}
+
+/// By the same: none runs any more.
+#[inline(always)]
+pub(super) fn leave() {
+    RUNNING.set(None);
+}
+
 /// The coroutine that runs on this thread, if one does.
 #[inline]
 pub(crate) fn running() -> Option<Running> {
@@ -136,6 +141,7 @@ pub(crate) fn task() -> Option<TaskRef> {
 }
 
 impl Running {
+    #[inline]
     pub(super) fn header(&self) -> &Header {
         // SAFETY: `Running` is copied out of `RUNNING`, which is set while the worker that runs
         // the coroutine holds a reference to it. The copies stay on this thread, in the frames of
@@ -143,6 +149,7 @@ impl Running {
         unsafe { self.header.as_ref() }
     }
 
+    #[inline]
     pub(super) fn as_raw(&self) -> NonNull<Header> {
         self.header
     }
@@ -165,6 +172,12 @@ impl Running {
         unsafe { self.suspender.bounds() }
     }
 
+    /// How it switches away.
+    #[inline(always)]
+    pub(super) fn suspender(self) -> Suspender {
+        self.suspender
+    }
+
     /// The address of its outermost frame; all others are further in.
     pub(super) fn base(self) -> usize {
         // SAFETY: the coroutine runs, so its fiber is alive.
@@ -176,18 +189,6 @@ impl Running {
     pub(crate) fn is_on_own_stack(self) -> bool {
         // SAFETY: the coroutine runs on this thread, so its fiber is alive.
         unsafe { self.suspender.is_here() }
-    }
-
-    /// Suspends the coroutine until it is notified, or not at all if it has been. May return early. A cancel notifies
-    /// it, and has no other effect here. To be called on its own stack only.
-    #[inline(always)]
-    pub(crate) fn park(self, reason: Reason, site: &'static Location<'static>, info: &WaitInfo) {
-        let header = self.header();
-        header.record.set(reason, site, coarse_now(), info);
-        if header.state.park() {
-            self.switch(RunOutcome::Parked);
-        }
-        header.record.clear();
     }
 
     /// Whether to spin rather than to suspend.
@@ -203,56 +204,6 @@ impl Running {
         }
     }
 
-    /// Lets the others run first. To be called on its own stack only.
-    #[inline(always)]
-    pub(crate) fn reschedule(self) {
-        self.switch(RunOutcome::Yielded);
-    }
-
-    /// As `reschedule`, and then unwinds if the coroutine is cancelled or out of time. If it unwound before, a
-    /// coroutine that catches that and tries again would never let the others run. Does nothing where the coroutine
-    /// must not switch.
-    #[inline(always)]
-    pub(crate) fn yield_now(self, site: &'static Location<'static>) {
-        let depth = 0u8;
-        if stack_check::refusal(Some(self), site, (&raw const depth).addr()).is_some() {
-            return;
-        }
-        self.reschedule();
-        cancel::check(self);
-    }
-
-    #[inline(always)]
-    fn switch(self, pause: RunOutcome) {
-        let frame = 0u8;
-        self.with_home_only(|own| {
-            own.pause = pause;
-            own.frame = (&raw const frame).addr();
-        });
-        // SAFETY: `self` is the coroutine that runs on this thread, so this is its fiber; and its callers have
-        // checked that it is on no other stack.
-        unsafe { self.suspender.suspend() }
-        #[cfg(feature = "dump")]
-        if capture::is_asked_for() {
-            self.capture();
-        }
-    }
-
-    /// By a coroutine that has been resumed for its backtrace alone: takes it and suspends again, until it is resumed
-    /// to go on.
-    #[cfg(feature = "dump")]
-    #[cold]
-    #[inline(never)]
-    fn capture(self) {
-        while capture::is_asked_for() {
-            // SAFETY: as in `switch`.
-            unsafe {
-                capture::answer(self.suspender.bounds());
-                self.suspender.suspend();
-            }
-        }
-    }
-
     /// Its number.
     #[inline]
     pub(crate) fn id(self) -> u64 {
@@ -263,132 +214,4 @@ impl Running {
 /// Whether the calling coroutine is on its own stack. In a thread there is no other one.
 pub(crate) fn is_on_own_stack() -> bool {
     running().is_none_or(Running::is_on_own_stack)
-}
-
-/// Counts an operation that may have to wait, and is documented to. To be called before it, so that nothing
-/// is lost if the coroutine is cancelled here.
-///
-/// An operation that never has to wait must not call it: its callers hold std locks and borrows of
-/// thread-locals across it, which the next coroutine of this thread would meet, and a panic hook or a
-/// destructor may be among them.
-#[inline(always)]
-pub(crate) fn spend_budget() {
-    #[cold]
-    fn reschedule() {
-        if let Some(running) = running()
-            && should_yield()
-        {
-            running.yield_now(Location::caller());
-        }
-    }
-
-    let left = BUDGET_LEFT.get();
-    if left > 0 {
-        BUDGET_LEFT.set(left - 1);
-    } else {
-        reschedule();
-    }
-}
-
-/// As `spend_budget`, for the poll of a future, where a coroutine must not switch: its callers may hold
-/// locks that others on this thread take. `false`: the others' turn has come, so the future is to wake its
-/// task and to be pending. [`block_on`](crate::block_on()) then reschedules.
-pub(crate) fn has_budget() -> bool {
-    let left = BUDGET_LEFT.get();
-    if left > 0 {
-        BUDGET_LEFT.set(left - 1);
-        return true;
-    }
-    if YIELD_ONE_IN.get() == 0 {
-        // Once: who polls without regard to this would else get nowhere.
-        BUDGET_LEFT.set(BUDGET);
-    }
-    running().is_none() || !should_yield()
-}
-
-/// At the end of an operation that may wait, is documented to, and has not, but has woken others. With a seed it may
-/// let them run first; otherwise it does nothing. Never unwinds.
-#[inline(always)]
-pub(crate) fn seeded_yield_point() {
-    #[cold]
-    fn reschedule() {
-        if let Some(running) = running()
-            && YIELD_ONE_IN.get() != 0
-            && should_yield()
-            && !std::thread::panicking()
-            && stack_check::refusal(Some(running), Location::caller(), (&raw const running).addr())
-                .is_none()
-        {
-            running.reschedule();
-        }
-    }
-
-    if BUDGET_LEFT.get() == 0 {
-        reschedule();
-    }
-}
-
-/// Without budget: whether to yield.
-fn should_yield() -> bool {
-    match YIELD_ONE_IN.get() {
-        0 => true,
-        one_in => random::below(one_in) == 0,
-    }
-}
-
-/// From here on, one of so many operations of the coroutines on this thread yields; which one is random.
-pub(crate) fn set_yield_probability(one_in: usize) {
-    YIELD_ONE_IN.set(one_in);
-    INITIAL_BUDGET.set(0);
-}
-
-/// Runs a coroutine that has been started, until it suspends or ends.
-///
-/// # Safety
-///
-/// The caller must be its home worker, outside any coroutine, and hold a reference to it.
-#[inline(always)]
-pub(super) unsafe fn run(task: &TaskRef) -> RunOutcome {
-    let header = task.header();
-    // SAFETY: the home worker is here, so the coroutine does not run, and nobody else looks.
-    let fiber = unsafe { header.fiber() }.as_mut().expect("a started coroutine has a stack");
-    header.state.begin();
-    RUNNING.set(Some(Running { header: task.as_raw(), suspender: fiber.suspender() }));
-    BUDGET_LEFT.set(INITIAL_BUDGET.get());
-    fiber.resume();
-    RUNNING.set(None);
-    // SAFETY: as above.
-    unsafe { header.with_home_only(|own| own.pause) }
-}
-
-/// Resumes a coroutine for its backtrace alone. See [`capture`].
-///
-/// # Safety
-///
-/// The caller must be its home worker, outside any coroutine, hold a reference to it, and the
-/// coroutine be suspended in [`Running::switch`].
-#[cfg(feature = "dump")]
-pub(super) unsafe fn resume_to_capture(task: &TaskRef) {
-    let header = task.header();
-    // SAFETY: as in `run`.
-    let fiber = unsafe { header.fiber() }.as_mut().expect("a suspended coroutine has a stack");
-    RUNNING.set(Some(Running { header: task.as_raw(), suspender: fiber.suspender() }));
-    fiber.resume();
-    RUNNING.set(None);
-}
-
-/// Tells the signal handler about the coroutine that runs on this thread, if `address` lies in
-/// the guard of its stack. See [`overflow::Lookup`].
-pub(super) fn lookup_overflow(address: usize, found: &mut dyn FnMut(overflow::Victim<'_>)) {
-    let Some(running) = running() else { return };
-    let header = running.header();
-    // SAFETY: the coroutine runs on this thread, so its fiber is alive.
-    if unsafe { running.suspender.bounds() }.is_guard(address) {
-        found(overflow::Victim {
-            name: header.options.name.as_deref(),
-            id: header.options.id,
-            spawned_at: header.options.spawned_at,
-            stack_size: header.options.stack_size,
-        });
-    }
 }

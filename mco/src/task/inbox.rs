@@ -11,8 +11,7 @@
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use super::TaskRef;
-use super::header::Header;
+use super::cell::{Header, TaskRef};
 
 /// See the module.
 pub(crate) struct Inbox {

@@ -7,6 +7,7 @@ use std::mem::ManuallyDrop;
 use std::rc::Rc;
 
 use super::current;
+use super::locals::{Found, Locals};
 
 /// A value of which each coroutine has its own; declared with
 /// [`coroutine_local!`](crate::coroutine_local).
@@ -148,46 +149,6 @@ impl fmt::Display for AccessError {
 
 impl std::error::Error for AccessError {}
 
-/// The values of one coroutine or thread, by the address of their key. Few, so a list; mostly
-/// none, so one word.
-#[derive(Default)]
-pub(super) struct Locals(Option<Box<List>>);
-
-/// Without a value: it has been destroyed, and is not made again.
-type List = Vec<(usize, Option<Rc<dyn Any>>)>;
-
-/// What there is for a key.
-enum Found {
-    Nothing,
-    Value(Rc<dyn Any>),
-    Destroyed,
-}
-
-impl Locals {
-    fn get(&self, key: usize) -> Found {
-        let mut list = self.0.iter().flat_map(|list| list.iter());
-        match list.find(|(k, _)| *k == key) {
-            None => Found::Nothing,
-            Some((_, None)) => Found::Destroyed,
-            Some((_, Some(value))) => Found::Value(value.clone()),
-        }
-    }
-
-    fn insert(&mut self, key: usize, value: Rc<dyn Any>) {
-        self.0.get_or_insert_default().push((key, Some(value)));
-    }
-
-    /// Takes a value out for good, the youngest first. When there is none any more, what is known of
-    /// them is forgotten.
-    pub(super) fn pop(&mut self) -> Option<Rc<dyn Any>> {
-        let value = self.0.as_mut()?.iter_mut().rev().find_map(|(_, value)| value.take());
-        if value.is_none() {
-            self.0 = None;
-        }
-        value
-    }
-}
-
 /// Gives access to the values of the calling coroutine or thread. `None`: all have been destroyed, and none
 /// is made any more.
 fn with_table<R>(f: impl FnOnce(&mut Locals) -> R) -> Option<R> {
@@ -212,7 +173,7 @@ fn with_table_of_thread<R>(f: impl FnOnce(&mut Locals) -> R) -> Option<R> {
     }
     thread_local! {
         /// No destructor: those of the values may still look at it.
-        static OF_THREAD: ManuallyDrop<RefCell<Locals>> = const { ManuallyDrop::new(RefCell::new(Locals(None))) };
+        static OF_THREAD: ManuallyDrop<RefCell<Locals>> = const { ManuallyDrop::new(RefCell::new(Locals::new())) };
         static GUARD: Guard = const { Guard };
         static GONE: Cell<bool> = const { Cell::new(false) };
     }

@@ -6,7 +6,7 @@
 
 use std::num::NonZeroU32;
 
-use super::TaskRef;
+use super::cell::TaskRef;
 use crate::shrinking::Slab;
 use parking_lot::{Mutex, MutexGuard};
 

@@ -29,7 +29,9 @@
 //! otherwise end so much too late. Initialisers are not found where they are inlined into other functions, where
 //! symbols were stripped, and on systems without ELF.
 
-#![allow(unsafe_code)]
+pub(super) mod exit;
+mod symbols;
+mod used;
 
 use std::cell::Cell;
 use std::panic::Location;
@@ -37,12 +39,10 @@ use std::process;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::Reason;
 use super::current::{self, Running};
+use super::inspect::Reason;
 use crate::fiber::Bounds;
 use crate::report;
-
-mod symbols;
 
 /// How many pairs of call site and depth a thread remembers; a power of two.
 const NOTED: usize = 256;
@@ -50,8 +50,6 @@ const NOTED: usize = 256;
 thread_local! {
     /// The waits that were found harmless, by [`key`], each in the slot that it hashes to. 0: none.
     static HARMLESS: [Cell<usize>; NOTED] = const { [const { Cell::new(0) }; NOTED] };
-    /// The process exits, by a call from this thread, while a coroutine ran on it.
-    static EXITS: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Initialisers are also looked for in builds without debug assertions.
@@ -120,12 +118,6 @@ pub(crate) fn abort(reason: Reason, site: &Location<'_>) -> ! {
     process::abort()
 }
 
-/// Whether the process exits by a call from this thread, which was a worker's.
-#[inline]
-pub(crate) fn is_exiting() -> bool {
-    EXITS.get()
-}
-
 /// Whether a wait of the coroutine that runs was found harmless before, just there: for who is about to wait, in
 /// a call from `site`, and has a value of its own at `depth` in its frame.
 #[inline(always)]
@@ -147,7 +139,7 @@ pub(crate) fn refusal(
     match running {
         Some(running) if is_harmless(running, site, depth) => None,
         Some(running) => refusal_uncached(running, site, depth),
-        None => EXITS.get().then_some(Refusal::Exit),
+        None => exit::is_exiting().then_some(Refusal::Exit),
     }
 }
 
@@ -175,7 +167,7 @@ fn refusal_uncached(
     if HARMLESS.with(|noted| noted[at].get()) != key_of_thread {
         if let Some(refusal) = walk(running.bounds()) {
             if refusal == Refusal::Exit {
-                EXITS.set(true);
+                exit::note();
                 current::leave_home_for_exit();
             }
             return Some(refusal);
@@ -193,83 +185,4 @@ fn walk(bounds: Bounds) -> Option<Refusal> {
         return Some(Refusal::Exit);
     }
     (finds_initialisers() && symbols::has_initialiser(bounds)).then_some(Refusal::Initialiser)
-}
-
-/// How much of a stack is in use by the caller's callers: from where to where. `None`: it is on another one.
-fn used(bounds: Bounds) -> Option<std::ops::Range<usize>> {
-    let here = ptr::from_ref(&bounds).addr() & !(size_of::<usize>() - 1);
-    bounds.contains(here).then_some(here..bounds.top)
-}
-
-#[cfg(unix)]
-mod exit {
-    use std::ffi::c_void;
-    use std::mem::MaybeUninit;
-    use std::ptr;
-
-    use super::{Bounds, used};
-
-    /// How long C's `exit` is at most, in bytes; whether an address is inside is then asked for.
-    const LENGTH: usize = 256;
-
-    /// Of a return address the bits that are one, where the others may be a signature.
-    const ADDRESS: usize = if cfg!(target_arch = "aarch64") { (1 << 48) - 1 } else { usize::MAX };
-
-    /// Whether `exit` has been called on this stack.
-    pub(super) fn lies_on(bounds: Bounds) -> bool {
-        let exit = (libc::exit as *const ()).addr();
-        used(bounds).is_some_and(|used| {
-            used.step_by(size_of::<usize>()).any(|at| {
-                // SAFETY: a word of the calling coroutine's stack, between its innermost frame and its top.
-                let word = unsafe { read(at) } & ADDRESS;
-                word.wrapping_sub(exit + 1) < LENGTH && is_inside(word - 1, exit)
-            })
-        })
-    }
-
-    /// Whether the function in which `address` lies begins at `start`.
-    #[cold]
-    fn is_inside(address: usize, start: usize) -> bool {
-        let mut info = MaybeUninit::<libc::Dl_info>::zeroed();
-        let address = ptr::without_provenance::<c_void>(address);
-        // SAFETY: any address may be asked for, and the answer's place is there.
-        let known = unsafe { libc::dladdr(address, info.as_mut_ptr()) } != 0;
-        // SAFETY: all zeros are an answer, and so is what has been written over them.
-        !known || unsafe { info.assume_init() }.dli_saddr.addr() == start
-    }
-
-    /// Reads a word that may be nobody's at the moment, of which the sanitizers would complain.
-    ///
-    /// # Safety
-    ///
-    /// The memory must be mapped, and change by this thread alone.
-    unsafe fn read(at: usize) -> usize {
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: the caller's promise.
-        unsafe {
-            let word;
-            std::arch::asm!("mov {0}, [{1}]", out(reg) word, in(reg) at, options(nostack, readonly, preserves_flags));
-            word
-        }
-        #[cfg(target_arch = "aarch64")]
-        // SAFETY: the caller's promise.
-        unsafe {
-            let word;
-            std::arch::asm!("ldr {0}, [{1}]", out(reg) word, in(reg) at, options(nostack, readonly, preserves_flags));
-            word
-        }
-        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-        // SAFETY: the caller's promise.
-        unsafe {
-            ptr::with_exposed_provenance::<usize>(at).read_volatile()
-        }
-    }
-}
-
-#[cfg(not(unix))]
-mod exit {
-    /// It is not told.
-    pub(super) fn lies_on(_: super::Bounds) -> bool {
-        false
-    }
 }

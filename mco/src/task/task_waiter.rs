@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::task::{RawWakerVTable, Waker};
 
+use super::cell::{TaskWaiter, WakerEntry};
 use super::current;
 use super::user_code::run_user_code;
 
@@ -28,20 +29,6 @@ static UNOWNED: LazyLock<Arc<AtomicUsize>> = LazyLock::new(Arc::default);
 /// Whether a future that is polled outside of mco's `block_on` waits for something outside. It may wake anybody.
 pub(crate) fn has_unowned_external_waits() -> bool {
     UNOWNED.load(Ordering::Acquire) > 0
-}
-
-/// A waker in a list of waiters.
-///
-/// To drop or to wake it runs user code, so it must not happen under a lock; to clone it does not. Neither unwinds, and
-/// for a worker between two turns a coroutine does both ([`user_code`](super::user_code)).
-#[derive(Clone)]
-pub(crate) struct TaskWaiter(Arc<WakerEntry>);
-
-struct WakerEntry {
-    /// Until the entry is dropped.
-    waker: Option<Waker>,
-    /// The count of the `block_on` that has entered it, if it waits for something outside.
-    outside: Option<Arc<AtomicUsize>>,
 }
 
 impl TaskWaiter {

@@ -6,7 +6,7 @@ use std::any::Any;
 
 use parking_lot::Mutex;
 
-use super::header::Header;
+use super::cell::Header;
 
 /// A panic that has ended a coroutine.
 pub(crate) struct UnjoinedPanic {

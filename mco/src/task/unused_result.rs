@@ -11,7 +11,7 @@ use std::panic::Location;
 
 use parking_lot::Mutex;
 
-use super::header::Header;
+use super::cell::Header;
 use crate::report;
 
 /// The spawn sites that have been reported.

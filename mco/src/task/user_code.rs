@@ -6,7 +6,8 @@
 use std::mem;
 use std::ops::Deref;
 
-use super::{cancel, current};
+use super::current;
+use super::unwind::cancel;
 use crate::runtime_thread;
 
 /// Calls `f`, which is user code: in a coroutine of its own if the caller is a worker between two turns, else here. A

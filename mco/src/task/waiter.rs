@@ -1,31 +1,14 @@
 //! Who waits: a coroutine or a thread, for which every blocking operation works alike, or the task of a future.
+//!
+//! Who may call: anyone. To drop and to wake a [`Waiter`] may run user code: not under a lock.
 
-#![allow(unsafe_code)]
-
-use std::cell::Cell;
 use std::mem;
-use std::ptr::NonNull;
 use std::sync::Arc;
-use std::thread;
-use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
-
-use super::header::Header;
-use super::task_waiter::TaskWaiter;
-use super::{TaskRef, current, stack_check};
-use crate::clock::Timestamp;
+use super::cell::{Waiter, WaiterList};
+use super::current;
+use super::thread_parker::ThreadParker;
 use crate::shrinking;
-
-/// A coroutine, thread or task that waits, for whoever is to wake it, once or more often.
-///
-/// To drop or to wake that of a task runs user code, so it must not happen under a lock.
-#[derive(Clone)]
-pub(crate) enum Waiter {
-    Coroutine(TaskRef),
-    Thread(Arc<ThreadParker>),
-    Task(TaskWaiter),
-}
 
 impl Waiter {
     /// The calling coroutine or thread.
@@ -55,152 +38,6 @@ impl Waiter {
             _ => false,
         }
     }
-}
-
-/// The coroutine or thread that waits at a node in its own frame. Unlike a [`Waiter`] it does not keep the coroutine
-/// alive: the frame does.
-pub(crate) enum Blocked {
-    Coroutine(NonNull<Header>),
-    Thread(Arc<ThreadParker>),
-}
-
-impl Blocked {
-    /// The calling coroutine or thread.
-    #[inline]
-    pub(crate) fn current() -> Blocked {
-        match current::running() {
-            Some(running) => Blocked::Coroutine(running.as_raw()),
-            None => Blocked::Thread(ThreadParker::current()),
-        }
-    }
-
-    /// Notifies it. It goes on when the returned wake-up is carried out, or before.
-    ///
-    /// # Safety
-    ///
-    /// The frame must exist, and stay during the call.
-    #[inline]
-    pub(crate) unsafe fn notify(&self) -> Wakeup {
-        match self {
-            Blocked::Coroutine(header) => {
-                // SAFETY: the caller's promise: a coroutine is alive while its frames are.
-                let notified = unsafe { header.as_ref() }.notify();
-                Wakeup(notified.map(Woken::Coroutine))
-            }
-            Blocked::Thread(parker) => Wakeup(Some(Woken::Thread(parker.clone()))),
-        }
-    }
-}
-
-/// Queues or unparks a waiter that has been notified. Separate from the notification, so that it can be done after
-/// a lock is free.
-#[must_use = "whoever was notified waits for it"]
-pub(crate) struct Wakeup(Option<Woken>);
-
-enum Woken {
-    Coroutine(TaskRef),
-    Thread(Arc<ThreadParker>),
-}
-
-impl Wakeup {
-    /// Where nobody waits.
-    pub(crate) fn of_nobody() -> Wakeup {
-        Wakeup(None)
-    }
-
-    /// For a waiter that spins on another thread, and needs no wake-up.
-    pub(crate) fn unneeded() -> Wakeup {
-        current::note_remote_wake();
-        Wakeup(None)
-    }
-
-    #[inline]
-    pub(crate) fn wake(self) {
-        match self.0 {
-            None => {}
-            Some(Woken::Coroutine(task)) => task.schedule(),
-            Some(Woken::Thread(parker)) => parker.unpark(),
-        }
-    }
-}
-
-/// What a thread parks on. `std::thread::park` is no replacement, since its permit belongs to the user.
-pub(crate) struct ThreadParker {
-    permit: Mutex<bool>,
-    changed: Condvar,
-}
-
-impl ThreadParker {
-    pub(crate) fn current() -> Arc<ThreadParker> {
-        thread_local! {
-            static OF_THREAD: Arc<ThreadParker> = ThreadParker::new();
-        }
-        OF_THREAD.try_with(Arc::clone).unwrap_or_else(|_| ThreadParker::of_ending_thread())
-    }
-
-    fn new() -> Arc<ThreadParker> {
-        Arc::new(ThreadParker { permit: Mutex::new(false), changed: Condvar::new() })
-    }
-
-    /// For the destructor of a thread-local value that outlives the thread's parker. It is not known when the last such
-    /// destructor has run, so this parker is never freed.
-    #[cold]
-    fn of_ending_thread() -> Arc<ThreadParker> {
-        thread_local! {
-            /// No destructor, so it is there to the end.
-            static LATE: Cell<Option<&'static Arc<ThreadParker>>> = const { Cell::new(None) };
-        }
-        let parker = LATE.get().unwrap_or_else(|| Box::leak(Box::new(ThreadParker::new())));
-        LATE.set(Some(parker));
-        parker.clone()
-    }
-
-    fn unpark(&self) {
-        *self.permit.lock() = true;
-        self.changed.notify_one();
-    }
-
-    /// Waits for a permit and takes it, or for the deadline: `false`. May return early.
-    pub(crate) fn park(&self, deadline: Option<Timestamp>) -> bool {
-        if stack_check::is_exiting() {
-            return ThreadParker::park_while_exiting(deadline);
-        }
-        let mut permit = self.permit.lock();
-        while !*permit {
-            match deadline {
-                None => self.changed.wait(&mut permit),
-                Some(at) => {
-                    if self.changed.wait_until(&mut permit, at.to_std()).timed_out() {
-                        break;
-                    }
-                }
-            }
-        }
-        mem::take(&mut *permit)
-    }
-
-    /// By a thread that was a worker's until it began to end the process. A notification may go to the coroutine that
-    /// it ran, so it does not rely on one and polls.
-    #[cold]
-    fn park_while_exiting(deadline: Option<Timestamp>) -> bool {
-        const POLL_INTERVAL: Duration = Duration::from_millis(1);
-        let left = deadline.map_or(POLL_INTERVAL, |at| at.since(Timestamp::now()));
-        thread::sleep(left.min(POLL_INTERVAL));
-        left > POLL_INTERVAL || deadline.is_none()
-    }
-}
-
-/// The waiters for an event that wakes all of them, such as the end of a coroutine or the readiness of a socket. One
-/// waiter, the usual number, needs no allocation.
-///
-/// There is at most one task among them, that of the future that was polled last.
-#[derive(Default)]
-pub(crate) enum WaiterList {
-    #[default]
-    Empty,
-    One(Waiter),
-    #[expect(clippy::box_collection, reason = "a list is two words, since most hold one or none")]
-    Many(Box<Vec<Waiter>>),
 }
 
 impl WaiterList {

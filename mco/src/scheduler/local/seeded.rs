@@ -9,7 +9,7 @@ use super::super::global_queue::retry;
 use super::state::LocalWorker;
 use crate::random;
 use crate::shrinking;
-use crate::task::{TaskRef, current};
+use crate::task::{self, TaskRef};
 
 /// How often coroutines are interrupted is left to chance too: some faults show when they seldom are.
 const YIELD_ONE_IN: [usize; 4] = [2, 4, 16, 128];
@@ -17,7 +17,7 @@ const YIELD_ONE_IN: [usize; 4] = [2, 4, 16, 128];
 /// By the worker, before it runs anything.
 pub(super) fn begin(seed: u64) {
     random::seed(seed);
-    current::set_yield_probability(YIELD_ONE_IN[random::below(YIELD_ONE_IN.len())]);
+    task::set_yield_probability(YIELD_ONE_IN[random::below(YIELD_ONE_IN.len())]);
 }
 
 impl LocalWorker {

@@ -1,6 +1,9 @@
 //! Where the initialisers of `thread_local!` lie, by the table of symbols in the program's file.
 
-use super::{Bounds, used};
+#![allow(unsafe_code)]
+
+use super::used::used;
+use crate::fiber::Bounds;
 
 /// What walking a stack takes of it, with a good margin. With less left it is let be.
 const ROOM: usize = 9 * 1024;
@@ -44,8 +47,8 @@ mod elf {
     use std::os::unix::fs::FileExt;
     use std::sync::OnceLock;
 
-    use super::Bounds;
-    use crate::task::unwinder::{
+    use crate::fiber::Bounds;
+    use crate::task::unwind::unwinder::{
         _Unwind_Backtrace, _Unwind_GetCFA, _Unwind_GetIPInfo, Context, END, GO_ON,
     };
 

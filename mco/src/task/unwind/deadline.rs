@@ -2,10 +2,11 @@
 //! [`std::time::timeout`](crate::std::time::timeout) describes what they do.
 //!
 //! Of several deadlines only the nearest matters. It is kept with what a coroutine knows of its unwinding
-//! ([`cancel`]). Each call of [`limited`] replaces it by its own, if that is nearer, and restores it at its end. So
-//! the deadlines form a stack in the frames of these calls. On another stack than the coroutine's own there are none:
-//! a generator may be left in the middle of such a call, and its deadline would hold for whoever goes on outside. A
-//! payload carries the number of the deadline that has passed, by which the call whose it is recognises it.
+//! ([`Unwinding`](super::state::Unwinding)). Each call of [`limited`] replaces it by its own, if that is nearer, and
+//! restores it at its end. So the deadlines form a stack in the frames of these calls. On another stack than the
+//! coroutine's own there are none: a generator may be left in the middle of such a call, and its deadline would hold
+//! for whoever goes on outside. A payload carries the number of the deadline that has passed, by which the call whose
+//! it is recognises it.
 
 use std::any::Any;
 use std::panic::{self, AssertUnwindSafe, Location};
@@ -13,24 +14,11 @@ use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use super::cancel::{self, Injection};
-use super::current;
-use super::stack_check::{self, Refusal};
+use super::payload::{Injection, Passed, require_unwinding, resume_unwind, with_unwinding};
+use super::state::Deadline;
 use crate::clock::Timestamp;
-
-/// A point in time at which the caller is to be unwound.
-#[derive(Clone, Copy)]
-pub(crate) struct Deadline {
-    at: Timestamp,
-    /// Unique in the process.
-    number: u64,
-}
-
-/// The payload with which a passed deadline unwinds a coroutine or thread.
-struct Passed {
-    number: u64,
-    injection: Injection,
-}
+use crate::task::current;
+use crate::task::stack_check::{self, Refusal};
 
 /// Calls `f`. `None`: one of its blocking operations was cut off at the deadline.
 ///
@@ -43,14 +31,14 @@ pub(crate) fn limited<R>(at: Timestamp, f: impl FnOnce() -> R) -> Option<R> {
     struct Restore(Option<Deadline>);
     impl Drop for Restore {
         fn drop(&mut self) {
-            cancel::with_unwinding(|unwinding| unwinding.deadline = self.0);
+            with_unwinding(|unwinding| unwinding.deadline = self.0);
         }
     }
-    cancel::require_unwinding();
+    require_unwinding();
     check_before(Location::caller());
     static NUMBERS: AtomicU64 = AtomicU64::new(1);
     let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
-    let restore = cancel::with_unwinding(|unwinding| {
+    let restore = with_unwinding(|unwinding| {
         let outer = unwinding.deadline;
         if outer.is_none_or(|outer| at < outer.at) {
             unwinding.deadline = Some(Deadline { at, number });
@@ -66,7 +54,7 @@ pub(crate) fn limited<R>(at: Timestamp, f: impl FnOnce() -> R) -> Option<R> {
     if payload.downcast_ref::<Passed>().is_some_and(|passed| passed.number == number) {
         return None;
     }
-    cancel::resume_unwind(payload)
+    resume_unwind(payload)
 }
 
 /// Refuses a deadline on another stack. That the process exits is found out as well: then the deadline is the
@@ -85,13 +73,13 @@ fn check_before(site: &'static Location<'static>) {
 /// Whether the calling coroutine or thread has a deadline.
 #[inline]
 pub(crate) fn is_set() -> bool {
-    cancel::with_unwinding(|unwinding| unwinding.deadline.is_some())
+    with_unwinding(|unwinding| unwinding.deadline.is_some())
 }
 
 /// The nearest deadline of the calling coroutine or thread.
 #[inline]
 pub(crate) fn nearest() -> Option<Timestamp> {
-    cancel::with_unwinding(|unwinding| unwinding.deadline).map(|deadline| deadline.at)
+    with_unwinding(|unwinding| unwinding.deadline).map(|deadline| deadline.at)
 }
 
 /// The same, if it is still to come.
@@ -111,14 +99,9 @@ pub(super) fn has_passed_in_thread() -> bool {
     is_set() && has_passed() && !thread::panicking()
 }
 
-/// That of a payload of this module's.
-pub(super) fn injection_of(payload: &(dyn Any + Send)) -> Option<&Injection> {
-    payload.downcast_ref::<Passed>().map(|passed| &passed.injection)
-}
-
 /// What to unwind with when the nearest one has passed.
 pub(super) fn payload(injection: Injection) -> Box<dyn Any + Send> {
-    let deadline = cancel::with_unwinding(|unwinding| unwinding.deadline);
+    let deadline = with_unwinding(|unwinding| unwinding.deadline);
     let number = deadline.expect("it has passed").number;
     Box::new(Passed { number, injection })
 }

@@ -18,153 +18,35 @@
 //!
 //! If the thread does not, by `std::thread::panicking`, no coroutine of it does. If it does, the one that
 //! runs may be a neighbour of the one that unwinds, which is suspended inside a destructor. Then its own
-//! stack says whether it could be unwound ([`unwinding`]).
+//! stack says whether it could be unwound ([`tables`]).
 //!
 //! Tried before, and wrong: to count those that are suspended while they unwind, and to be told by the panic
 //! hook when a panic begins. That a panic is over, caught, nobody tells; hooks are replaced; payloads are kept,
 //! passed on and resumed. Putting off every cancel while the thread unwinds deadlocks: a destructor that
 //! cancels a child of the same worker and waits for it would wait for ever.
 
-use std::any::Any;
-use std::cell::{Cell, RefCell};
-use std::fmt;
+use std::cell::Cell;
 use std::panic::{self, Location};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread::{self, ThreadId};
+use std::sync::atomic::Ordering;
+use std::thread;
 
-use super::current::{self, Running};
-use super::deadline::{self, Deadline};
-use super::stack_check::Refusal;
-use super::{Reason, TaskRef, unwinding};
+pub use super::payload::Cancelled;
+pub(crate) use super::payload::{before_start, resume_unwind};
 
-/// The payload with which a cancelled coroutine unwinds, and that [`JoinHandle::join`] returns.
-///
-/// Who catches it goes on until the next operation that waits, which unwinds again, whether the payload was
-/// dropped or is kept. Destructors that an unwinding runs may wait as ever. An `extern "C"` function lets no
-/// unwinding pass: a coroutine that is cancelled while it waits below one aborts the process, as a panic there
-/// does.
-///
-/// [`JoinHandle::join`]: crate::coroutine::JoinHandle::join
-///
-/// # Examples
-///
-/// ```
-/// use mco::coroutine::{self, Cancelled};
-///
-/// let sleeper = coroutine::spawn(coroutine::park);
-/// sleeper.cancel();
-/// assert!(sleeper.join().unwrap_err().is::<Cancelled>());
-/// ```
-pub struct Cancelled {
-    /// `None`: it was cancelled before it started.
-    injection: Option<Injection>,
-}
-
-impl fmt::Debug for Cancelled {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Cancelled")
-    }
-}
-
-impl fmt::Display for Cancelled {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the coroutine was cancelled")
-    }
-}
-
-impl std::error::Error for Cancelled {}
-
-/// The payload for a coroutine that is cancelled before it starts.
-pub(crate) fn before_start() -> Box<dyn Any + Send> {
-    Box::new(Cancelled { injection: None })
-}
-
-/// Part of each payload with which mco unwinds a coroutine or thread, for a cancel or for a deadline.
-pub(super) struct Injection {
-    owner: StackOwner,
-    /// Unique in the process.
-    number: u64,
-}
-
-/// The coroutine or thread whose stack a payload unwinds.
-#[derive(PartialEq, Eq)]
-enum StackOwner {
-    Coroutine(u64),
-    Thread(ThreadId),
-}
-
-impl Injection {
-    /// For a payload that is about to unwind the caller.
-    fn new() -> Injection {
-        static NUMBERS: AtomicU64 = AtomicU64::new(1);
-        let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
-        with_unwinding(|unwinding| unwinding.injected = number);
-        Injection { owner: StackOwner::current(), number }
-    }
-
-    /// The caller has caught the payload and is about to pass it on.
-    fn resumes(&self) {
-        if self.owner == StackOwner::current() {
-            with_unwinding(|unwinding| unwinding.injected = self.number);
-        }
-    }
-}
-
-impl Drop for Injection {
-    /// The payload was caught and is dropped. A later payload may be unwinding the owner by now.
-    fn drop(&mut self) {
-        if self.owner == StackOwner::current() {
-            with_unwinding(|unwinding| {
-                if unwinding.injected == self.number {
-                    unwinding.injected = 0;
-                }
-            });
-        }
-    }
-}
-
-impl StackOwner {
-    fn current() -> StackOwner {
-        match current::running() {
-            Some(running) => StackOwner::Coroutine(running.id()),
-            None => StackOwner::Thread(thread::current().id()),
-        }
-    }
-}
-
-/// What a coroutine, or a plain thread, knows of its own unwinding. Only for its own thread.
-#[derive(Default)]
-pub(super) struct Unwinding {
-    /// The number of the [`Injection`] that came last, if its payload is on its way up this stack, or was
-    /// caught and is being kept; else 0. Tells a cancel from a panic, for who is unwound; decides nothing else.
-    injected: u64,
-    /// The panic hook is running, and nothing may unwind out of it.
-    in_hook: bool,
-    /// The nearest of the deadlines that hold here.
-    pub(super) deadline: Option<Deadline>,
-    /// How many calls of [`shield`] are on the stack.
-    shields: u32,
-}
+use super::payload::{self, Injection, require_unwinding, with_unwinding};
+use super::state::Deadline;
+use super::{deadline, tables};
+use crate::task::current::{self, Running};
+use crate::task::inspect::Reason;
+use crate::task::stack_check::Refusal;
 
 thread_local! {
     /// What was refused last on this thread, and where: separate, so that a [`PendingUnwind`] stays small.
     static REFUSED: Cell<Option<(Reason, &'static Location<'static>)>> = const { Cell::new(None) };
-    /// Of the thread itself, while it runs no coroutine.
-    static OF_THREAD: RefCell<Unwinding> = RefCell::default();
-}
-
-/// Gives access to what the calling coroutine or thread knows of its unwinding. `f` must not run user
-/// code or suspend.
-#[inline]
-pub(super) fn with_unwinding<R>(f: impl FnOnce(&mut Unwinding) -> R) -> R {
-    match current::running() {
-        Some(running) => running.with_home_only(|own| f(&mut own.unwinding)),
-        None => OF_THREAD.with_borrow_mut(f),
-    }
 }
 
 /// Calls a panic hook. For a panic that begins on this thread.
-pub(super) fn call_hook(hook: impl FnOnce()) {
+pub(in crate::task) fn call_hook(hook: impl FnOnce()) {
     struct InHook;
     impl Drop for InHook {
         fn drop(&mut self) {
@@ -184,20 +66,11 @@ pub(super) fn call_hook(hook: impl FnOnce()) {
     hook();
 }
 
-/// Resumes the unwinding with a payload that was caught in the calling coroutine or thread.
-pub(crate) fn resume_unwind(payload: Box<dyn Any + Send>) -> ! {
-    let cancelled = payload.downcast_ref::<Cancelled>().and_then(|c| c.injection.as_ref());
-    if let Some(injection) = cancelled.or_else(|| deadline::injection_of(&*payload)) {
-        injection.resumes();
-    }
-    panic::resume_unwind(payload)
-}
-
 /// Whether the coroutine that runs now could be unwound from here: it does not unwind already. On another stack
 /// than its own, whose frames lie elsewhere, that is not known.
 #[inline]
 fn can_unwind(running: Running) -> bool {
-    !thread::panicking() || running.is_on_own_stack() && unwinding::can_begin(running.base())
+    !thread::panicking() || running.is_on_own_stack() && tables::can_begin(running.base())
 }
 
 /// Whether the calling coroutine or thread unwinds because of a panic: what decides whether a lock
@@ -236,22 +109,6 @@ pub(crate) fn shield<R>(f: impl FnOnce() -> R) -> R {
     f()
 }
 
-/// To be called before anything that may have to unwind a stack.
-///
-/// # Panics
-///
-/// In a program that is built without unwinding, where that would end it without a word.
-#[inline]
-pub(super) fn require_unwinding() {
-    if cfg!(panic = "abort") {
-        panic!(
-            "a cancel or a time limit unwinds the stack of a coroutine, but this program is built with \
-             `panic = \"abort\"`: remove that from the profile in `Cargo.toml`, or do without `cancel`, `timeout`, \
-             arms of `select!` that run in a child coroutine, and the drop of a runtime that has coroutines"
-        );
-    }
-}
-
 /// Why the caller has to unwind, where it may.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PendingUnwind {
@@ -274,7 +131,7 @@ impl PendingUnwind {
         require_unwinding();
         let payload = match self {
             PendingUnwind::Deadline => deadline::payload(Injection::new()),
-            _ => Box::new(Cancelled { injection: Some(Injection::new()) }),
+            _ => payload::cancelled(),
         };
         panic::resume_unwind(payload)
     }
@@ -334,24 +191,4 @@ fn pending_unwind_slow(running: Running) -> Option<PendingUnwind> {
     };
     let is_over = running.with_home_only(|own| own.ended || own.unwinding.in_hook);
     (!is_over && can_unwind(running)).then_some(pending)
-}
-
-impl TaskRef {
-    /// Asks the coroutine to stop.
-    ///
-    /// # Panics
-    ///
-    /// As [`require_unwinding`], if it has not ended.
-    pub(crate) fn cancel(&self) {
-        if !self.is_finished() {
-            require_unwinding();
-        }
-        self.header().cancelled.store(true, Ordering::Relaxed);
-        // Its Release publishes the flag to the coroutine.
-        self.wake();
-    }
-
-    pub(crate) fn is_cancelled(&self) -> bool {
-        self.header().cancelled.load(Ordering::Relaxed)
-    }
 }

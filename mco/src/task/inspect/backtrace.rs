@@ -29,7 +29,6 @@ use std::path::{Path, PathBuf};
 use std::ptr;
 use std::sync::OnceLock;
 
-use super::{TaskRef, current};
 use crate::fiber::Bounds;
 
 /// Whether backtraces can be had at all.
@@ -58,15 +57,15 @@ pub(crate) struct Frames {
 
 /// By a coroutine that has just been resumed.
 #[inline(always)]
-pub(super) fn is_asked_for() -> bool {
+pub(in crate::task) fn is_asked_for() -> bool {
     IS_BUILT_IN && !FRAMES.get().is_null()
 }
 
 /// By the coroutine that was asked, on its own stack, which lies in `bounds`.
 #[inline(never)]
-pub(super) fn answer(bounds: Bounds) {
+pub(in crate::task) fn answer(bounds: Bounds) {
     let here = ptr::from_ref(&bounds).addr();
-    // SAFETY: it is not null, and its owner waits in `capture` until this coroutine suspends.
+    // SAFETY: it is not null, and its owner waits in `request` until this coroutine suspends.
     let frames = unsafe { &mut *FRAMES.get() };
     if here.saturating_sub(bounds.bottom) < ROOM {
         frames.no_room = true;
@@ -101,24 +100,13 @@ fn walk(bounds: Bounds, mut visit: impl FnMut(usize) -> bool) {
 #[cfg(not(feature = "backtrace"))]
 fn walk(_bounds: Bounds, _visit: impl FnMut(usize) -> bool) {}
 
-impl TaskRef {
-    /// The frames of the coroutine's stack, if this is its home worker's thread, outside any coroutine,
-    /// and it has started and not ended.
-    pub(crate) fn capture(&self) -> Option<Frames> {
-        let header = self.header();
-        if !header.home.get().is_some_and(current::is_home) || current::running().is_some() {
-            return None;
-        }
-        // SAFETY: the home worker is here, outside any coroutine.
-        unsafe { header.fiber() }.as_ref()?;
-        let mut frames = Frames { addresses: Vec::with_capacity(MAX_FRAMES), ..Frames::default() };
-        FRAMES.set(&raw mut frames);
-        // SAFETY: as above; and since it has a stack, it has run: a worker that starts one runs it
-        // next. It has not ended. So it is suspended, which is in `switch`.
-        unsafe { current::resume_to_capture(self) }
-        FRAMES.set(ptr::null_mut());
-        Some(frames)
-    }
+/// By the home worker: takes the frames of the coroutine that `resume` resumes, for this alone.
+pub(super) fn request(resume: impl FnOnce()) -> Frames {
+    let mut frames = Frames { addresses: Vec::with_capacity(MAX_FRAMES), ..Frames::default() };
+    FRAMES.set(&raw mut frames);
+    resume();
+    FRAMES.set(ptr::null_mut());
+    frames
 }
 
 /// A line of a backtrace.
@@ -155,16 +143,16 @@ pub(crate) fn resolve(_address: usize) -> Vec<Line> {
 pub(crate) fn own_folder() -> Option<&'static Path> {
     static FOLDER: OnceLock<Option<PathBuf>> = OnceLock::new();
     let find = || {
-        // Anywhere in a function of this file, which is two folders deep.
+        // Anywhere in a function of this file.
         let lines = resolve((answer as *const ()).addr() + 1);
         let file = lines.into_iter().filter_map(|line| line.file).find(|f| f.ends_with(OWN_FILE));
-        Some(file?.parent()?.parent()?.to_owned())
+        Some(file?.ancestors().nth(Path::new(OWN_FILE).components().count())?.to_owned())
     };
     FOLDER.get_or_init(find).as_deref()
 }
 
 /// This file, in the folder of mco's sources: there a coroutine is asked for its frames.
-pub(crate) const OWN_FILE: &str = "task/capture.rs";
+pub(crate) const OWN_FILE: &str = "task/inspect/backtrace.rs";
 
 /// Where the closure of a coroutine is called.
-pub(crate) const CALLING_FILE: &str = "task/header.rs";
+pub(crate) const CALLING_FILE: &str = "task/body.rs";

@@ -47,11 +47,11 @@ pub(super) fn can_begin(base: usize) -> bool {
 mod frames {
     use std::ffi::{c_int, c_void};
 
-    use super::super::unwinder::{
+    use super::table::{self, Entry};
+    use crate::task::unwind::unwinder::{
         _Unwind_Backtrace, _Unwind_GetCFA, _Unwind_GetIPInfo, _Unwind_GetLanguageSpecificData,
         _Unwind_GetRegionStart, Context, END, GO_ON,
     };
-    use super::table::{self, Entry};
 
     struct Walk {
         base: usize,

@@ -1,0 +1,17 @@
+//! Unwinding a coroutine: because it is cancelled, or because a deadline of its own has passed.
+//!
+//! | file | what it knows, each above the ones before |
+//! | --- | --- |
+//! | [`state`] | what one knows of its own unwinding |
+//! | `unwinder`, [`tables`] | whether this stack can be unwound from here |
+//! | [`payload`] | with what, and who goes on unwinding |
+//! | [`deadline`] | until when |
+//! | [`cancel`] | whether now |
+
+pub(crate) mod cancel;
+pub(crate) mod deadline;
+pub(super) mod payload;
+pub(super) mod state;
+mod tables;
+#[cfg(all(unix, not(target_arch = "arm"), not(miri)))]
+pub(super) mod unwinder;
