@@ -59,75 +59,57 @@ pub enum Reason {
     Blocker,
 }
 
-/// Each at the place of its number.
-const REASONS: [Reason; 25] = [
-    Reason::None,
-    Reason::Park,
-    Reason::Sleep,
-    Reason::Join,
-    Reason::Scope,
-    Reason::Read,
-    Reason::Write,
-    Reason::Accept,
-    Reason::Connect,
-    Reason::Blocking,
-    Reason::Future,
-    Reason::Runtime,
-    Reason::Send,
-    Reason::Receive,
-    Reason::Select,
-    Reason::Mutex,
-    Reason::ReadLock,
-    Reason::WriteLock,
-    Reason::Condvar,
-    Reason::Semaphore,
-    Reason::Barrier,
-    Reason::WaitGroup,
-    Reason::SyncFlag,
-    Reason::Once,
-    Reason::Blocker,
+/// What each is called, at the place of its number.
+const TABLE: [(Reason, &str); 25] = [
+    (Reason::None, "not blocked"),
+    (Reason::Park, "park"),
+    (Reason::Sleep, "sleep"),
+    (Reason::Join, "join"),
+    (Reason::Scope, "end of a scope"),
+    (Reason::Read, "read"),
+    (Reason::Write, "write"),
+    (Reason::Accept, "accept"),
+    (Reason::Connect, "connect"),
+    (Reason::Blocking, "blocking job"),
+    (Reason::Future, "future"),
+    (Reason::Runtime, "end of a runtime"),
+    (Reason::Send, "send"),
+    (Reason::Receive, "receive"),
+    (Reason::Select, "select"),
+    (Reason::Mutex, "mutex"),
+    (Reason::ReadLock, "read lock"),
+    (Reason::WriteLock, "write lock"),
+    (Reason::Condvar, "condition variable"),
+    (Reason::Semaphore, "semaphore"),
+    (Reason::Barrier, "barrier"),
+    (Reason::WaitGroup, "wait group"),
+    (Reason::SyncFlag, "sync flag"),
+    (Reason::Once, "initialiser"),
+    (Reason::Blocker, "blocker"),
 ];
+
+const _: () = {
+    let mut code = 0;
+    while code < TABLE.len() {
+        assert!(TABLE[code].0 as usize == code, "the table is in the order of the numbers");
+        code += 1;
+    }
+};
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Reason::None => "not blocked",
-            Reason::Park => "park",
-            Reason::Sleep => "sleep",
-            Reason::Join => "join",
-            Reason::Scope => "end of a scope",
-            Reason::Read => "read",
-            Reason::Write => "write",
-            Reason::Accept => "accept",
-            Reason::Connect => "connect",
-            Reason::Blocking => "blocking job",
-            Reason::Future => "future",
-            Reason::Runtime => "end of a runtime",
-            Reason::Send => "send",
-            Reason::Receive => "receive",
-            Reason::Select => "select",
-            Reason::Mutex => "mutex",
-            Reason::ReadLock => "read lock",
-            Reason::WriteLock => "write lock",
-            Reason::Condvar => "condition variable",
-            Reason::Semaphore => "semaphore",
-            Reason::Barrier => "barrier",
-            Reason::WaitGroup => "wait group",
-            Reason::SyncFlag => "sync flag",
-            Reason::Once => "initialiser",
-            Reason::Blocker => "blocker",
-        })
+        f.write_str(TABLE[*self as usize].1)
     }
 }
 
 impl Reason {
     /// The one with this number.
     pub(super) fn of_code(code: u8) -> Reason {
-        REASONS[usize::from(code)]
+        TABLE[usize::from(code)].0
     }
 }
 
 /// The name of a reason, of which a trace has kept the code.
 pub(crate) fn reason_text(code: u8) -> String {
-    REASONS.get(usize::from(code)).map_or_else(String::new, Reason::to_string)
+    TABLE.get(usize::from(code)).map_or_else(String::new, |(_, text)| (*text).to_owned())
 }
