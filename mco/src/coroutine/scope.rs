@@ -22,7 +22,7 @@ use super::handle::wait_until_gone;
 use super::{Builder, Cancelled, Coroutine, JoinHandle};
 use crate::forked;
 use crate::shrinking::Slab;
-use crate::task::wait_target::{BlockedOn, WaitTarget};
+use crate::task::inspect::{BlockedOn, WaitTarget};
 use crate::task::{self, Output, Reason, SpawnOptions, TaskRef, current, spend_budget};
 use crate::wait::{Wait, Waiter};
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::scheduler::{Request, Scheduler};
 use crate::task::Reason;
-use crate::task::capture::{self, Frames, Line};
+use crate::task::inspect::backtrace::{self, Frames, Line};
 
 use super::model::{Backtrace, Group, Section, State};
 use super::query::{Busy, Queries};
@@ -44,7 +44,7 @@ pub(super) fn add(
 ) -> Vec<Section> {
     let groups: Vec<Vec<Vec<usize>>> = seen.iter().map(|s| groups(&s.coroutines)).collect();
     let mut answers = match source {
-        _ if !capture::IS_BUILT_IN => none_built_in(schedulers.len()),
+        _ if !backtrace::IS_BUILT_IN => none_built_in(schedulers.len()),
         BacktraceSource::Workers => ask_workers(schedulers, &seen, &groups),
         BacktraceSource::ThisWorker => take_here(&seen, &groups),
     };
@@ -175,7 +175,7 @@ fn ask_workers(
 
 /// The frames without those of mco and of what calls a coroutine.
 fn lines(frames: &Frames, known: &mut HashMap<usize, Vec<Line>>) -> Vec<Line> {
-    let own_folder = capture::own_folder();
+    let own_folder = backtrace::own_folder();
     let own_file = |line: &Line, name: &str| {
         let file = line.file.as_ref().zip(own_folder);
         file.is_some_and(|(file, folder)| {
@@ -184,14 +184,14 @@ fn lines(frames: &Frames, known: &mut HashMap<usize, Vec<Line>>) -> Vec<Line> {
     };
     let mut lines = Vec::new();
     for address in &frames.addresses {
-        let found = known.entry(*address).or_insert_with(|| capture::resolve(*address));
+        let found = known.entry(*address).or_insert_with(|| backtrace::resolve(*address));
         lines.extend(found.iter().cloned());
     }
     // What walks the stack, and what calls the coroutine's closure.
-    if let Some(called) = lines.iter().position(|line| own_file(line, capture::CALLING_FILE)) {
+    if let Some(called) = lines.iter().position(|line| own_file(line, backtrace::CALLING_FILE)) {
         lines.truncate(called);
     }
-    if let Some(walks) = lines.iter().rposition(|line| own_file(line, capture::OWN_FILE)) {
+    if let Some(walks) = lines.iter().rposition(|line| own_file(line, backtrace::OWN_FILE)) {
         lines.drain(..=walks);
     }
     let is_own_file = |line: &Line| {

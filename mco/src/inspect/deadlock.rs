@@ -24,7 +24,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::snapshot::{CoroutineSnapshot, RuntimeSnapshot};
-use crate::task::wait_target::{ArmWait, BlockedOn, LockOwner};
+use crate::task::inspect::{ArmWait, BlockedOn, LockOwner};
 
 /// What it takes for a wait to end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -247,7 +247,7 @@ mod tests {
     use super::*;
     use crate::clock::Timestamp;
     use crate::task::Reason;
-    use crate::task::wait_target::Handles;
+    use crate::task::inspect::Handles;
 
     fn any<const N: usize>(ids: [u64; N]) -> Need {
         Need::Any(ids.into())

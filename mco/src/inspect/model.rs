@@ -6,7 +6,7 @@ use std::time::Instant;
 use crate::coroutine_id::CoroutineId;
 use crate::task::Reason;
 #[cfg(feature = "dump")]
-use crate::task::capture::Line;
+use crate::task::inspect::backtrace::Line;
 
 /// What a coroutine does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

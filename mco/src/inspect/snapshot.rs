@@ -7,7 +7,7 @@ use crate::clock::Timestamp;
 use crate::coroutine_id::CoroutineId;
 use crate::scheduler::Scheduler;
 use crate::task::TaskRef;
-use crate::task::wait_target::{self, ArmWait, BlockedOn, Handles, Inspection, LockOwner};
+use crate::task::inspect::{self, ArmWait, BlockedOn, Handles, Inspection, LockOwner};
 
 use super::model::{ArmInfo, ChannelEnd, CoroutineInfo, State};
 
@@ -87,7 +87,7 @@ fn snapshot_one(
     };
     let held_by_thread = match wait.as_ref().map(|wait| &wait.blocked_on) {
         Some(BlockedOn::Holder(LockOwner::Thread(number))) => {
-            Some(wait_target::thread_name(*number).unwrap_or_default())
+            Some(inspect::thread_name(*number).unwrap_or_default())
         }
         _ => None,
     };
@@ -170,7 +170,7 @@ fn other_end(blocked_on: &BlockedOn) -> Option<ChannelEnd> {
     let (last_waited, last_waited_thread) = match waited {
         Some(LockOwner::Coroutine(id)) => (Some(CoroutineId::new(id)), None),
         Some(LockOwner::Thread(number)) => {
-            (None, Some(wait_target::thread_name(number).unwrap_or_default()))
+            (None, Some(inspect::thread_name(number).unwrap_or_default()))
         }
         None => (None, None),
     };

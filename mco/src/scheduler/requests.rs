@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 
 use crate::shrinking;
 #[cfg(feature = "dump")]
-use crate::task::{TaskRef, capture::Frames};
+use crate::task::{TaskRef, inspect::backtrace::Frames};
 
 /// What a worker is asked to do.
 pub(crate) enum Request {

@@ -35,7 +35,7 @@
 //! cancelled, and waited for.
 //!
 //! Dumps ask the arms what they wait for ([`Arm::wait_info`]), while the selecting coroutine is parked and
-//! [frozen](crate::task::wait_target). It costs a `select!` the pointer to its arms that it leaves in its frame.
+//! [frozen](crate::task::inspect). It costs a `select!` the pointer to its arms that it leaves in its frame.
 
 #![allow(unsafe_code)]
 #![allow(missing_docs, reason = "only the expansion of a macro calls it")]
@@ -49,7 +49,7 @@ use std::pin::Pin;
 
 use crate::clock::Timestamp;
 use crate::coroutine::{self, Scope, scope_to_the_end};
-use crate::task::wait_target::{ArmWait, BlockedOn, WaitTarget};
+use crate::task::inspect::{ArmWait, BlockedOn, WaitTarget};
 use crate::task::{Reason, spend_budget};
 use crate::wait::{Parked, SelectToken, Wait, Waiter};
 

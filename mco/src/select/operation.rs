@@ -13,7 +13,7 @@ use pin_project_lite::pin_project;
 
 use super::{Arm, ArmEntry, ArmWaitInfo, Deadline};
 use crate::coroutine::{Coroutine, Scope};
-use crate::task::wait_target::ArmWait;
+use crate::task::inspect::ArmWait;
 use crate::task::{self, Reason};
 use crate::wait::Waiter;
 

@@ -48,10 +48,7 @@ pub(crate) use cell::{
 };
 pub(crate) use handlers::install_handlers;
 pub(crate) use inbox::{Inbox, Slot};
-pub(crate) use inspect as wait_target;
 pub use inspect::Reason;
-#[cfg(feature = "dump")]
-pub(crate) use inspect::backtrace as capture;
 pub(crate) use inspect::{AtomicSite, reason_text};
 pub use local::{AccessError, LocalKey};
 pub(crate) use registry::Registry;

@@ -43,8 +43,8 @@ use std::ptr::{self, NonNull};
 use crate::clock::Timestamp;
 use crate::task::cancel::PendingUnwind;
 use crate::task::current::Running;
+use crate::task::inspect::{WaitInfo, WaitTarget};
 use crate::task::stack_check::{self, Refusal};
-use crate::task::wait_target::{WaitInfo, WaitTarget};
 use crate::task::{Reason, ThreadParker, cancel, current, deadline, spend_budget};
 
 pub(crate) use self::external_wait::ExternalWait;

@@ -17,7 +17,7 @@ use crate::net::{TcpListener, TcpStream};
 #[cfg(unix)]
 use crate::os::unix::net::{self as unix, UnixListener, UnixStream};
 use crate::task::Reason;
-use crate::task::wait_target::ArmWait;
+use crate::task::inspect::ArmWait;
 use crate::wait::{ExternalWait, Waiter};
 
 /// Accepts a connection.

@@ -9,7 +9,7 @@ use super::super::operation::{ReclaimOnLoss, Selectable};
 use super::super::{ArmEntry, ArmWaitInfo};
 use crate::std::sync::channel::{Channel, RecvError, SendError, State, TryRecvError, TrySendError};
 use crate::task::Reason;
-use crate::task::wait_target::ArmWait;
+use crate::task::inspect::ArmWait;
 use crate::wait::{Outcome, WaitNode};
 
 pin_project! {

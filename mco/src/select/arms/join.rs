@@ -8,7 +8,7 @@ use super::super::operation::Selectable;
 use super::super::{ArmEntry, ArmWaitInfo};
 use crate::coroutine::{Coroutine, JoinHandle, ScopedJoinHandle};
 use crate::task::Reason;
-use crate::task::wait_target::ArmWait;
+use crate::task::inspect::ArmWait;
 use crate::wait::Waiter;
 
 /// What `handle.join()` can wait for in a `select!`. Unlike the method it borrows the handle, which

@@ -9,7 +9,7 @@ use super::super::{ArmEntry, ArmWaitInfo, Deadline};
 use crate::clock::Timestamp;
 use crate::coroutine;
 use crate::task::Reason;
-use crate::task::wait_target::ArmWait;
+use crate::task::inspect::ArmWait;
 
 /// Becomes ready at a point in time.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use super::super::probe::SelectWait;
 use super::super::{ArmEntry, ArmWaitInfo};
 use crate::std::sync::{Semaphore, SyncFlag, WaitGroup, semaphore, sync_flag, wait_group};
 use crate::task::Reason;
-use crate::task::wait_target::ArmWait;
+use crate::task::inspect::ArmWait;
 use crate::wait::{Queue, Spin, WaitNode};
 
 pin_project! {

@@ -11,7 +11,7 @@ use std::sync::{LockResult, TryLockResult};
 
 use super::guard::{exclusive_guard, fmt_lock};
 use super::poison::{Flag, Held};
-use crate::task::wait_target::LockHolder;
+use crate::task::inspect::LockHolder;
 use crate::task::{Reason, spend_budget};
 use crate::wait::{RawLock, Wait};
 

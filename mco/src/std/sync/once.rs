@@ -14,7 +14,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::pin;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use crate::task::wait_target::{BlockedOn, LockOwner, WaitTarget};
+use crate::task::inspect::{BlockedOn, LockOwner, WaitTarget};
 use crate::task::{Reason, cancel, spend_budget};
 use crate::wait::{Outcome, Queue, Spin, Wait, WaitNode, Wakeup};
 

@@ -23,7 +23,7 @@ use std::sync::{LockResult, TryLockResult};
 use super::guard::{exclusive_guard, fmt_lock};
 use super::poison::{Flag, Held};
 use crate::std::defer;
-use crate::task::wait_target::LockHolder;
+use crate::task::inspect::LockHolder;
 use crate::task::{Reason, spend_budget};
 use crate::wait::{Outcome, Queue, Spin, Wait, WaitNode, Wakeup, Wakeups};
 

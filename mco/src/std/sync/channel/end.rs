@@ -13,7 +13,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crate::task::AtomicSite;
-use crate::task::wait_target::{BlockedOn, Handles, LockOwner, WaitTarget};
+use crate::task::inspect::{BlockedOn, Handles, LockOwner, WaitTarget};
 
 /// One end. Those at the other one wait for it.
 pub(crate) struct ChannelEnd {
