@@ -109,7 +109,7 @@ fn main() {
     Source::read("std/sync/semaphore.rs")
         .replace("pub const fn new", "pub fn new")
         .write("semaphore.rs");
-    Source::read("wait/mod.rs")
+    Source::read("wait/park.rs")
         .part("impl<S, T> WaitNode<'_, S, T> {", "\n}\n")
         .write("node_wait.rs");
     Source::read("wait/queue.rs")

@@ -516,3 +516,30 @@ fn imports_go_down() {
     }
     assert!(text.is_empty(), "{text}");
 }
+
+/// Whether `text`, a file's, opens its whole module for `unsafe`.
+fn opens_unsafe(text: &str) -> bool {
+    text.lines().any(|line| line.starts_with("#![allow(unsafe_code"))
+}
+
+/// Whether it has child modules in files of their own, but those for tests.
+fn has_children(text: &str) -> bool {
+    let file = syn::parse_file(text).expect("it has been parsed before");
+    file.items.iter().any(|item| match item {
+        syn::Item::Mod(child) => child.content.is_none() && !child.attrs.iter().any(is_for_tests),
+        _ => false,
+    })
+}
+
+#[test]
+fn a_file_that_opens_unsafe_opens_it_for_no_other() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../mco/src");
+    let mut text = String::new();
+    for file in &Sources::read(&folder).files {
+        let content = fs::read_to_string(folder.join(file)).expect("it has been read before");
+        if opens_unsafe(&content) && has_children(&content) {
+            writeln!(text, "{} opens `unsafe` for its child modules, too", file.display()).unwrap();
+        }
+    }
+    assert!(text.is_empty(), "{text}");
+}

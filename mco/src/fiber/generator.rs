@@ -6,6 +6,8 @@
 //! more of the crate than it says, but for where a stack ends: the block that `into_raw` points to is in its topmost
 //! page.
 
+#![allow(unsafe_code)]
+
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};

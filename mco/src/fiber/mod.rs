@@ -31,8 +31,6 @@
 //! floating point, which a coroutine that changes them must restore before it waits. Signal handlers run on the stack
 //! of whichever coroutine is running, if they were not installed with `SA_ONSTACK`.
 
-#![allow(unsafe_code)]
-
 mod contract;
 mod error;
 pub(crate) mod overflow;
@@ -66,6 +64,7 @@ pub(crate) use error::MapError;
 pub(crate) use pool::Pool;
 
 #[cfg(test)]
+#[allow(unsafe_code)]
 mod tests {
     use super::*;
     use std::cell::{Cell, RefCell};

@@ -1,7 +1,5 @@
 //! The operations that have arms of their own.
 
-#![allow(unsafe_code)]
-
 mod accept;
 mod channel;
 mod join;

@@ -1,6 +1,8 @@
 //! An arm as the macro makes it: a native one, or an expression for a child coroutine. Which it is
 //! depends on a type that the macro does not see.
 
+#![allow(unsafe_code)]
+
 use std::fmt;
 use std::marker::PhantomData;
 use std::panic::{self, AssertUnwindSafe};

@@ -35,7 +35,7 @@ mod no_handoff_lock {
     include!(concat!(env!("OUT_DIR"), "/no_handoff_lock.rs"));
 }
 
-/// `WaitNode::wait` of `mco/src/wait/mod.rs`.
+/// `WaitNode::wait` of `mco/src/wait/park.rs`.
 mod node_wait {
     use super::{Outcome, Wait, WaitNode, Wake};
 

@@ -28,6 +28,8 @@
 //! A stride is an odd number of pages: the tops of the stacks, on which nearly everything happens, then fall into
 //! different sets of a translation cache, as of any that is looked up by the lower bits of the page's number.
 
+#![allow(unsafe_code)]
+
 use super::super::Bounds;
 use super::super::error::Cause;
 

@@ -12,6 +12,8 @@
 //! *Locked memory*: where all that is mapped becomes resident at once (`MCL_FUTURE` without `MCL_ONFAULT`), a slab
 //! has one stack.
 
+#![allow(unsafe_code)]
+
 use std::ffi::c_void;
 use std::io;
 use std::num::NonZeroUsize;

@@ -2,6 +2,8 @@
 //! itself and wants to know where each begins and ends (in the thread's environment block, which each switch
 //! changes). One that is given back is gone at once.
 
+#![allow(unsafe_code)]
+
 use std::num::NonZeroUsize;
 
 use corosensei::stack::{DefaultStack, Stack, StackPointer, StackTebFields};

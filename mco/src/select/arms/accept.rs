@@ -1,5 +1,7 @@
 //! Accepting a connection.
 
+#![allow(unsafe_code)]
+
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;

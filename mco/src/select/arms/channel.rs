@@ -1,5 +1,7 @@
 //! Sending into a channel, and receiving from one.
 
+#![allow(unsafe_code)]
+
 use std::fmt;
 use std::pin::Pin;
 

@@ -1,5 +1,7 @@
 //! The end of a coroutine.
 
+#![allow(unsafe_code)]
+
 use std::fmt;
 use std::pin::Pin;
 use std::thread;

@@ -1,5 +1,7 @@
 //! The passing of time.
 
+#![allow(unsafe_code)]
+
 use std::any::{Any, TypeId};
 use std::pin::Pin;
 use std::time::Duration;

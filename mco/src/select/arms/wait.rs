@@ -1,5 +1,7 @@
 //! A permit of a semaphore, a flag that is raised, the end of a wait group.
 
+#![allow(unsafe_code)]
+
 use std::fmt;
 use std::pin::Pin;
 use std::ptr;
