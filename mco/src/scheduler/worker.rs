@@ -20,7 +20,7 @@ use crate::reactor::{Reactor, Registrar};
 use crate::task::{AtomicSite, Inbox, Registry, Slot, TaskRef};
 use crate::trace;
 
-/// The half of a worker that other threads use; the other half is [`LocalWorker`].
+/// The half of a worker that other threads use; the other half is [`local`](super::local).
 pub(super) struct RemoteWorker {
     pub(super) index: usize,
     /// Coroutines of this worker that were woken from elsewhere.
@@ -130,7 +130,7 @@ impl RemoteWorker {
         }
     }
 
-    /// Takes what the worker's thread needs. That thread has to call [`LocalWorker::run`] with it.
+    /// Takes what the worker's thread needs. That thread has to call [`local::run`](super::local::run) with it.
     ///
     /// # Errors
     ///

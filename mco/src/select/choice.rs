@@ -12,7 +12,7 @@
 //!       its index  <───────────────────────────────────────────────── leave all the others
 //! ```
 //!
-//! Each poll looks at the arms in a [random order](order) of its own, so each of those that are ready is as
+//! Each poll looks at the arms in a [random order](super::order) of its own, so each of those that are ready is as
 //! likely as any other.
 //!
 //! Arms are of two kinds. Where one waiter gets something (channels, semaphores), the arm has a node in a

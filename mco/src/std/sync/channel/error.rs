@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// The error of [`Sender::send_timeout`], with the value that was not sent.
+/// The error of [`Sender::send_timeout`](super::Sender::send_timeout), with the value that was not sent.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum SendTimeoutError<T> {
     /// The channel stayed full for that long.
