@@ -133,6 +133,34 @@ fn a_coroutine_that_drops_a_runtime_leaves_its_worker_to_others() {
     });
 }
 
+#[test]
+fn in_the_destructor_of_a_thread_local_value_a_worker_that_has_ended_is_a_thread() {
+    /// Sends when a scope with a child, and a coroutine, have come to their ends.
+    struct AtEnd(mpsc::Sender<u32>);
+    impl Drop for AtEnd {
+        fn drop(&mut self) {
+            let mut sum = 0;
+            scope(|s| drop(s.spawn(|| sum += 1)));
+            sum += spawn(|| 2).join().unwrap();
+            select! {
+                _ = { sleep(Duration::from_millis(1)) } => sum += 4,
+                _ = { park() } => {}
+            }
+            self.0.send(sum).unwrap();
+        }
+    }
+    thread_local! {
+        static AT_END: OnceCell<AtEnd> = const { OnceCell::new() };
+    }
+    within(HUNG, || {
+        let (done, ended) = mpsc::channel();
+        let runtime = runtime(1);
+        runtime.run(move || AT_END.with(|cell| assert!(cell.set(AtEnd(done)).is_ok())));
+        drop(runtime);
+        assert_eq!(ended.recv(), Ok(7));
+    });
+}
+
 /// What it waits for in its destructor is not cut off by a cancel.
 struct Stubborn(mco::std::sync::Receiver<()>);
 

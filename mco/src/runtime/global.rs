@@ -28,7 +28,7 @@ pub(crate) fn try_scheduler() -> io::Result<&'static Arc<Scheduler>> {
                 pool_capacity: defaults::pool_capacity(),
                 virtual_clock: None,
                 seed: None,
-                test_run: scheduler::current_test_run(),
+                test_run: 0,
             })
         })
     })
@@ -116,7 +116,7 @@ fn options_at(
     site: &'static Location<'static>,
 ) -> impl Fn(&Arc<Scheduler>) -> SpawnOptions {
     move |scheduler| {
-        let stack_size = stack_size.or(scheduler.settings().stack_size);
-        scheduler::spawn_options(None, stack_size.unwrap_or_else(defaults::stack_size), site)
+        let stack_size = stack_size.unwrap_or_else(|| scheduler.stack_size());
+        scheduler::spawn_options(None, stack_size, site)
     }
 }

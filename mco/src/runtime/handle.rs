@@ -173,9 +173,7 @@ impl Handle {
     }
 
     fn options(&self, site: &'static Location<'static>) -> SpawnOptions {
-        let stack_size = self.scheduler.settings().stack_size;
-        let stack_size = stack_size.unwrap_or_else(defaults::stack_size);
-        scheduler::spawn_options(None, stack_size, site)
+        scheduler::spawn_options(None, self.scheduler.stack_size(), site)
     }
 }
 

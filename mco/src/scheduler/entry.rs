@@ -20,7 +20,7 @@ impl Scheduler {
         trace::spawn(task.id(), task.name(), || task::current::running().is_some());
         let task = Cell::new(Some(task));
         LocalWorker::with(|local| {
-            if std::ptr::eq(&raw const **local.scheduler(), self) {
+            if local.is_of(self) {
                 task.take().into_iter().for_each(|task| local.spawn(task));
             }
         });
@@ -61,8 +61,7 @@ impl Scheduler {
     /// no time there.
     pub(crate) fn holds_clock_of_caller(&self) -> bool {
         let other = |local: &LocalWorker| {
-            local.scheduler().settings.virtual_clock.is_some()
-                && !std::ptr::eq(&raw const **local.scheduler(), self)
+            local.scheduler().settings.virtual_clock.is_some() && !local.is_of(self)
         };
         LocalWorker::with(other) == Some(true) && task::current::running().is_some()
     }

@@ -120,7 +120,7 @@ impl Scheduler {
             worker.interrupt_always();
         }
         self.monitor.wake();
-        let on_worker = LocalWorker::with(|local| Arc::ptr_eq(local.scheduler(), self));
+        let on_worker = LocalWorker::with(|local| local.is_of(self));
         if on_worker == Some(true) {
             // The workers do all the rest.
             return;

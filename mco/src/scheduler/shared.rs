@@ -22,7 +22,7 @@ use crate::fiber::overflow;
 use crate::reactor::Registrar;
 use crate::task::TaskRef;
 use crate::wait::WaiterList;
-use crate::{blocking_pool, forked, report, runtime_thread, trace};
+use crate::{blocking_pool, defaults, forked, report, runtime_thread, trace};
 
 /// What a scheduler is built from.
 #[derive(Clone, Debug)]
@@ -286,6 +286,11 @@ impl Scheduler {
     pub(crate) fn unstarted(&self) -> usize {
         self.global_queue.len()
             + self.workers.iter().map(|worker| worker.unstarted_len()).sum::<usize>()
+    }
+
+    /// The size of the stack of a coroutine for which nothing else was asked, in bytes.
+    pub(crate) fn stack_size(&self) -> usize {
+        self.settings.stack_size.unwrap_or_else(defaults::stack_size)
     }
 
     pub(crate) fn settings(&self) -> &Settings {

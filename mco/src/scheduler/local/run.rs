@@ -53,12 +53,13 @@ pub(in super::super) fn run(
         start_here: Cell::new(false),
         deadlock_recheck: Cell::new(Duration::ZERO),
         cancelled_all: Cell::new(false),
+        has_left: Cell::new(false),
         scheduler,
         worker,
     };
     LocalWorker::enter(local, |local| {
         local.work();
-        // From here on this is a thread as any other.
+        local.has_left.set(true);
         current::leave_home();
         trace::leave();
         local.reactor.borrow_mut().close();

@@ -3,6 +3,7 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::panic::Location;
+use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use crate::clock::Timestamp;
 use crate::fiber::Pool;
 use crate::reactor::Reactor;
 use crate::task::TaskRef;
-use crate::{defaults, trace};
+use crate::trace;
 
 /// The half of a worker that only its own thread uses. It lies in a thread-local variable, where its coroutines
 /// find it.
@@ -50,6 +51,8 @@ pub(in super::super) struct LocalWorker {
     pub(super) deadlock_recheck: Cell<Duration>,
     /// The runtime shuts down, and everything that is hosted here has been cancelled.
     pub(super) cancelled_all: Cell<bool>,
+    /// The loop is over: from here on the thread is one as any other.
+    pub(super) has_left: Cell<bool>,
 }
 
 /// When a busy worker last read the clock and polled its sockets.
@@ -80,9 +83,15 @@ impl LocalWorker {
         LOCAL.with(|place| f(place.get_or_init(|| local)));
     }
 
+    /// Whether it is a worker of this runtime.
+    pub(in super::super) fn is_of(&self, scheduler: &Scheduler) -> bool {
+        ptr::eq(&raw const *self.scheduler, scheduler)
+    }
+
     /// Calls `f` with the worker that this thread is.
     pub(in super::super) fn with<R>(f: impl FnOnce(&LocalWorker) -> R) -> Option<R> {
-        LOCAL.try_with(|local| local.get().map(f)).ok().flatten()
+        let here = |local: &LocalWorker| (!local.has_left.get()).then(|| f(local));
+        LOCAL.try_with(|local| local.get().and_then(here)).ok().flatten()
     }
 
     pub(in super::super) fn scheduler(&self) -> &Arc<Scheduler> {
@@ -116,8 +125,7 @@ impl LocalWorker {
     /// Runs `f`, which is user code, in a coroutine of its own, even if the runtime has been shut down.
     #[cold]
     pub(super) fn run_user_code(&self, f: Box<dyn FnOnce() + Send>) {
-        let stack_size = self.scheduler.settings.stack_size;
-        let stack_size = stack_size.unwrap_or_else(defaults::stack_size);
+        let stack_size = self.scheduler.stack_size();
         let name = Some("waker or destructor".into());
         let task = TaskRef::for_user_code(f, spawn_options(name, stack_size, Location::caller()));
         self.make_ready(task);
