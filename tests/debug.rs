@@ -1096,6 +1096,8 @@ fn an_arm_that_a_child_runs_names_the_child() {
             let waits = |info: &&CoroutineInfo| info.wait_reason == Some(Reason::Mutex);
             let waiting = all.iter().find(waits)?;
             assert_eq!(child.waits_for, [waiting.id]);
+            // Where the arm is written, and not where mco spawns it.
+            assert_eq!(waiting.spawned_at.file(), file!());
             Some(waiting.id)
         };
         eventually("the child waits", || child().is_some());

@@ -53,6 +53,16 @@ fn a_trace_that_cannot_be_had_is_said_and_the_program_goes_on() {
     );
 }
 
+#[cfg(not(feature = "dump"))]
+#[test]
+fn dumps_on_a_signal_that_cannot_be_had_are_said_and_the_program_goes_on() {
+    let end = Child::new().env("MCO_DUMP", "1").run(|| {
+        assert_eq!(mco::coroutine::spawn(|| 7).join().unwrap(), 7);
+    });
+    end.assert_success();
+    end.assert_says("`MCO_DUMP` is set, but `mco` is built without its feature `dump`");
+}
+
 #[cfg(all(feature = "dump", not(feature = "backtrace")))]
 #[test]
 fn a_dump_without_backtraces_says_why_and_has_all_else() {
@@ -84,4 +94,7 @@ fn without_dumps_a_deadlock_is_reported_by_what_each_waits_for() {
     let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_deadlock_program"));
     let end = child::watch(program.arg("receive"), HUNG);
     end.assert_says("; the channel, made at tests/programs/deadlock.rs:");
+    let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_deadlock_program"));
+    let end = child::watch(program.arg("two_runtimes"), HUNG);
+    end.assert_says("`in the other runtime`");
 }

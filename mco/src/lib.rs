@@ -71,7 +71,9 @@
 //!   sets them back before the next call that may wait.
 //! - **Destructors may block.** While one does so during an unwinding, `std::thread::panicking()` is
 //!   true for the other coroutines of that worker too: the locks that they hold then are poisoned if
-//!   they are std's, but not if they are mco's. Nothing may block inside a panic hook.
+//!   they are std's, but not if they are mco's. Nothing may block inside a panic hook. Neither a cancel nor a
+//!   [`timeout`](std::time::timeout) cuts anything off there, since a second unwinding would end the process: a
+//!   destructor that may wait for long gives the operation a time limit of its own, such as `recv_timeout`.
 //! - **A cancelled coroutine unwinds**, from its next blocking call, with the payload
 //!   [`coroutine::Cancelled`]. Code that must not be cut off there should not be cancelled. No unwinding
 //!   passes an `extern "C"` function: to cancel a coroutine that waits below one aborts the process.
@@ -201,13 +203,6 @@
 //! the file's name stands for the id of the process: without it, a program that starts others of its kind
 //! has them write the same file.
 //!
-//! # Features
-//!
-//! On by default are `dump` (the module `debug`, and reports of deadlocks that say who waits for whom), `backtrace`
-//! (where each coroutine is, in a dump), `calendar` (dates: see [`Time`](mod@std::time::time)) and `trace`
-//! (`MCO_TRACE`). A small program can do without: `default-features = false`. The others add something: `tls`,
-//! `futures-io`, `tokio-io`, `hyper`, `serde`.
-//!
 //! The file is a valid trace from the start of the first runtime on. When a [`Runtime`](runtime::Runtime)
 //! is dropped, what happened in it is added, and all the rest when the process ends by returning from
 //! `main`, also by a panic, or by `std::process::exit`; elsewhere than on Unix, when `#[mco::main]`
@@ -216,6 +211,14 @@
 //!
 //! Two coroutines that do nothing but answer each other take some 14 % longer while that is recorded, and no
 //! longer if it is not.
+//!
+//! # Features
+//!
+//! On by default are `dump` (the module `debug`, and reports of deadlocks that say who waits for whom), `backtrace`
+//! (where each coroutine is, in a dump), `calendar` (dates: see [`Time`](mod@std::time::time)) and `trace`
+//! (`MCO_TRACE`). A small program can do without: `default-features = false`. The others add something: `tls`,
+//! `futures-io`, `tokio-io`, `hyper`, `serde`; and `generator` chooses the other engine for stacks, as the README says.
+//! Without `dump` there is no `Config::set_dump_on_sigquit` either, and `MCO_DUMP` is answered by a message.
 //!
 //! # mco under another name
 //!

@@ -96,11 +96,12 @@ fn two_runtimes() {
     let runtime = Runtime::builder().workers(1).build().unwrap();
     let (there, from_here) = channel::unbounded::<()>();
     let (back, from_there) = channel::unbounded::<()>();
-    runtime.spawn(move || {
+    let waits = move || {
         let _keep = back.clone();
         let _ = from_here.recv();
         let _ = back.send(());
-    });
+    };
+    runtime.run(|| drop(go!("in the other runtime", waits)));
     let _ = from_there.recv();
     drop(there);
 }

@@ -119,7 +119,20 @@ impl<'scope> Scope<'scope, '_> {
         F: FnOnce() -> T + Send + 'scope,
         T: Send + 'scope,
     {
-        self.spawn_with(Builder::new(), Location::caller(), f)
+        self.spawn_at(Location::caller(), f)
+    }
+
+    /// As `spawn`, for a coroutine that was written there.
+    pub(crate) fn spawn_at<F, T>(
+        &'scope self,
+        site: &'static Location<'static>,
+        f: F,
+    ) -> ScopedJoinHandle<'scope, T>
+    where
+        F: FnOnce() -> T + Send + 'scope,
+        T: Send + 'scope,
+    {
+        self.spawn_with(Builder::new(), site, f)
     }
 
     pub(super) fn spawn_with<F, T>(

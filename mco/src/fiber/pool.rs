@@ -7,13 +7,13 @@
 
 use super::{Fiber, MIN_STACK_SIZE, MapError, Stacks};
 
-/// So many stacks of a size are kept however long they have not been used.
+/// So many stacks, of all sizes together, are kept however long they have not been used.
 const KEPT: usize = 8;
 
 /// Idle stacks of one worker, by size.
 pub(crate) struct Pool {
     classes: Vec<Class>,
-    /// The most stacks that are kept, for each size.
+    /// The most stacks that are kept, of all sizes together.
     capacity: usize,
     trimmed: bool,
 }
@@ -64,10 +64,10 @@ impl Pool {
 
     /// Takes an idle fiber of `size` bytes back.
     pub(crate) fn give(&mut self, size: usize, fiber: Fiber) {
-        let capacity = self.capacity;
+        let has_room = self.idle() < self.capacity;
         self.trimmed = false;
         let class = self.class(size);
-        if class.idle.len() < capacity {
+        if has_room {
             class.idle.push(fiber);
         } else {
             class.stacks.give(fiber);
@@ -82,9 +82,13 @@ impl Pool {
     /// Lets go of what was not used since the last call.
     pub(crate) fn trim(&mut self) {
         self.trimmed = true;
+        // Those of the size that was used first, which is mostly the default one, before others.
+        let mut kept = KEPT;
         for class in &mut self.classes {
             let used = class.idle.len() - class.unused;
-            class.let_go(used + class.unused.min(KEPT));
+            let unused = class.unused.min(kept);
+            kept -= unused;
+            class.let_go(used + unused);
             class.stacks.trim();
             for fiber in &mut class.idle[class.cold..class.unused.max(class.cold)] {
                 fiber.release_deep_pages();
@@ -171,6 +175,21 @@ mod tests {
         let mut pool = Pool::new(3);
         burst(&mut pool, 10);
         assert_eq!(pool.idle(), 3);
+    }
+
+    #[test]
+    fn stacks_of_many_sizes_are_no_more_than_those_of_one() {
+        let sizes = || (1..=40).map(|n| n * SIZE);
+        let burst = |pool: &mut Pool| {
+            let fibers: Vec<_> = sizes().map(|size| pool.take(size).expect("a stack")).collect();
+            fibers.into_iter().zip(sizes()).for_each(|(fiber, size)| pool.give(size, fiber));
+        };
+        let mut pool = Pool::new(30);
+        burst(&mut pool);
+        assert_eq!(pool.idle(), 30);
+        pool.trim();
+        pool.trim();
+        assert_eq!(pool.idle(), KEPT);
     }
 
     #[test]

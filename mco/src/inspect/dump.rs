@@ -1,6 +1,5 @@
 //! Dumps, and what else is said of all coroutines of a runtime.
 
-#[cfg(feature = "dump")]
 use std::sync::Arc;
 
 #[cfg(feature = "dump")]
@@ -13,9 +12,7 @@ use super::model::{CoroutineInfo, Section};
 #[cfg(feature = "dump")]
 use super::unstarted;
 use super::{names, snapshot};
-#[cfg(feature = "dump")]
-use crate::scheduler;
-use crate::scheduler::Scheduler;
+use crate::scheduler::{self, Scheduler};
 #[cfg(feature = "dump")]
 use crate::task::TaskRef;
 
@@ -123,12 +120,25 @@ pub(crate) fn describe_remaining(scheduler: &Scheduler) -> String {
     text
 }
 
-/// The dump of one runtime, the deadlocks first, without any other worker's help. To be called on a
-/// plain thread, or on a worker's outside any coroutine; then there are backtraces of those coroutines
-/// that it hosts.
+/// The dump of a runtime that is deadlocked, and of those that are with it, the deadlocks first, without any other
+/// worker's help. To be called on a plain thread, or on a worker's outside any coroutine; then there are backtraces of
+/// those coroutines that it hosts.
 #[cfg(feature = "dump")]
 pub(crate) fn report(scheduler: &Scheduler) -> String {
-    Dump::take(&[scheduler], None, BacktraceSource::ThisWorker).to_string()
+    let others = others_deadlocked(scheduler);
+    let others = others.iter().map(|other| &**other);
+    let all: Vec<&Scheduler> = std::iter::once(scheduler).chain(others).collect();
+    Dump::take(&all, None, BacktraceSource::ThisWorker).to_string()
+}
+
+/// The other runtimes with coroutines that a deadlock of this one may be of: not those of other tests.
+fn others_deadlocked(scheduler: &Scheduler) -> Vec<Arc<Scheduler>> {
+    let is_of_it = |other: &Arc<Scheduler>| {
+        !std::ptr::eq(&raw const **other, scheduler)
+            && [0, scheduler.test_run()].contains(&other.test_run())
+            && other.has_hosted()
+    };
+    scheduler::all().into_iter().filter(is_of_it).collect()
 }
 
 #[cfg(not(feature = "dump"))]
@@ -139,5 +149,10 @@ pub(crate) fn of(scheduler: &Scheduler) -> String {
 /// Without dumps: what each waits for, and not who for whom.
 #[cfg(not(feature = "dump"))]
 pub(crate) fn report(scheduler: &Scheduler) -> String {
-    describe_remaining(scheduler)
+    let mut text = describe_remaining(scheduler);
+    for other in others_deadlocked(scheduler) {
+        let name = &other.settings().name;
+        text.push_str(&format!("\nin the runtime `{name}`: {}", describe_remaining(&other)));
+    }
+    text
 }

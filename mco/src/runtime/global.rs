@@ -58,6 +58,8 @@ pub(super) fn start(settings: Settings) -> io::Result<Arc<Scheduler>> {
     clock::local_offset();
     #[cfg(all(unix, feature = "dump"))]
     sigquit::install_if_asked();
+    #[cfg(not(feature = "dump"))]
+    report_no_dump();
     let workers = settings.workers;
     if workers == 0 || workers > MAX_WORKERS {
         return Err(io::Error::new(
@@ -80,6 +82,19 @@ pub(super) fn start(settings: Settings) -> io::Result<Arc<Scheduler>> {
     })?;
     stack_check::prepare();
     Ok(scheduler)
+}
+
+/// Without the feature `dump`: reports that if dumps were asked for.
+#[cfg(not(feature = "dump"))]
+fn report_no_dump() {
+    static ASKED: std::sync::Once = std::sync::Once::new();
+    ASKED.call_once(|| {
+        if std::env::var_os("MCO_DUMP").is_some_and(|value| value == "1") {
+            crate::report::say(format_args!(
+                "`SIGQUIT` prints no dump: `MCO_DUMP` is set, but `mco` is built without its feature `dump`"
+            ));
+        }
+    });
 }
 
 /// Calls `f` with the scheduler of the current worker, or the global one.

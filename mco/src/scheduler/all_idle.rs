@@ -77,7 +77,8 @@ impl Scheduler {
         }
     }
 
-    fn has_hosted(&self) -> bool {
+    /// Whether it has coroutines that have started and not ended.
+    pub(crate) fn has_hosted(&self) -> bool {
         self.workers.iter().any(|worker| worker.hosted() > 0)
     }
 

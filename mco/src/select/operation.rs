@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::panic::{self, AssertUnwindSafe};
+use std::panic::{self, AssertUnwindSafe, Location};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::thread;
@@ -119,6 +119,8 @@ pub struct Child<'a, O> {
     /// Until it is started: stores the value of the expression in `result`. Boxed, so that the code for an operation
     /// is the same wherever its types are: a program with many `select!`s would otherwise be slow to compile.
     closure: Option<Box<dyn FnOnce() + Send + 'a>>,
+    /// Where the expression stands.
+    site: &'static Location<'static>,
     coroutine: Option<Coroutine>,
     /// Where the coroutine leaves its result.
     result: Left<O>,
@@ -156,6 +158,7 @@ where
         Operation::Selectable { arm }
     }
 
+    #[track_caller]
     pub fn child(closure: impl FnOnce() -> O + Send + 'a) -> Self
     where
         O: Send + 'a,
@@ -169,7 +172,14 @@ where
             let output = panic::catch_unwind(AssertUnwindSafe(closure));
             *place.lock() = Some(output);
         });
-        Operation::Child { child: Child { closure: Some(closure), coroutine: None, result } }
+        Operation::Child {
+            child: Child {
+                closure: Some(closure),
+                site: Location::caller(),
+                coroutine: None,
+                result,
+            },
+        }
     }
 
     /// The result of the operation. To be called after it has been chosen. A panic of a child passes through.
@@ -261,7 +271,7 @@ where
         let Projected::Child { child } = self.project() else { return };
         let Some(closure) = child.closure.take() else { return };
         let selecting = Waiter::current();
-        let handle = scope.spawn(move || {
+        let handle = scope.spawn_at(child.site, move || {
             closure();
             selecting.wake();
         });

@@ -151,6 +151,7 @@ macro_rules! kind {
 
             fn $arm(self, on: &'a Self::On) -> Self::Arm;
 
+            #[track_caller]
             fn $child<'c, O>(self, _: impl FnOnce() -> O) -> Operation<'c, Self::Arm, O> {
                 unreachable!("what has an arm of its own needs no child")
             }
@@ -191,6 +192,7 @@ macro_rules! kind {
                 unreachable!("there is no arm for this type")
             }
 
+            #[track_caller]
             fn $child<'c, O: Send + 'c>(
                 self,
                 child: impl FnOnce() -> O + Send + 'c,
@@ -306,6 +308,7 @@ pub trait NativeSend<'a, N>: Sized {
 
     fn send_arm(self, on: &'a Self::On, value: Self::Value) -> SendArm<'a, Self::Value>;
 
+    #[track_caller]
     fn send_child<'c, O>(
         self,
         _: impl FnOnce() -> O,
@@ -349,6 +352,7 @@ pub trait ForeignSend: Sized {
         unreachable!("there is no arm for this type")
     }
 
+    #[track_caller]
     fn send_child<'c, O: Send + 'c>(
         self,
         child: impl FnOnce() -> O + Send + 'c,
