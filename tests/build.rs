@@ -1,9 +1,12 @@
-//! Prepares mco's own source files for the models in `loom/`, which need loom's atomics in them.
+//! Prepares mco's own source files for the models in `loom/`, which need loom's atomics in them, and the programs in
+//! `programs/threaded`, which are built twice.
 
 use std::path::Path;
 use std::{env, fs};
 
 fn main() {
+    ["pipeline", "server", "threads"].into_iter().for_each(port);
+
     let idle = Source::read("scheduler/idle.rs");
     idle.replace("std::sync::atomic", "loom::sync::atomic")
         // Loom's atomics are allocated.
@@ -122,6 +125,23 @@ fn main() {
             "node.outcome.swap(ended, Ordering::Release);",
         )
         .write("queue.rs");
+}
+
+/// Writes a program of `programs/threaded` as it is, and with mco in std's place.
+fn port(name: &str) {
+    let file = format!("programs/threaded/{name}.rs");
+    println!("cargo::rerun-if-changed={file}");
+    let code = fs::read_to_string(&file).unwrap_or_else(|e| panic!("cannot read {file}: {e}"));
+    let ported = code.replace("use std::", "use mco::std::");
+    let rest = ported.replace("use mco::std::", "");
+    assert!(!rest.contains("std::"), "{file}: what is std's is to be imported");
+    let out = env::var_os("OUT_DIR").expect("cargo sets it");
+    for (form, code) in [("std", code), ("mco", ported)] {
+        let folder = Path::new(&out).join("threaded").join(form);
+        let written = fs::create_dir_all(&folder)
+            .and_then(|()| fs::write(folder.join(name).with_extension("rs"), code));
+        written.expect("cargo's own folder can be written");
+    }
 }
 
 /// A source file of mco's.

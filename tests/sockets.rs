@@ -198,7 +198,7 @@ fn what_follows_urgent_data_is_read_too() {
 fn tcp_sockets_come_from_descriptors_and_go_there() {
     everywhere(|| {
         let (listener, addr) = sockets::listener();
-        let listener = TcpListener::try_from(OwnedFd::from(listener)).unwrap();
+        let listener = TcpListener::from(OwnedFd::from(listener));
         // SAFETY: it has just been given away.
         let listener = unsafe { TcpListener::from_raw_fd(listener.into_raw_fd()) };
         let client = coroutine::spawn(move || {

@@ -364,7 +364,7 @@ fn streams_convert_from_and_into_stds_and_descriptors() {
         assert_eq!((&std).read(&mut [0; 8]).unwrap_err().kind(), ErrorKind::WouldBlock);
         assert!(start.elapsed() >= Duration::from_millis(15), "it does not block");
         let near = UnixStream::try_from(std).unwrap();
-        let near = UnixStream::try_from(OwnedFd::from(near)).unwrap();
+        let near = UnixStream::from(OwnedFd::from(near));
         let raw = near.into_raw_fd();
         // SAFETY: it has just been given away.
         let mut near = unsafe { UnixStream::from_raw_fd(raw) };
@@ -663,8 +663,8 @@ fn datagram_sockets_convert_and_clone() {
     everywhere(|| {
         let (near, far) = UnixDatagram::pair().unwrap();
         let std: std_net::UnixDatagram = near.try_into().unwrap();
-        let near = UnixDatagram::try_from(OwnedFd::from(UnixDatagram::try_from(std).unwrap()));
-        let clone = near.unwrap().try_clone().unwrap();
+        let near = UnixDatagram::from(OwnedFd::from(UnixDatagram::try_from(std).unwrap()));
+        let clone = near.try_clone().unwrap();
         far.send(b"x").unwrap();
         assert_eq!(clone.recv(&mut [0; 8]).unwrap(), 1);
         assert!(clone.take_error().unwrap().is_none());

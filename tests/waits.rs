@@ -16,8 +16,10 @@ use mco::runtime::{Handle, Runtime};
 use mco::std::lazy::sync::{Lazy, OnceCell};
 use mco::std::sync::channel::{Receiver, Sender, bounded, unbounded};
 use mco::std::sync::{
-    AtomicOption, Barrier, Blocker, Condvar, Mutex, Once, RwLock, Semaphore, SyncFlag, WaitGroup,
+    AtomicOption, Barrier, Blocker, Condvar, Mutex, Once, RwLock, RwLockWriteGuard, Semaphore,
+    SyncFlag, WaitGroup,
 };
+use mco::std::thread;
 use mco::std::time::{Ticker, Timer, after, after_func, timeout};
 use mco::{chan, cqueue, go, join, select};
 use mco_tests::{HUNG, eventually, runtime, within};
@@ -74,8 +76,13 @@ const NEVER_WAITS: &[Row] = &[
     ("Once::is_completed", |m| with(Once::new(), m, |o| assert!(!o.is_completed()))),
     ("Once::call_once", |m| with(done(), m, |o| o.call_once(|| ()))),
     ("Once::call_once_force", |m| with(done(), m, |o| o.call_once_force(|_| ()))),
+    ("Once::wait", |m| with(done(), m, |o| o.wait())),
+    ("Once::wait_force", |m| with(done(), m, |o| o.wait_force())),
     ("RwLock::try_read", |m| with(RwLock::new(1), m, |l| ignore(l.try_read().unwrap()))),
     ("RwLock::try_write", |m| with(RwLock::new(1), m, |l| ignore(l.try_write().unwrap()))),
+    ("RwLockWriteGuard::downgrade", |m| {
+        with(RwLock::new(1), m, |l| ignore(RwLockWriteGuard::downgrade(l.try_write().unwrap())));
+    }),
     ("Semaphore::try_wait", |m| with(Semaphore::new(9), m, |s| ignore(s.try_wait()))),
     ("Semaphore::post", |m| with(Semaphore::new(0), m, |s| s.post())),
     ("Semaphore::get_value", |m| with(Semaphore::new(0), m, |s| assert_eq!(s.get_value(), 0))),
@@ -92,6 +99,7 @@ const NEVER_WAITS: &[Row] = &[
     ("OnceCell::get_or_try_init", |m| {
         with(OnceCell::with_value(1), m, |c| assert_eq!(c.get_or_try_init(|| Err(())), Ok(&1)));
     }),
+    ("OnceCell::wait", |m| with(OnceCell::with_value(1), m, |c| assert_eq!(c.wait(), &1))),
     ("Lazy::get", |m| with(made(), m, |l| assert!(Lazy::get(l).is_some()))),
     ("Lazy::force", |m| with(made(), m, |l| assert_eq!(Lazy::force(l), &1))),
     ("the deref of a value that is made", |m| with(made(), m, |l| assert_eq!(**l, 1))),
@@ -108,6 +116,14 @@ const NEVER_WAITS: &[Row] = &[
         with((), m, |()| ignore(mco::std::blocking::spawn_blocking(|| ())));
     }),
     ("coroutine::spawn", |m| with((), m, |()| ignore(coroutine::spawn(|| ())))),
+    ("thread::spawn", |m| with((), m, |()| ignore(thread::spawn(|| ())))),
+    ("handle::current", |m| with((), m, |()| ignore(thread::current().id()))),
+    ("thread::panicking", |m| with((), m, |()| assert!(!thread::panicking()))),
+    ("Thread::unpark", |m| {
+        let parked = thread::spawn(thread::park);
+        coroutine::yield_now();
+        m(&mut || parked.thread().unpark());
+    }),
     ("coroutine::try_current", |m| with((), m, |()| ignore(coroutine::try_current().unwrap()))),
     ("coroutine::is_cancelled", |m| with((), m, |()| ignore(coroutine::is_cancelled()))),
     ("Builder::spawn", |m| with((), m, |()| ignore(go!("named", || ())))),
@@ -215,6 +231,8 @@ const MAY_WAIT: &[Row] = &[
     ("Mutex::lock", |m| with(Mutex::new(1), m, |l| ignore(l.lock().unwrap()))),
     ("Once::call_once", |m| with((), m, |()| Once::new().call_once(|| ()))),
     ("Once::call_once_force", |m| with((), m, |()| Once::new().call_once_force(|_| ()))),
+    ("Once::wait", |m| with((), m, |()| being_done().wait())),
+    ("Once::wait_force", |m| with((), m, |()| being_done().wait_force())),
     ("RwLock::read", |m| with(RwLock::new(1), m, |l| ignore(l.read().unwrap()))),
     ("RwLock::write", |m| with(RwLock::new(1), m, |l| ignore(l.write().unwrap()))),
     ("Semaphore::wait", |m| with(Semaphore::new(1000), m, |s| s.wait())),
@@ -229,6 +247,14 @@ const MAY_WAIT: &[Row] = &[
     ("OnceCell::get_or_init", |m| with((), m, |()| ignore(OnceCell::new().get_or_init(|| 1)))),
     ("OnceCell::get_or_try_init", |m| {
         with((), m, |()| ignore(OnceCell::<u8>::new().get_or_try_init(|| Err(()))));
+    }),
+    ("OnceCell::wait", |m| {
+        with((), m, |()| {
+            let cell = Arc::new(OnceCell::new());
+            let sets = cell.clone();
+            go!(move || sets.set(1).unwrap());
+            assert_eq!(cell.wait(), &1);
+        });
     }),
     ("Lazy::force", |m| with((), m, |()| ignore(Lazy::force(&Lazy::new(|| 1))))),
     ("Timer::recv", |m| with((), m, |()| ignore(Timer::new(Duration::ZERO).recv().unwrap()))),
@@ -247,6 +273,12 @@ const MAY_WAIT: &[Row] = &[
         with(coroutine::current(), m, |me| {
             me.unpark();
             coroutine::park_timeout(HOUR).unwrap();
+        });
+    }),
+    ("thread::park_timeout", |m| {
+        with(thread::current(), m, |me| {
+            me.unpark();
+            thread::park_timeout(HOUR);
         });
     }),
     ("JoinHandle::join", |m| with((), m, |()| go!(|| ()).join().unwrap())),
@@ -306,6 +338,13 @@ fn scope(measure: Measure<'_>, operation: impl for<'s> Fn(&'s Scope<'s, '_>)) {
 fn done() -> Once {
     let once = Once::new();
     once.call_once(|| ());
+    once
+}
+
+fn being_done() -> Arc<Once> {
+    let once = Arc::new(Once::new());
+    let does = once.clone();
+    go!(move || does.call_once(|| ()));
     once
 }
 

@@ -135,7 +135,7 @@ impl<'scope> Scope<'scope, '_> {
         self.spawn_with(Builder::new(), site, f)
     }
 
-    pub(super) fn spawn_with<F, T>(
+    pub(crate) fn spawn_with<F, T>(
         &'scope self,
         builder: Builder,
         site: &'static Location<'static>,

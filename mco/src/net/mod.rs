@@ -21,6 +21,10 @@ pub(crate) mod timeout;
 pub mod tls;
 mod udp;
 
+pub use std::net::{
+    AddrParseError, IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, SocketAddrV4, SocketAddrV6,
+};
+
 pub use addr::ToSocketAddrs;
 pub use listener::{Incoming, IntoIncoming, TcpListener};
 pub use stream::TcpStream;

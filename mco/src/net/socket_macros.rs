@@ -247,6 +247,10 @@ macro_rules! stream_io {
 /// a nonblocking one of std's.
 macro_rules! conversions {
     ($socket:ident, $std:ty, $from_std:expr) => {
+        // As std's: what a panic interrupts leaves a socket in order.
+        impl std::panic::UnwindSafe for $socket {}
+        impl std::panic::RefUnwindSafe for $socket {}
+
         impl TryFrom<$std> for $socket {
             type Error = std::io::Error;
 
@@ -318,12 +322,16 @@ macro_rules! conversions {
         }
 
         #[cfg(unix)]
-        impl TryFrom<std::os::fd::OwnedFd> for $socket {
-            type Error = std::io::Error;
-
+        impl From<std::os::fd::OwnedFd> for $socket {
             /// Takes the socket over, and makes it nonblocking.
-            fn try_from(fd: std::os::fd::OwnedFd) -> std::io::Result<$socket> {
+            ///
+            /// # Panics
+            ///
+            /// If it cannot be made nonblocking; `try_from` of std's socket returns an error then.
+            #[track_caller]
+            fn from(fd: std::os::fd::OwnedFd) -> $socket {
                 $socket::try_from(<$std>::from(fd))
+                    .unwrap_or_else(|e| panic!("a descriptor cannot be made nonblocking: {e}"))
             }
         }
 
@@ -380,12 +388,16 @@ macro_rules! conversions {
         }
 
         #[cfg(windows)]
-        impl TryFrom<std::os::windows::io::OwnedSocket> for $socket {
-            type Error = std::io::Error;
-
+        impl From<std::os::windows::io::OwnedSocket> for $socket {
             /// Takes the socket over, and makes it nonblocking.
-            fn try_from(socket: std::os::windows::io::OwnedSocket) -> std::io::Result<$socket> {
+            ///
+            /// # Panics
+            ///
+            /// If it cannot be made nonblocking; `try_from` of std's socket returns an error then.
+            #[track_caller]
+            fn from(socket: std::os::windows::io::OwnedSocket) -> $socket {
                 $socket::try_from(<$std>::from(socket))
+                    .unwrap_or_else(|e| panic!("a socket cannot be made nonblocking: {e}"))
             }
         }
     };

@@ -46,6 +46,14 @@ pub(crate) fn scheduler() -> Arc<Scheduler> {
         .clone()
 }
 
+/// Starts the global runtime, unless the caller has one of its own.
+pub(crate) fn start_if_needed() -> io::Result<()> {
+    if scheduler::with_current(|_| ()).is_none() {
+        try_scheduler()?;
+    }
+    Ok(())
+}
+
 /// Starts the workers of a runtime.
 ///
 /// # Errors

@@ -51,7 +51,7 @@ impl<T: 'static> LocalKey<T> {
     pub fn with<R>(&'static self, f: impl FnOnce(&T) -> R) -> R {
         match self.try_with(f) {
             Ok(result) => result,
-            Err(error) => panic!("a coroutine-local value cannot be used: {error}"),
+            Err(error) => no_access(error),
         }
     }
 
@@ -83,12 +83,21 @@ impl<T: 'static> LocalKey<T> {
     /// mco::coroutine::spawn(|| LOG.with(|log| assert!(log.0.is_empty()))).join().unwrap();
     /// ```
     pub fn try_with<R>(&'static self, f: impl FnOnce(&T) -> R) -> Result<R, AccessError> {
+        self.try_with_or(self.init, f)
+    }
+
+    /// As `try_with`; the value is what `init` returns if there is none.
+    fn try_with_or<R>(
+        &'static self,
+        init: impl FnOnce() -> T,
+        f: impl FnOnce(&T) -> R,
+    ) -> Result<R, AccessError> {
         let value = match with_table(|table| table.get(self.id())).ok_or(AccessError)? {
             Found::Value(value) => value.downcast().expect("a key has one type"),
             Found::Destroyed => return Err(AccessError),
             Found::Nothing => {
                 // Not under a borrow of the table: it may use other keys, and even suspend.
-                let value = Rc::new((self.init)());
+                let value = Rc::new(init());
                 let made: Rc<dyn Any> = value.clone();
                 with_table(|table| table.insert(self.id(), made)).ok_or(AccessError)?;
                 value
@@ -97,9 +106,163 @@ impl<T: 'static> LocalKey<T> {
         Ok(f(&value))
     }
 
+    /// Has the value be `T::from(content)` if there is none, or else calls `f` with it and the content.
+    #[track_caller]
+    fn set_by<C>(&'static self, content: C, f: impl FnOnce(&T, C))
+    where
+        T: From<C>,
+    {
+        let content = Cell::new(Some(content));
+        let init = || T::from(content.take().expect("it is taken once"));
+        let set = self.try_with_or(init, |value| {
+            if let Some(content) = content.take() {
+                f(value, content);
+            }
+        });
+        set.unwrap_or_else(|error| no_access(error));
+    }
+
     /// A key is a static, so its address names it.
     fn id(&'static self) -> usize {
         std::ptr::from_ref(self).addr()
+    }
+}
+
+#[cold]
+#[track_caller]
+fn no_access(error: AccessError) -> ! {
+    panic!("a coroutine-local value cannot be used: {error}")
+}
+
+/// What std's keys have for such values. Each panics as [`with`](LocalKey::with) does.
+impl<T: 'static> LocalKey<Cell<T>> {
+    /// Puts a value in. If there was none yet, the initialiser is not called.
+    ///
+    /// # Panics
+    ///
+    /// As [`with`](LocalKey::with).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::cell::Cell;
+    ///
+    /// mco::coroutine_local! {
+    ///     static LEVEL: Cell<u32> = panic!("it is set before it is read");
+    /// }
+    ///
+    /// LEVEL.set(1);
+    /// assert_eq!(LEVEL.get(), 1);
+    /// ```
+    #[track_caller]
+    pub fn set(&'static self, value: T) {
+        self.set_by(value, Cell::set);
+    }
+
+    /// A copy of the value.
+    ///
+    /// # Panics
+    ///
+    /// As [`with`](LocalKey::with).
+    #[track_caller]
+    pub fn get(&'static self) -> T
+    where
+        T: Copy,
+    {
+        self.with(Cell::get)
+    }
+
+    /// Takes the value, and leaves the default one.
+    ///
+    /// # Panics
+    ///
+    /// As [`with`](LocalKey::with).
+    #[track_caller]
+    pub fn take(&'static self) -> T
+    where
+        T: Default,
+    {
+        self.with(Cell::take)
+    }
+
+    /// Puts a value in, and returns the one that was there.
+    ///
+    /// # Panics
+    ///
+    /// As [`with`](LocalKey::with).
+    #[track_caller]
+    pub fn replace(&'static self, value: T) -> T {
+        self.with(|cell| cell.replace(value))
+    }
+}
+
+/// What std's keys have for such values. Each panics as [`with`](LocalKey::with) does.
+impl<T: 'static> LocalKey<RefCell<T>> {
+    /// Calls `f` with the value borrowed.
+    ///
+    /// # Panics
+    ///
+    /// If it is borrowed mutably, and as [`with`](LocalKey::with).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::cell::RefCell;
+    ///
+    /// mco::coroutine_local! {
+    ///     static NAMES: RefCell<Vec<&'static str>> = RefCell::new(Vec::new());
+    /// }
+    ///
+    /// NAMES.with_borrow_mut(|names| names.push("a"));
+    /// assert_eq!(NAMES.with_borrow(Vec::len), 1);
+    /// assert_eq!(NAMES.take(), ["a"]);
+    /// ```
+    #[track_caller]
+    pub fn with_borrow<R>(&'static self, f: impl FnOnce(&T) -> R) -> R {
+        self.with(|cell| f(&cell.borrow()))
+    }
+
+    /// Calls `f` with the value borrowed mutably.
+    ///
+    /// # Panics
+    ///
+    /// If it is borrowed, and as [`with`](LocalKey::with).
+    #[track_caller]
+    pub fn with_borrow_mut<R>(&'static self, f: impl FnOnce(&mut T) -> R) -> R {
+        self.with(|cell| f(&mut cell.borrow_mut()))
+    }
+
+    /// Puts a value in. If there was none yet, the initialiser is not called.
+    ///
+    /// # Panics
+    ///
+    /// If it is borrowed, and as [`with`](LocalKey::with).
+    #[track_caller]
+    pub fn set(&'static self, value: T) {
+        self.set_by(value, |cell, value| drop(cell.replace(value)));
+    }
+
+    /// Takes the value, and leaves the default one.
+    ///
+    /// # Panics
+    ///
+    /// If it is borrowed, and as [`with`](LocalKey::with).
+    #[track_caller]
+    pub fn take(&'static self) -> T
+    where
+        T: Default,
+    {
+        self.with(RefCell::take)
+    }
+
+    /// Puts a value in, and returns the one that was there.
+    ///
+    /// # Panics
+    ///
+    /// If it is borrowed, and as [`with`](LocalKey::with).
+    #[track_caller]
+    pub fn replace(&'static self, value: T) -> T {
+        self.with(|cell| cell.replace(value))
     }
 }
 

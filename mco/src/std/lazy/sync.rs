@@ -158,6 +158,36 @@ impl<T> OnceCell<T> {
         }
     }
 
+    /// The value, which somebody else makes or sets: waits for that. Beside an initialiser that fails it waits for
+    /// another one. [May wait](crate#what-waits), unless there is a value; then it [never waits](crate#what-waits).
+    ///
+    /// # Panics
+    ///
+    /// If called by the initialiser. Unwinds if the calling coroutine is cancelled while it waits.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mco::std::lazy::sync::OnceCell;
+    ///
+    /// static ADDRESS: OnceCell<String> = OnceCell::new();
+    ///
+    /// let waits = mco::spawn(|| ADDRESS.wait().len());
+    /// ADDRESS.set("here".to_owned()).unwrap();
+    /// assert_eq!(waits.join().unwrap(), 4);
+    /// ```
+    #[inline]
+    #[track_caller]
+    pub fn wait(&self) -> &T {
+        loop {
+            match self.get() {
+                Some(value) => return value,
+                // No panic poisons it.
+                None => _ = self.once.wait(true),
+            }
+        }
+    }
+
     #[cold]
     #[track_caller]
     fn initialise<E>(&self, f: impl FnOnce() -> Result<T, E>) -> Result<&T, E> {

@@ -5,7 +5,7 @@
 //! | [`channel`](mod@channel) | values from many to many |
 //! | [`Mutex`], [`RwLock`] | a value that one may change at a time |
 //! | [`Condvar`] | waiting until what a mutex guards has changed |
-//! | [`Once`] and [`lazy`](crate::std::lazy) | doing something once, and waiting for it |
+//! | [`Once`], [`OnceLock`], [`LazyLock`] | doing something once, and waiting for it |
 //! | [`Semaphore`] | a number of permits |
 //! | [`WaitGroup`], [`Barrier`] | waiting for others, and for each other |
 //! | [`SyncFlag`] | something that happens once |
@@ -30,7 +30,7 @@ pub(crate) mod semaphore;
 pub(crate) mod sync_flag;
 pub(crate) mod wait_group;
 
-pub use std::sync::{LockResult, PoisonError, TryLockError, TryLockResult};
+pub use std::sync::{Arc, LockResult, PoisonError, TryLockError, TryLockResult, Weak, atomic};
 
 pub use atomic_option::AtomicOption;
 pub use barrier::{Barrier, BarrierWaitResult};
@@ -43,6 +43,8 @@ pub use rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub use semaphore::Semaphore;
 pub use sync_flag::SyncFlag;
 pub use wait_group::WaitGroup;
+
+pub use super::lazy::sync::{Lazy as LazyLock, OnceCell as OnceLock};
 
 /// [`Semaphore`] under its older name.
 pub type Semphore = Semaphore;

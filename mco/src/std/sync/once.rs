@@ -7,7 +7,7 @@
 // `stage` says how far the initialisation is. It changes under the `Spin`, and is read without it by callers that come
 // when all is done. A caller that finds it neither done nor running becomes the runner, which calls the initialiser
 // outside the `Spin`. Others wait. At the end of the run, however it ends, all of them check again. Waiters are only
-// added under the `Spin`, and while it runs.
+// added under the `Spin`, and while it runs; those that wait for somebody else to do it, also before.
 
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -114,9 +114,7 @@ impl OnceLock {
                 RUNNING => {
                     if state.runner == Some(caller) {
                         drop(state);
-                        panic!(
-                            "an initialiser needs what it is to initialise: it would wait for itself"
-                        );
+                        waits_for_itself();
                     }
                     let node = pin!(WaitNode::new(&self.state, State::waiting, None));
                     node.as_ref().enter(&mut state);
@@ -135,6 +133,40 @@ impl OnceLock {
         run.success = Some(result.is_ok());
         result.map_err(Failed::By)
     }
+}
+
+impl OnceLock {
+    /// Waits until a run has succeeded: `true`. `false`: one has panicked, and `despite_poison` is not set.
+    #[cold]
+    #[track_caller]
+    pub(crate) fn wait(&self, despite_poison: bool) -> bool {
+        spend_budget();
+        // SAFETY: `self` is borrowed during the call, in which the wait is used.
+        let wait = unsafe { Wait::new(Reason::Once).of(self) };
+        loop {
+            let mut state = self.state.lock();
+            // Relaxed: the `Spin` orders it.
+            match self.stage.load(Ordering::Relaxed) {
+                DONE => return true,
+                POISONED if !despite_poison => return false,
+                _ => {}
+            }
+            if state.runner == Some(LockOwner::current()) {
+                drop(state);
+                waits_for_itself();
+            }
+            let node = pin!(WaitNode::new(&self.state, State::waiting, None));
+            node.as_ref().enter(&mut state);
+            drop(state);
+            node.wait(&wait);
+        }
+    }
+}
+
+#[cold]
+#[track_caller]
+fn waits_for_itself() -> ! {
+    panic!("an initialiser needs what it is to initialise: it would wait for itself")
 }
 
 /// Why a run did not succeed.
@@ -256,6 +288,48 @@ impl Once {
     pub fn call_once_force(&self, f: impl FnOnce(&OnceState)) {
         if !self.0.is_done() {
             self.call(true, f);
+        }
+    }
+
+    /// Waits until an initialiser has returned, of which this one calls none.
+    /// [May wait](crate#what-waits), unless it is done; then it [never waits](crate#what-waits).
+    ///
+    /// # Panics
+    ///
+    /// If an initialiser has panicked, now or while it waits; if called by the initialiser. Unwinds if the
+    /// calling coroutine is cancelled while it waits.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// static READY: mco::std::sync::Once = mco::std::sync::Once::new();
+    ///
+    /// let waits = mco::spawn(|| READY.wait());
+    /// READY.call_once(|| println!("ready"));
+    /// waits.join().unwrap();
+    /// ```
+    #[inline]
+    #[track_caller]
+    pub fn wait(&self) {
+        if !self.0.is_done() && !self.0.wait(false) {
+            panic!(
+                "the initialiser of this `Once` has panicked; `wait_force` waits for another one"
+            );
+        }
+    }
+
+    /// As [`wait`](Once::wait), but also if an initialiser has panicked: for one of
+    /// [`call_once_force`](Once::call_once_force).
+    /// [May wait](crate#what-waits), unless it is done; then it [never waits](crate#what-waits).
+    ///
+    /// # Panics
+    ///
+    /// If called by the initialiser. Unwinds if the calling coroutine is cancelled while it waits.
+    #[inline]
+    #[track_caller]
+    pub fn wait_force(&self) {
+        if !self.0.is_done() {
+            self.0.wait(true);
         }
     }
 

@@ -444,4 +444,35 @@ pub struct RwLockWriteGuard<'a, T: ?Sized> {
     _here: PhantomData<*const ()>,
 }
 
+impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
+    /// Becomes a reader, without a moment in which another one could write. The readers that wait come in, too.
+    /// [Never waits](crate#what-waits).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mco::std::sync::{RwLock, RwLockWriteGuard};
+    ///
+    /// let lock = RwLock::new(1);
+    /// let mut writes = lock.write().unwrap();
+    /// *writes += 1;
+    /// let reads = RwLockWriteGuard::downgrade(writes);
+    /// assert_eq!((*reads, *lock.read().unwrap()), (2, 2));
+    /// ```
+    pub fn downgrade(guard: RwLockWriteGuard<'a, T>) -> RwLockReadGuard<'a, T> {
+        let lock = guard.lock;
+        lock.poison.done(guard.held);
+        // Its destructor would give the place up.
+        std::mem::forget(guard);
+        lock.writer.clear();
+        let mut state = lock.state.lock();
+        state.writer = false;
+        state.readers += 1;
+        let readers = state.admit_readers();
+        drop(state);
+        readers.wake();
+        lock.read_guard()
+    }
+}
+
 exclusive_guard!(RwLockWriteGuard, lock, RwLock::end_write);

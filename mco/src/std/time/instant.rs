@@ -83,6 +83,54 @@ impl Instant {
     }
 }
 
+impl From<std::time::Instant> for Instant {
+    /// The same point of time: as far from now here as it is from std's. On a virtual clock, which stands still, it
+    /// is another one each time.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use mco::std::time::{Instant, sleep};
+    ///
+    /// let start = Instant::from(std::time::Instant::now());
+    /// sleep(Duration::from_millis(2));
+    /// assert!(start.elapsed() >= Duration::from_millis(2));
+    /// ```
+    fn from(at: std::time::Instant) -> Instant {
+        let (now, real) = (Instant::now(), std::time::Instant::now());
+        let converted = match at.checked_duration_since(real) {
+            Some(ahead) => now.checked_add(ahead),
+            None => now.checked_sub(real.duration_since(at)),
+        };
+        // Centuries away.
+        converted.unwrap_or(Instant { nanos: if at < real { i64::MIN } else { i64::MAX } })
+    }
+}
+
+impl From<Instant> for std::time::Instant {
+    /// As the other way around. What std cannot represent is centuries away, and becomes what is nearest to it.
+    fn from(at: Instant) -> std::time::Instant {
+        let (now, real) = (Instant::now(), std::time::Instant::now());
+        if at >= now {
+            let mut ahead = at.duration_since(now);
+            loop {
+                match real.checked_add(ahead) {
+                    Some(converted) => return converted,
+                    None => ahead /= 2,
+                }
+            }
+        }
+        let mut ago = now.duration_since(at);
+        loop {
+            match real.checked_sub(ago) {
+                Some(converted) => return converted,
+                None => ago /= 2,
+            }
+        }
+    }
+}
+
 impl fmt::Debug for Instant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.nanos < 0 { "-" } else { "" };

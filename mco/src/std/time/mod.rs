@@ -20,6 +20,8 @@ mod timeout;
 mod timer;
 mod timer_channel;
 
+pub use std::time::{Duration, SystemTime, SystemTimeError, TryFromFloatSecsError, UNIX_EPOCH};
+
 #[cfg(feature = "calendar")]
 pub use ::time::{Month, Weekday};
 
