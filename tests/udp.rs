@@ -299,7 +299,7 @@ fn sockets_convert_from_and_into_stds_and_descriptors() {
         assert!(start.elapsed() >= Duration::from_millis(15));
         let socket = UdpSocket::try_from(std).unwrap();
         let owned = OwnedFd::from(socket);
-        let socket = UdpSocket::try_from(owned).unwrap();
+        let socket = UdpSocket::from(owned);
         let raw = socket.into_raw_fd();
         let socket = from_raw(raw);
         socket.send_to(b"x", addr).unwrap();
