@@ -18,7 +18,8 @@ pub fn everywhere(test: impl Fn() + Clone + Send + Sync + 'static) {
     within(HUNG, here);
 }
 
-/// Those that measure do not disturb each other.
+/// Those that measure, or that need much of what the system has, do not disturb each other: of all tests in a binary
+/// that call this, one runs at a time.
 pub fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)

@@ -222,7 +222,7 @@ fn with_destructors() {
 
 /// Runs the test alone, in a child, where it fails, and returns what that says.
 fn failing(test: &str) -> String {
-    let end = Child::new().run_test(test);
+    let end = Child::new().run_test(&format!("deadlock::{test}"));
     end.assert_failed();
     format!("{}{}", end.stdout, end.stderr)
 }
@@ -230,7 +230,7 @@ fn failing(test: &str) -> String {
 #[test]
 fn a_test_fails_by_its_deadlock() {
     let output = failing("crossed_locks");
-    assert!(output.contains("deadlock in the test `deadlock::crossed_locks`"), "{output}");
+    assert!(output.contains("deadlock in the test `testing::deadlock::crossed_locks`"), "{output}");
     assert!(output.contains("`other`") && output.contains("mutex"), "{output}");
     assert!(output.contains("2 coroutines wait for each other"), "{output}");
     // The one worker has found it, and takes them itself.
@@ -273,7 +273,7 @@ fn another_test_waits_for_it() {
 
 #[test]
 fn a_test_that_waits_for_another_one_is_not_deadlocked() {
-    let both = ["one_test_holds_a_lock_of_both", "another_test_waits_for_it"];
+    let both = ["deadlock::one_test_holds_a_lock_of_both", "deadlock::another_test_waits_for_it"];
     // Whichever begins first.
     for _ in 0..3 {
         Child::new().run_tests(&both).assert_success();
@@ -282,9 +282,10 @@ fn a_test_that_waits_for_another_one_is_not_deadlocked() {
 
 #[test]
 fn a_deadlocked_test_fails_when_those_beside_it_have_ended() {
-    let end = Child::new().run_tests(&["one_test_holds_a_lock_of_both", "crossed_locks"]);
+    let end = Child::new()
+        .run_tests(&["deadlock::one_test_holds_a_lock_of_both", "deadlock::crossed_locks"]);
     end.assert_failed();
-    end.assert_says("deadlock in the test `deadlock::crossed_locks`");
+    end.assert_says("deadlock in the test `testing::deadlock::crossed_locks`");
     let output = format!("{}{}", end.stdout, end.stderr);
     assert!(output.contains("1 passed; 1 failed"), "{output}");
 }

@@ -86,7 +86,7 @@ fn cargo_test(name: &str, seed: Option<u64>) -> child::End {
     if let Some(seed) = seed {
         child = child.env("MCO_SEED", &seed.to_string());
     }
-    child.run_test(name)
+    child.run_test(&format!("seeds::{name}"))
 }
 
 /// The fault is found, and its seed finds it again, each of fifty times.
@@ -95,9 +95,10 @@ fn found_and_repeated(name: &str, says: &str) {
     end.assert_failed();
     let output = format!("{}{}", end.stdout, end.stderr);
     assert!(output.contains(says), "{output}");
-    assert!(
-        output.contains(&format!("to replay it: MCO_SEED={} cargo test {name}", seed_in(&output)))
-    );
+    assert!(output.contains(&format!(
+        "to replay it: MCO_SEED={} cargo test seeds::{name}",
+        seed_in(&output)
+    )));
     let seed = seed_in(&output);
     for round in 0..50 {
         let end = cargo_test(name, Some(seed));
@@ -240,14 +241,14 @@ fn from_seed_1000() {
 
 #[test]
 fn the_first_seed_can_be_chosen() {
-    let end = Child::new().run_test("from_seed_1000");
+    let end = Child::new().run_test("seeds::from_seed_1000");
     end.assert_failed();
     end.assert_says("failed with the seed 1000, number 1 of 3");
 }
 
 #[test]
 fn a_bad_seed_is_reported() {
-    let end = Child::new().env("MCO_SEED", "seven").run_test("lost_update");
+    let end = Child::new().env("MCO_SEED", "seven").run_test("seeds::lost_update");
     end.assert_failed();
     let output = format!("{}{}", end.stdout, end.stderr);
     let says = "`MCO_SEED` is \"seven\", which is no seed: set it to a number, or unset it";
@@ -263,10 +264,10 @@ fn says_that_it_runs() {
 #[test]
 fn the_seed_of_the_environment_replaces_all() {
     let runs = |end: &child::End| end.stdout.lines().filter(|line| line.ends_with("a run")).count();
-    let end = Child::new().env("MCO_SEED", "5").run_test("says_that_it_runs");
+    let end = Child::new().env("MCO_SEED", "5").run_test("seeds::says_that_it_runs");
     end.assert_success();
     assert_eq!(runs(&end), 1, "{end}");
-    let end = Child::new().run_test("says_that_it_runs");
+    let end = Child::new().run_test("seeds::says_that_it_runs");
     assert_eq!(runs(&end), 100, "{end}");
 }
 
@@ -278,7 +279,7 @@ fn fails_by_its_result() -> Result<(), String> {
 
 #[test]
 fn a_test_that_fails_by_its_result_prints_its_seed() {
-    let end = Child::new().run_test("fails_by_its_result");
+    let end = Child::new().run_test("seeds::fails_by_its_result");
     end.assert_failed();
     end.assert_says("failed with the seed 0, number 1 of 10");
 }

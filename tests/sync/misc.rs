@@ -405,7 +405,9 @@ fn hanging() {
 #[test]
 fn a_dump_says_who_waits_for_what_and_where() {
     let mut command = Command::new(env::current_exe().unwrap());
-    command.args(["hanging", "--exact", "--ignored", "--nocapture"]).env("RUST_BACKTRACE", "0");
+    command
+        .args(["misc::hanging", "--exact", "--ignored", "--nocapture"])
+        .env("RUST_BACKTRACE", "0");
     let end = child::watch(&mut command, HUNG);
     let mut lines = end.stderr.lines();
     let mut named = 0;
@@ -413,7 +415,7 @@ fn a_dump_says_who_waits_for_what_and_where() {
     let has_name = |line: &str| line.split(' ').nth(2).is_some_and(|word| word.starts_with('`'));
     while let Some(line) = lines.find(|line| line.starts_with("coroutine ") && has_name(line)) {
         let (name, rest) = line.split_once('`').unwrap().1.split_once('`').unwrap();
-        if name == "hanging" {
+        if name == "misc::hanging" {
             // The test itself.
             continue;
         }

@@ -241,10 +241,13 @@ fn two_coroutines_over_a_channel() {
         let (last, before) = slices.split_last().unwrap();
         for slice in before {
             let then = slice.arg("then");
-            assert!(then.starts_with("blocked in receive at tests/trace.rs:"), "{slice:?}");
+            assert!(
+                then.starts_with("blocked in receive at tests/inspection/trace.rs:"),
+                "{slice:?}"
+            );
         }
         assert_eq!(last.arg("then"), "finished");
-        assert!(last.arg("spawned at").starts_with("tests/trace.rs:"), "{last:?}");
+        assert!(last.arg("spawned at").starts_with("tests/inspection/trace.rs:"), "{last:?}");
         let wakes = trace.arrows("wake", name, to);
         assert!(wakes.len() >= 49, "{} wakes of `{to}` by `{name}`", wakes.len());
         for slice in before.iter().skip(1) {
@@ -279,7 +282,10 @@ fn a_sleeper_is_woken_by_its_worker() {
     });
     let slices = trace.slices("sleeper");
     let [first, second] = slices[..] else { panic!("{slices:?}") };
-    assert!(first.arg("then").starts_with("blocked in sleep at tests/trace.rs:"), "{first:?}");
+    assert!(
+        first.arg("then").starts_with("blocked in sleep at tests/inspection/trace.rs:"),
+        "{first:?}"
+    );
     assert!(second.at - first.until >= 19_000_000, "{slices:?}");
     assert_eq!(second.arg("woken by"), "a timer or a socket of the worker");
     let instants = trace.instants("wake", &trace.threads[&second.tid]);
@@ -309,7 +315,10 @@ fn a_mutex_is_handed_on_by_who_unlocks_it() {
         waiter.join().unwrap();
     });
     let [first, second] = trace.slices("waiter")[..] else { panic!("two slices") };
-    assert!(first.arg("then").starts_with("blocked in mutex at tests/trace.rs:"), "{first:?}");
+    assert!(
+        first.arg("then").starts_with("blocked in mutex at tests/inspection/trace.rs:"),
+        "{first:?}"
+    );
     assert!(second.arg("woken by").starts_with("holder #"), "{second:?}");
     assert_eq!(trace.arrows("wake", "holder", "waiter").len(), 1);
 }

@@ -427,7 +427,7 @@ fn captured_2_panics() {
 #[test]
 fn the_output_of_the_global_runtime_is_no_tests_own() {
     let mut command = std::process::Command::new(std::env::current_exe().unwrap());
-    command.args(["captured_", "--include-ignored", "--test-threads=1"]);
+    command.args(["panic::captured_", "--include-ignored", "--test-threads=1"]);
     let end = child::watch(&mut command, child::LIMIT);
     end.assert_success();
     assert!(end.stdout.contains("running 2 tests"), "{end}");

@@ -3,19 +3,14 @@
 use std::collections::HashSet;
 use std::io::{Read, Write};
 use std::net;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use mco::coroutine::{self, Coroutine};
 use mco::runtime::Runtime;
+use mco_tests::everywhere::alone;
 use mco_tests::{HUNG, eventually, runtime, sockets, within};
-
-/// The tests of this file look at how a scheduler decides, so they do not disturb each other.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// Starts one coroutine that accepts connections and spawns an echo for each of them.
 fn serve(runtime: &Runtime) -> net::SocketAddr {

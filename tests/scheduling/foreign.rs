@@ -1,23 +1,18 @@
 //! Spawning from plain threads: soon started, and never forgotten.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use mco::runtime::Runtime;
+use mco_tests::everywhere::alone;
 use mco_tests::{HUNG, Stopwatch, eventually, runtime, with_runtimes, within};
 
 const SPAWNS: usize = 10_000;
 
 /// How long a spawned coroutine may take to start.
 const SOON: Duration = Duration::from_millis(50);
-
-/// Those that measure do not disturb each other.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// The longest that a coroutine took to start, of many spawned with a `pause` after each.
 fn slowest_start(runtime: &Runtime, mut pause: impl FnMut(usize)) -> Duration {

@@ -206,7 +206,7 @@ fn assert_named_once(end: &child::End) {
     assert_eq!(lines.count(), 1, "{end}");
     end.assert_says("1 coroutine has not ended");
     end.assert_says("`stubborn`");
-    end.assert_says("waits for a value to receive from a channel at tests/ends.rs");
+    end.assert_says("waits for a value to receive from a channel at tests/runtimes/ends.rs");
 }
 
 #[test]

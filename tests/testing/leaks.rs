@@ -10,11 +10,12 @@ use mco::std::sync::channel;
 use mco_tests::child::Child;
 
 fn left_behind(test: &str, count: usize) -> String {
-    let end = Child::new().run_test(test);
+    let end = Child::new().run_test(&format!("leaks::{test}"));
     end.assert_failed();
     let output = format!("{}{}", end.stdout, end.stderr);
     let plural = if count == 1 { "" } else { "s" };
-    let says = format!("the test `leaks::{test}` has left {count} coroutine{plural} behind");
+    let says =
+        format!("the test `testing::leaks::{test}` has left {count} coroutine{plural} behind");
     assert!(output.contains(&says), "{output}");
     output
 }
@@ -121,10 +122,11 @@ fn without_the_key_leaks_are_not_reported() {
 
 /// Runs a test that is to fail, since a coroutine of it panicked.
 fn panicked(test: &str) -> String {
-    let end = Child::new().run_test(test);
+    let end = Child::new().run_test(&format!("leaks::{test}"));
     end.assert_failed();
     let output = format!("{}{}", end.stdout, end.stderr);
-    let says = format!("in the test `leaks::{test}` 1 coroutine panicked that nobody has joined");
+    let says =
+        format!("in the test `testing::leaks::{test}` 1 coroutine panicked that nobody has joined");
     assert!(output.contains(&says), "{output}");
     assert!(output.contains("on purpose, by a child"), "{output}");
     output

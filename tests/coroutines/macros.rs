@@ -363,7 +363,8 @@ fn failing_blocks_its_worker() {
 /// Runs one of the failing tests.
 fn run_failing(name: &str) -> End {
     let mut command = Command::new(env::current_exe().unwrap());
-    command.args([name, "--exact", "--ignored", "--nocapture"]).env("RUST_BACKTRACE", "0");
+    let name = format!("macros::{name}");
+    command.args([&name, "--exact", "--ignored", "--nocapture"]).env("RUST_BACKTRACE", "0");
     let end = child::watch(&mut command, HUNG);
     assert!(end.stdout.contains("running 1 test"), "{end}");
     assert!(!end.status.success(), "{end}");

@@ -412,7 +412,7 @@ fn waits_in_an_initialiser() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_test_always_looks() {
-    let end = child::Child::new().run_test("waits_in_an_initialiser");
+    let end = child::Child::new().run_test("thread_locals::waits_in_an_initialiser");
     end.assert_failed();
     end.assert_says("inside the initialiser of a `thread_local!`");
 }

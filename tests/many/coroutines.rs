@@ -1,23 +1,18 @@
 //! Very many coroutines at once, and the end of what the system has.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use mco::coroutine::{self, Builder, Coroutine};
 use mco_tests::child::{self, Child};
+use mco_tests::everywhere::alone;
 use mco_tests::{eventually, eventually_within, process, runtime, text_of};
 
 const MANY: usize = 100_000;
 
 /// Mapping a stack takes some ten microseconds, and these tests map some 100,000 each.
 const LIMIT: Duration = Duration::from_secs(300);
-
-/// They need gigabytes, so one after the other.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 #[test]
 fn a_hundred_thousand_are_alive_at_once() {

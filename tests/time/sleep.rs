@@ -1,17 +1,12 @@
 //! Sleeping: never too short, seldom too long, and in the right order.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use mco::coroutine;
+use mco_tests::everywhere::alone;
 use mco_tests::{HUNG, Stopwatch, assert_punctual, eventually, runtime, with_runtimes, within};
-
-/// Those that measure do not disturb each other.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 #[test]
 fn never_shorter_than_asked() {

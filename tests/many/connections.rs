@@ -11,6 +11,7 @@ use mco::net::TcpStream;
 use mco::runtime::Runtime;
 use mco::std::sync::{Barrier, Semaphore};
 use mco_tests::child::Child;
+use mco_tests::everywhere::alone;
 use mco_tests::{eventually, process, runtime, sockets};
 
 /// Connections, if the limit of descriptors allows.
@@ -123,6 +124,7 @@ fn all_at_once(workers: usize) {
 
 #[test]
 fn ten_thousand_connections_at_once_on_two_workers() {
+    let _alone = alone();
     let end = Child::new().limit(Duration::from_secs(300)).run(|| all_at_once(2));
     end.assert_success();
     // How many there were, if the limit did not allow all.
@@ -131,5 +133,6 @@ fn ten_thousand_connections_at_once_on_two_workers() {
 
 #[test]
 fn ten_thousand_connections_at_once_on_eight_workers() {
+    let _alone = alone();
     Child::new().limit(Duration::from_secs(300)).run(|| all_at_once(8)).assert_success();
 }

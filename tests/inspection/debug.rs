@@ -13,12 +13,11 @@ use mco::runtime::Runtime;
 use mco::select;
 use mco::std::sync::channel::{Receiver, bounded, unbounded};
 use mco::std::sync::{Condvar, Mutex, RwLock, Semaphore, SyncFlag, WaitGroup};
-use mco_tests::{HUNG, eventually, runtime};
+use mco_tests::{HUNG, eventually, everywhere, runtime};
 
 /// As those of `mco_tests`, one test after the other: each sees all runtimes of the process.
 fn within(limit: Duration, test: impl FnOnce() + Send + 'static) {
-    static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
-    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let _alone = everywhere::alone();
     mco_tests::within(limit, test);
 }
 

@@ -1,0 +1,7 @@
+//! Channels, and what waits for one of several.
+
+mod channel;
+mod cqueue;
+mod go_channels;
+mod go_select;
+mod select;

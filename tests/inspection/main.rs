@@ -1,0 +1,5 @@
+//! What can be seen of coroutines from outside: dumps and traces.
+
+mod debug;
+mod sigquit;
+mod trace;

@@ -1,0 +1,6 @@
+//! What `#[mco::test]` can do.
+
+mod deadlock;
+mod leaks;
+mod seeds;
+mod virtual_time;
