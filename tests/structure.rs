@@ -480,6 +480,8 @@ const LAYERS: &[&[&str]] = &[
     &["cqueue.rs"],
     &["net/", "io/", "os/"],
     &["select/"],
+    // Nothing but re-exports, also of what is above the rest of `std`.
+    &["std/mod.rs", "std/sync/mod.rs"],
     &["runtime/handle.rs", "runtime/metrics.rs"],
     &["bridge"],
     &["runtime/mod.rs"],

@@ -2,6 +2,7 @@
 
 mod channel;
 mod cqueue;
+mod dynamic_select;
 mod go_channels;
 mod go_select;
 mod select;

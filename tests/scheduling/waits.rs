@@ -9,15 +9,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex as StdMutex, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mco::coroutine::{self, Builder, Scope};
 use mco::runtime::{Handle, Runtime};
 use mco::std::lazy::sync::{Lazy, OnceCell};
-use mco::std::sync::channel::{Receiver, Sender, bounded, unbounded};
+use mco::std::sync::channel::{Receiver, Sender, at, bounded, unbounded};
 use mco::std::sync::{
-    AtomicOption, Barrier, Blocker, Condvar, Mutex, Once, RwLock, RwLockWriteGuard, Semaphore,
-    SyncFlag, WaitGroup,
+    AtomicOption, Barrier, Blocker, Condvar, Mutex, Once, RwLock, RwLockWriteGuard, Select,
+    Semaphore, SyncFlag, WaitGroup,
 };
 use mco::std::thread;
 use mco::std::time::{Ticker, Timer, after, after_func, timeout};
@@ -37,6 +37,7 @@ const NEVER_WAITS: &[Row] = &[
     ("AtomicOption::swap", |m| with(AtomicOption::some(1), m, |o| ignore(o.swap(2)))),
     ("AtomicOption::store", |m| with(AtomicOption::some(1), m, |o| o.store(2))),
     ("AtomicOption::take", |m| with(AtomicOption::some(1), m, |o| ignore(o.take()))),
+    ("AtomicOption::clear", |m| with(AtomicOption::some(1), m, |o| o.clear())),
     ("AtomicOption::is_none", |m| with(AtomicOption::some(1), m, |o| ignore(o.is_none()))),
     ("AtomicOption::is_some", |m| with(AtomicOption::some(1), m, |o| ignore(o.is_some()))),
     ("Blocker::unpark", |m| with(Blocker::current(), m, |b| b.unpark())),
@@ -107,6 +108,40 @@ const NEVER_WAITS: &[Row] = &[
     ("timer::after_func", |m| with((), m, |()| assert!(after_func(HOUR, || ()).stop()))),
     ("Timer::new", |m| with((), m, |()| ignore(Timer::new(HOUR)))),
     ("Timer::after_func", |m| with((), m, |()| assert!(Timer::after_func(HOUR, || ()).stop()))),
+    ("at::at", |m| with((), m, |()| ignore(at(Instant::now() + HOUR)))),
+    ("Select::try_select", |m| {
+        with(fed(), m, |(s, r)| {
+            let mut select = Select::new();
+            select.recv(r);
+            select.send(s);
+            ignore(select.try_select());
+        });
+    }),
+    ("Select::try_ready", |m| {
+        with(fed(), m, |(_, r)| {
+            let mut select = Select::new();
+            select.recv(r);
+            ignore(select.try_ready());
+        });
+    }),
+    ("SelectedOperation::send", |m| {
+        let (sender, receiver) = bounded(0);
+        let mut select = Select::new();
+        select.send(&sender);
+        // Into one that is closed there may be any number.
+        drop(receiver);
+        m(&mut || ignore(select.try_select().unwrap().send(&sender, 1)));
+    }),
+    ("SelectedOperation::recv", |m| {
+        with(fed(), m, |(s, r)| {
+            s.send(1).unwrap();
+            let mut select = Select::new();
+            select.recv(r);
+            ignore(select.try_select().unwrap().recv(r));
+        });
+    }),
+    ("Timer::try_recv", |m| with(Timer::new(HOUR), m, |t| ignore(t.try_recv()))),
+    ("Ticker::try_recv", |m| with(Ticker::new(HOUR), m, |t| ignore(t.try_recv()))),
     ("Timer::stop", |m| with(Timer::new(HOUR), m, |t| ignore(t.stop()))),
     ("Timer::reset", |m| with(Timer::new(HOUR), m, |t| assert!(t.reset(HOUR)))),
     ("Ticker::new", |m| with((), m, |()| ignore(Ticker::new(HOUR)))),
@@ -202,6 +237,31 @@ const MAY_WAIT: &[Row] = &[
         with(fed(), m, |(_, r)| assert_eq!(r.recv_timeout(HOUR), Ok(1)))
     }),
     ("Receiver::iter", |m| with(fed(), m, |(_, r)| assert_eq!(r.iter().next(), Some(1)))),
+    ("Sender::send_deadline", |m| {
+        with(bounded(1), m, |(s, r)| {
+            s.send_deadline(1, Instant::now() + HOUR).unwrap();
+            r.try_recv().unwrap();
+        });
+    }),
+    ("Receiver::recv_deadline", |m| {
+        with(fed(), m, |(_, r)| assert_eq!(r.recv_deadline(Instant::now() + HOUR), Ok(1)));
+    }),
+    ("Select::select", |m| with(fed(), m, |(_, r)| ignore(selects(r).select()))),
+    ("Select::select_timeout", |m| {
+        with(fed(), m, |(_, r)| ignore(selects(r).select_timeout(HOUR).unwrap()));
+    }),
+    ("Select::select_deadline", |m| {
+        let end = Instant::now() + HOUR;
+        with(fed(), m, |(_, r)| ignore(selects(r).select_deadline(end).unwrap()));
+    }),
+    ("Select::ready", |m| with(fed(), m, |(_, r)| ignore(selects(r).ready()))),
+    ("Select::ready_timeout", |m| {
+        with(fed(), m, |(_, r)| ignore(selects(r).ready_timeout(HOUR).unwrap()));
+    }),
+    ("Select::ready_deadline", |m| {
+        let end = Instant::now() + HOUR;
+        with(fed(), m, |(_, r)| ignore(selects(r).ready_deadline(end).unwrap()));
+    }),
     ("Condvar::wait", |m| {
         let both = Arc::new((Mutex::new(()), Condvar::new()));
         let weak = Arc::downgrade(&both);
@@ -257,6 +317,12 @@ const MAY_WAIT: &[Row] = &[
         });
     }),
     ("Lazy::force", |m| with((), m, |()| ignore(Lazy::force(&Lazy::new(|| 1))))),
+    ("Timer::recv_timeout", |m| {
+        with((), m, |()| ignore(Timer::new(Duration::ZERO).recv_timeout(HOUR).unwrap()));
+    }),
+    ("Ticker::recv_timeout", |m| {
+        with(Ticker::new(Duration::from_nanos(1)), m, |t| ignore(t.recv_timeout(HOUR).unwrap()));
+    }),
     ("Timer::recv", |m| with((), m, |()| ignore(Timer::new(Duration::ZERO).recv().unwrap()))),
     ("Ticker::recv", |m| {
         with(Ticker::new(Duration::from_nanos(1)), m, |t| ignore(t.recv().unwrap()));
@@ -346,6 +412,12 @@ fn being_done() -> Arc<Once> {
     let does = once.clone();
     go!(move || does.call_once(|| ()));
     once
+}
+
+fn selects(receiver: &Receiver<u8>) -> Select<'_> {
+    let mut select = Select::new();
+    select.recv(receiver);
+    select
 }
 
 fn made() -> Lazy<u8> {

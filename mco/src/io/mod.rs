@@ -8,8 +8,10 @@
 //! [`blocking`](crate::blocking()).
 
 mod co_io;
+mod split_io;
 mod wait_io;
 
 pub use co_io::CoIo;
+pub use split_io::{SplitIo, SplitReader, SplitWriter};
 pub use wait_io::{WaitIo, WaitIoWaker};
 pub(crate) use wait_io::{wait_event, wait_io, wait_ready};

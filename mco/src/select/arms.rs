@@ -7,6 +7,7 @@ mod sleep;
 mod wait;
 
 pub use accept::AcceptArm;
+pub(super) use channel::PlaceArm;
 pub use channel::{RecvArm, SendArm};
 pub use join::{JoinArm, SelectJoin, join_arm};
 pub use sleep::{SleepArm, is_sleep, sleep_arm};

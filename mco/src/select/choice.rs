@@ -48,7 +48,7 @@ use crate::task::inspect::{ArmWait, BlockedOn, WaitTarget};
 use crate::task::{Reason, spend_budget};
 use crate::wait::{Parked, SelectToken, Wait, Waiter};
 
-use super::order::{Digits, Order};
+use super::order::{Digits, LongOrder, Order, Positions};
 
 /// How to choose.
 #[derive(Clone, Copy, Debug)]
@@ -140,7 +140,22 @@ pub fn run(arms: &mut [Pin<&mut (dyn Arm + '_)>], enabled: &[bool], mode: Mode) 
     if !enabled.contains(&true) {
         return if mode.default { DEFAULT } else { ALL_DISABLED };
     }
-    let mut arms = Arms { arms, enabled, biased: mode.biased, order: Order::as_written() };
+    run_arms(Arms { arms, enabled, biased: mode.biased, order: Order::as_written() }, mode)
+}
+
+/// As [`run`], for any number of arms, all of which are enabled; the last `fixed` ones are looked at last.
+#[track_caller]
+pub(super) fn run_many(arms: &mut [Pin<&mut (dyn Arm + '_)>], mode: Mode, fixed: usize) -> usize {
+    if !mode.default {
+        spend_budget();
+    }
+    let (order, enabled) = (LongOrder::as_written(arms.len(), fixed), vec![true; arms.len()]);
+    run_arms(Arms { arms, enabled: &enabled, biased: mode.biased, order }, mode)
+}
+
+#[inline(always)]
+#[track_caller]
+fn run_arms<O: Positions>(mut arms: Arms<'_, '_, '_, O>, mode: Mode) -> usize {
     if let Some(index) = arms.poll() {
         return index;
     }
@@ -169,18 +184,18 @@ pub fn no_arm_left() -> ! {
 }
 
 /// The arms of one `select!`.
-struct Arms<'a, 'b, 'env> {
+struct Arms<'a, 'b, 'env, O> {
     arms: &'a mut [Pin<&'b mut (dyn Arm + 'env)>],
     enabled: &'a [bool],
     /// Whether they are looked at as they are written.
     biased: bool,
     /// In which they were looked at last.
-    order: Order,
+    order: O,
 }
 
-impl<'a, 'env> Arms<'a, '_, 'env> {
+impl<'a, 'env, O: Positions> Arms<'a, '_, 'env, O> {
     /// The enabled ones, as they are written.
-    fn enabled(&self) -> impl Iterator<Item = usize> + use<'a, 'env> {
+    fn enabled(&self) -> impl Iterator<Item = usize> + use<'a, 'env, O> {
         let enabled = self.enabled;
         (0..enabled.len()).filter(|index| enabled[*index])
     }
@@ -304,17 +319,17 @@ impl<'a, 'env> Arms<'a, '_, 'env> {
 }
 
 /// Has all arms leave, however their wait ends, after closing their token.
-struct EnteredArms<'t, 'r, 'a, 'b, 'env> {
-    arms: &'r mut Arms<'a, 'b, 'env>,
+struct EnteredArms<'t, 'r, 'a, 'b, 'env, O: Positions> {
+    arms: &'r mut Arms<'a, 'b, 'env, O>,
     token: &'t SelectToken,
 }
 
 // SAFETY: others see it only by way of `WaitTarget`, while the one who selects is parked. So nobody writes to
 // the arms but those who hold the lock of a queue, to what is there for them to write to; and of an
 // arm nothing is called but `wait_info`, which reads no user value.
-unsafe impl Sync for EnteredArms<'_, '_, '_, '_, '_> {}
+unsafe impl<O: Positions> Sync for EnteredArms<'_, '_, '_, '_, '_, O> {}
 
-impl WaitTarget for EnteredArms<'_, '_, '_, '_, '_> {
+impl<O: Positions> WaitTarget for EnteredArms<'_, '_, '_, '_, '_, O> {
     fn address(&self) -> usize {
         0
     }
@@ -330,7 +345,7 @@ impl WaitTarget for EnteredArms<'_, '_, '_, '_, '_> {
     }
 }
 
-impl Drop for EnteredArms<'_, '_, '_, '_, '_> {
+impl<O: Positions> Drop for EnteredArms<'_, '_, '_, '_, '_, O> {
     fn drop(&mut self) {
         self.token.close();
         for index in self.arms.enabled() {

@@ -9,8 +9,23 @@ use crate::random;
 /// How many arms there may be at most; the macro refuses more.
 const MAX_ARMS: usize = 64;
 
+/// In which order arms are looked at.
+pub(super) trait Positions {
+    fn at(&self, position: usize) -> usize;
+
+    /// Chooses which one of the first `count` comes at this position, among those that have not come before. To
+    /// be called for one position after the other, as far as is needed: a shuffle (Fisher-Yates).
+    fn draw(&mut self, position: usize, count: usize, digits: &mut Digits);
+}
+
 /// The numbers of the arms, in some order.
 pub(super) struct Order([u8; MAX_ARMS]);
+
+/// The same for any number of arms, of which the last ones may stay where they are.
+pub(super) struct LongOrder {
+    numbers: Vec<usize>,
+    fixed: usize,
+}
 
 /// What is left of a random number.
 pub(super) struct Digits(u64);
@@ -26,16 +41,36 @@ impl Order {
         }
         Order(numbers)
     }
+}
 
+impl LongOrder {
+    /// As they are written.
+    pub(super) fn as_written(count: usize, fixed: usize) -> LongOrder {
+        LongOrder { numbers: (0..count).collect(), fixed }
+    }
+}
+
+impl Positions for LongOrder {
+    fn at(&self, position: usize) -> usize {
+        self.numbers[position]
+    }
+
+    fn draw(&mut self, position: usize, count: usize, _: &mut Digits) {
+        let left = (count - self.fixed).saturating_sub(position);
+        if left > 1 {
+            self.numbers.swap(position, position + random::below(left));
+        }
+    }
+}
+
+impl Positions for Order {
     #[inline]
-    pub(super) fn at(&self, position: usize) -> usize {
+    fn at(&self, position: usize) -> usize {
         self.0[position % MAX_ARMS].into()
     }
 
-    /// Chooses which one of the first `count` comes at this position, among those that have not come before. To
-    /// be called for one position after the other, as far as is needed: a shuffle (Fisher-Yates).
     #[inline]
-    pub(super) fn draw(&mut self, position: usize, count: usize, digits: &mut Digits) {
+    fn draw(&mut self, position: usize, count: usize, digits: &mut Digits) {
         let other = position + digits.below(position, count - position);
         // There are no others; the remainder spares the check.
         let (position, other) = (position % MAX_ARMS, other % MAX_ARMS);
@@ -65,6 +100,25 @@ impl Digits {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_many_each_is_as_likely_at_each_position_but_those_that_are_fixed() {
+        const ROUNDS: u32 = 20_000;
+        let mut counts = vec![vec![0u32; 100]; 100];
+        for _ in 0..ROUNDS {
+            let (mut order, mut digits) = (LongOrder::as_written(101, 1), Digits::new());
+            (0..101).for_each(|position| order.draw(position, 101, &mut digits));
+            assert_eq!(order.at(100), 100);
+            (0..100).for_each(|position| counts[position][order.at(position)] += 1);
+        }
+        let expected = f64::from(ROUNDS) / 100.0;
+        for counts in counts {
+            let square = |n: u32| (f64::from(n) - expected).powi(2) / expected;
+            let chi_square: f64 = counts.into_iter().map(square).sum();
+            // As below.
+            assert!(chi_square < 99.0 + 6.0 * 198f64.sqrt() + 18.0, "{chi_square}");
+        }
+    }
 
     /// Of 64 positions each number comes equally often at each, as far as chance lets it.
     #[test]

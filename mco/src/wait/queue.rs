@@ -121,6 +121,22 @@ impl<T> Queue<T> {
         false
     }
 
+    /// How many wait who have not been completed elsewhere, but for the one of `own`. As `has_others`.
+    pub(crate) fn count_others(&self, own: Option<&SelectToken>) -> usize {
+        let (mut count, mut next) = (0, self.first);
+        while let Some(node) = next {
+            // SAFETY: as in `has_others`.
+            let node = unsafe { node.as_ref() };
+            let waits = match own {
+                Some(own) => node.waits_beside(own),
+                None => node.token().is_none_or(SelectToken::is_open),
+            };
+            count += usize::from(waits);
+            next = node.next.get();
+        }
+        count
+    }
+
     /// Ends the wait of the first one that has not been completed elsewhere: exchanges the value at its
     /// node, and makes it go on. The wake-up is for when the lock is free.
     #[inline]

@@ -25,6 +25,10 @@ pin_project! {
 }
 
 impl<'a, T> RecvArm<'a, T> {
+    pub(crate) fn channel(&self) -> &'a Channel<T> {
+        self.channel
+    }
+
     pub(crate) fn new(channel: &'a Channel<T>) -> RecvArm<'a, T> {
         let node = WaitNode::new(channel.state(), State::receivers, None);
         RecvArm { channel, node, result: None }
@@ -165,5 +169,73 @@ impl<T> ReclaimOnLoss for SendArm<'_, T> {
 impl<T> fmt::Debug for SendArm<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SendArm").finish_non_exhaustive()
+    }
+}
+
+pin_project! {
+    /// Takes a place in a channel for a value that is still to come. See [`aside`](crate::std::sync::channel).
+    pub struct PlaceArm<'a, T> {
+        channel: &'a Channel<T>,
+        // Without a value.
+        #[pin]
+        node: WaitNode<'a, State<T>, T>,
+        // Whether there is a place; if not, there are no receivers.
+        result: Option<bool>,
+    }
+}
+
+impl<'a, T> PlaceArm<'a, T> {
+    pub(crate) fn new(channel: &'a Channel<T>) -> PlaceArm<'a, T> {
+        let node = WaitNode::new(channel.state(), State::senders, None);
+        PlaceArm { channel, node, result: None }
+    }
+
+    pub(crate) fn channel(&self) -> &'a Channel<T> {
+        self.channel
+    }
+}
+
+impl<T> Selectable for PlaceArm<'_, T> {
+    type Output = bool;
+
+    fn poll(self: Pin<&mut Self>) -> bool {
+        let this = self.project();
+        *this.result = this.channel.reserve();
+        this.result.is_some()
+    }
+
+    unsafe fn enter(self: Pin<&mut Self>, entry: &ArmEntry<'_>) -> bool {
+        let this = self.project();
+        let mut state = this.channel.state().lock();
+        state.prepare_places();
+        if state.can_put(entry.token) {
+            return false;
+        }
+        // SAFETY: the caller's promise.
+        unsafe { this.node.as_ref().enter_shared(&mut state, entry.token, entry.index) };
+        true
+    }
+
+    fn leave(self: Pin<&mut Self>) {
+        self.project().node.leave();
+    }
+
+    fn complete(self: Pin<&mut Self>) {
+        let this = self.project();
+        *this.result = Some(this.node.leave() == Some(Outcome::Completed));
+    }
+
+    fn wait_info(&self) -> ArmWaitInfo {
+        ArmWaitInfo(ArmWait::of(Reason::Send, self.channel.receiving_end()))
+    }
+
+    fn output(self: Pin<&mut Self>) -> bool {
+        self.project().result.take().expect("a place has been taken, or there are no receivers")
+    }
+}
+
+impl<T> fmt::Debug for PlaceArm<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PlaceArm").finish_non_exhaustive()
     }
 }

@@ -79,6 +79,19 @@ impl<T> AtomicOption<T> {
         self.value.lock().take()
     }
 
+    /// Empties it, and drops the value that was there. [Never waits](crate#what-waits).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let place = mco::std::sync::AtomicOption::some(1);
+    /// place.clear();
+    /// assert!(place.is_none());
+    /// ```
+    pub fn clear(&self) {
+        drop(self.take());
+    }
+
     /// Whether it is empty now. [Never waits](crate#what-waits).
     #[must_use]
     pub fn is_none(&self) -> bool {

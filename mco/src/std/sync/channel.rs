@@ -21,6 +21,8 @@
 //! assert_eq!(all, [1, 4, 9]);
 //! ```
 
+mod aside;
+mod at;
 mod end;
 mod error;
 mod iter;
@@ -32,9 +34,12 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use crate::std::time::Instant;
+
 pub use std::sync::mpsc::{RecvError, RecvTimeoutError, SendError, TryRecvError, TrySendError};
 
-pub use self::error::SendTimeoutError;
+pub use self::at::at;
+pub use self::error::{RecvErrorExt, SendErrorExt, SendTimeoutError};
 pub use self::iter::{IntoIter, Iter, TryIter};
 pub(crate) use self::shared::{Channel, Observer, State};
 
@@ -84,6 +89,29 @@ pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
 #[track_caller]
 pub fn channel_buf<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
     bounded(capacity)
+}
+
+/// A channel from which nothing ever comes, and which is never closed: for the arm of a `select!` that is not
+/// wanted now.
+///
+/// # Examples
+///
+/// ```
+/// use mco::std::sync::channel::{TryRecvError, never};
+/// use mco::std::time::after;
+/// use std::time::Duration;
+///
+/// fn limit(seconds: Option<u64>) -> mco::std::sync::Receiver<mco::std::time::Time> {
+///     seconds.map_or_else(never, |seconds| after(Duration::from_secs(seconds)))
+/// }
+///
+/// assert_eq!(limit(None).try_recv(), Err(TryRecvError::Empty));
+/// ```
+#[must_use]
+#[track_caller]
+pub fn never<T>() -> Receiver<T> {
+    // Its sender has no handle, so it is never dropped.
+    Receiver(Arc::new(Channel::new(Some(0), None, Location::caller())))
 }
 
 /// [`bounded`], where `observer` is told when the last receiver has gone, unless it has gone itself.
@@ -163,6 +191,35 @@ impl<T> Sender<T> {
     pub fn send_timeout(&self, value: T, timeout: Duration) -> Result<(), SendTimeoutError<T>> {
         self.0.send(value, Location::caller(), Some(timeout))
     }
+
+    /// As [`send`](Sender::send), until a point of time at most: of [`::std::time`](std::time::Instant) or of mco's
+    /// [`time`](Instant). [May wait](crate#what-waits).
+    ///
+    /// # Errors
+    ///
+    /// As [`send_timeout`](Sender::send_timeout).
+    ///
+    /// # Panics
+    ///
+    /// As [`send_timeout`](Sender::send_timeout).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    ///
+    /// let (sender, _receiver) = mco::std::sync::channel::bounded(0);
+    /// let soon = Instant::now() + Duration::from_millis(1);
+    /// assert!(sender.send_deadline(1, soon).unwrap_err().is_timeout());
+    /// ```
+    #[track_caller]
+    pub fn send_deadline(
+        &self,
+        value: T,
+        deadline: impl Into<Instant>,
+    ) -> Result<(), SendTimeoutError<T>> {
+        self.send_timeout(value, deadline.into().duration_since(Instant::now()))
+    }
 }
 
 /// The receiving end of a channel. Clones take from the same channel; each value goes to one.
@@ -223,6 +280,32 @@ impl<T> Receiver<T> {
         self.0.recv(Location::caller(), Some(timeout))
     }
 
+    /// As [`recv`](Receiver::recv), until a point of time at most: of [`::std::time`](std::time::Instant) or of mco's
+    /// [`time`](Instant). [May wait](crate#what-waits).
+    ///
+    /// # Errors
+    ///
+    /// As [`recv_timeout`](Receiver::recv_timeout).
+    ///
+    /// # Panics
+    ///
+    /// As [`recv_timeout`](Receiver::recv_timeout).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mco::std::time::Instant;
+    /// use std::time::Duration;
+    ///
+    /// let (_sender, receiver) = mco::std::sync::channel::unbounded::<u8>();
+    /// let soon = Instant::now() + Duration::from_millis(1);
+    /// assert!(receiver.recv_deadline(soon).is_err());
+    /// ```
+    #[track_caller]
+    pub fn recv_deadline(&self, deadline: impl Into<Instant>) -> Result<T, RecvTimeoutError> {
+        self.recv_timeout(deadline.into().duration_since(Instant::now()))
+    }
+
     /// The values until the channel is closed, each waited for. [May wait](crate#what-waits).
     pub fn iter(&self) -> Iter<'_, T> {
         Iter(self)
@@ -253,6 +336,13 @@ macro_rules! end {
             #[must_use]
             pub fn is_empty(&self) -> bool {
                 self.len() == 0
+            }
+
+            /// Whether a sender would have to wait. A channel without a buffer is always full, and one without a
+            /// bound never.
+            #[must_use]
+            pub fn is_full(&self) -> bool {
+                self.0.is_full()
             }
 
             /// How many values the channel holds at most; `None`: any number.

@@ -3,6 +3,7 @@
 //! | type | what for |
 //! | --- | --- |
 //! | [`channel`](mod@channel) | values from many to many |
+//! | [`Select`] | the first of several channels, as many as come about |
 //! | [`Mutex`], [`RwLock`] | a value that one may change at a time |
 //! | [`Condvar`] | waiting until what a mutex guards has changed |
 //! | [`Once`], [`OnceLock`], [`LazyLock`] | doing something once, and waiting for it |
@@ -27,6 +28,7 @@ pub(crate) mod once;
 mod poison;
 mod rwlock;
 pub(crate) mod semaphore;
+pub mod spsc;
 pub(crate) mod sync_flag;
 pub(crate) mod wait_group;
 
@@ -43,6 +45,10 @@ pub use rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub use semaphore::Semaphore;
 pub use sync_flag::SyncFlag;
 pub use wait_group::WaitGroup;
+
+pub use crate::select::{
+    ReadyTimeoutError, Select, SelectTimeoutError, SelectedOperation, TryReadyError, TrySelectError,
+};
 
 pub use super::lazy::sync::{Lazy as LazyLock, OnceCell as OnceLock};
 

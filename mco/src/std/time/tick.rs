@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::Time;
 use super::timer_channel::{Mode, TimerChannel};
 use crate::std::sync::Receiver;
-use crate::std::sync::channel::RecvError;
+use crate::std::sync::channel::{RecvError, RecvTimeoutError, TryRecvError};
 
 /// Receives the time again and again, a `period` apart.
 ///
@@ -62,6 +62,63 @@ impl Ticker {
         self.receiver.recv()
     }
 
+    /// Receives a tick that is due already. [Never waits](crate#what-waits).
+    ///
+    /// # Errors
+    ///
+    /// [`Empty`](TryRecvError::Empty) if none is, or [`Disconnected`](TryRecvError::Disconnected) as in
+    /// [`recv`](Ticker::recv).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mco::std::time::Ticker;
+    /// use std::time::Duration;
+    ///
+    /// assert!(Ticker::new(Duration::from_secs(3600)).try_recv().is_err());
+    /// ```
+    #[track_caller]
+    pub fn try_recv(&self) -> Result<Time, TryRecvError> {
+        self.receiver.try_recv()
+    }
+
+    /// As [`recv`](Ticker::recv), for that long at most. [May wait](crate#what-waits).
+    ///
+    /// # Errors
+    ///
+    /// [`Timeout`](RecvTimeoutError::Timeout), or [`Disconnected`](RecvTimeoutError::Disconnected) as in `recv`.
+    ///
+    /// # Panics
+    ///
+    /// Unwinds if the calling coroutine is cancelled while it waits.
+    #[track_caller]
+    pub fn recv_timeout(&self, timeout: Duration) -> Result<Time, RecvTimeoutError> {
+        self.receiver.recv_timeout(timeout)
+    }
+
+    /// The ticks, as the ticker itself gives them as an iterator: none while it is stopped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mco::std::time::Ticker;
+    /// use std::time::Duration;
+    ///
+    /// let ticker = Ticker::new(Duration::from_millis(1));
+    /// assert_eq!(ticker.iter().take(3).count(), 3);
+    /// ticker.stop();
+    /// assert!(ticker.iter().next().is_none());
+    /// ```
+    pub fn iter(&self) -> impl Iterator<Item = Time> + '_ {
+        std::iter::from_fn(|| self.next_time())
+    }
+
+    #[track_caller]
+    fn next_time(&self) -> Option<Time> {
+        // Unless somebody else sets it meanwhile.
+        if self.timer_channel.is_set() { self.recv().ok() } else { None }
+    }
+
     /// Ends the ticks, also one that has not been received. Returns whether it was ticking.
     /// [Never waits](crate#what-waits).
     pub fn stop(&self) -> bool {
@@ -96,8 +153,7 @@ impl Iterator for Ticker {
 
     #[track_caller]
     fn next(&mut self) -> Option<Time> {
-        // Nobody else can set it meanwhile.
-        if self.timer_channel.is_set() { self.recv().ok() } else { None }
+        self.next_time()
     }
 }
 

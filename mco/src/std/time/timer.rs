@@ -13,7 +13,7 @@ use crate::clock::Timestamp;
 use crate::coroutine::{Coroutine, JoinHandle};
 use crate::runtime::global;
 use crate::scheduler::timers::{self, TimerCallback, TimerHandle};
-use crate::std::sync::channel::RecvError;
+use crate::std::sync::channel::{RecvError, RecvTimeoutError, TryRecvError};
 use crate::std::sync::{Receiver, unbounded};
 use crate::task::{TaskRef, UserValue};
 
@@ -148,6 +148,66 @@ impl Timer {
         self.receiver.recv()
     }
 
+    /// Receives the time that is due already. [Never waits](crate#what-waits).
+    ///
+    /// # Errors
+    ///
+    /// [`Empty`](TryRecvError::Empty) if none is, or [`Disconnected`](TryRecvError::Disconnected) as in
+    /// [`recv`](Timer::recv).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mco::std::time::Timer;
+    /// use std::time::Duration;
+    ///
+    /// assert!(Timer::new(Duration::from_secs(3600)).try_recv().is_err());
+    /// ```
+    #[track_caller]
+    pub fn try_recv(&self) -> Result<Time, TryRecvError> {
+        self.receiver.try_recv()
+    }
+
+    /// As [`recv`](Timer::recv), for that long at most. [May wait](crate#what-waits).
+    ///
+    /// # Errors
+    ///
+    /// [`Timeout`](RecvTimeoutError::Timeout), or [`Disconnected`](RecvTimeoutError::Disconnected) as in `recv`.
+    ///
+    /// # Panics
+    ///
+    /// Unwinds if the calling coroutine is cancelled while it waits.
+    #[track_caller]
+    pub fn recv_timeout(&self, timeout: Duration) -> Result<Time, RecvTimeoutError> {
+        self.receiver.recv_timeout(timeout)
+    }
+
+    /// The times at which it goes off, as the timer itself gives them as an iterator: one each time that it is set, and none
+    /// while it is not.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mco::std::time::Timer;
+    /// use std::time::Duration;
+    ///
+    /// let timer = Timer::new(Duration::from_millis(1));
+    /// assert_eq!(timer.iter().count(), 1);
+    /// timer.reset(Duration::from_millis(1));
+    /// assert_eq!(timer.iter().count(), 1);
+    /// ```
+    pub fn iter(&self) -> impl Iterator<Item = Time> + '_ {
+        std::iter::from_fn(|| self.next_time())
+    }
+
+    #[track_caller]
+    fn next_time(&self) -> Option<Time> {
+        match &self.what {
+            What::TimerChannel(timer_channel) if !timer_channel.is_set() => self.try_recv().ok(),
+            _ => self.recv().ok(),
+        }
+    }
+
     /// Prevents it from going off, and takes back what has not been received. `true`: nothing comes
     /// of it; `false`: it has gone off, and been received or its function begun, or was stopped
     /// before. [Never waits](crate#what-waits).
@@ -177,6 +237,16 @@ impl Timer {
 
     pub(crate) fn receiver(&self) -> &Receiver<Time> {
         &self.receiver
+    }
+}
+
+/// The times at which it goes off: see [`iter`](Timer::iter).
+impl Iterator for Timer {
+    type Item = Time;
+
+    #[track_caller]
+    fn next(&mut self) -> Option<Time> {
+        self.next_time()
     }
 }
 

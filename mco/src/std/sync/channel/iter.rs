@@ -1,6 +1,7 @@
 //! The values of a channel, one after the other.
 
 use std::fmt;
+use std::iter::FusedIterator;
 
 use super::Receiver;
 
@@ -40,6 +41,9 @@ impl<T> Iterator for Iter<'_, T> {
     }
 }
 
+// A channel that is closed and empty stays so.
+impl<T> FusedIterator for Iter<'_, T> {}
+
 /// The iterator of [`Receiver::try_iter`].
 pub struct TryIter<'a, T>(pub(super) &'a Receiver<T>);
 
@@ -75,3 +79,6 @@ impl<T> Iterator for IntoIter<T> {
         self.0.recv().ok()
     }
 }
+
+// As `Iter`.
+impl<T> FusedIterator for IntoIter<T> {}

@@ -10,6 +10,9 @@
 //! That keeps both rules, and the order of the values of each sender. A node of a select may be in a queue after it
 //! has been completed elsewhere, and `complete_first` passes over it. A select may wait to send and to receive at
 //! once, and is no partner for itself.
+//!
+//! A [`Select`](crate::select::Select) chooses an operation before it happens; what that means for a channel is in
+//! [`aside`](super::aside).
 
 #![allow(unsafe_code)]
 
@@ -68,15 +71,38 @@ pub(crate) trait Observer: Send + Sync {
 
 /// What the lock guards.
 pub(crate) struct State<T> {
-    buffer: VecDeque<T>,
-    /// How many the buffer may hold; `None`: any number.
-    capacity: Option<usize>,
+    pub(super) buffer: VecDeque<T>,
+    /// How many the buffer may hold, but for the places that are given; `None`: any number.
+    pub(super) capacity: Option<usize>,
     /// Those who wait for room; at their places is what they send.
-    senders: Queue<T>,
+    pub(super) senders: Queue<T>,
     /// Those who wait for a value, which comes to their places.
-    receivers: Queue<T>,
-    no_senders: bool,
-    no_receivers: bool,
+    pub(super) receivers: Queue<T>,
+    pub(super) no_senders: bool,
+    pub(super) no_receivers: bool,
+    /// Once a `Select` has been used with the channel.
+    pub(super) aside: Option<Box<Aside<T>>>,
+}
+
+/// Why `take` has taken nothing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum NotTaken {
+    Empty,
+    Disconnected,
+    /// It is empty, and a sender is to be woken that has been given a place: see `wakeup_beside`.
+    Promised,
+}
+
+/// What each `Select` has chosen and not completed. See [`aside`](super::aside).
+pub(super) struct Aside<T> {
+    /// How many the buffer may hold, in all.
+    pub(super) capacity: Option<usize>,
+    /// Places that are given beyond the capacity, each to a receiver that waits.
+    pub(super) direct_places: usize,
+    /// Values that have been chosen to be received.
+    pub(super) values: VecDeque<T>,
+    /// Of who has been given a place by a receiver, until the lock is free.
+    pub(super) wakeup: Option<Wakeup>,
 }
 
 impl<T> State<T> {
@@ -98,6 +124,16 @@ impl<T> State<T> {
         if self.no_receivers {
             return Err(TrySendError::Disconnected(value));
         }
+        if self.receivers.is_empty() {
+            if !self.has_room() {
+                return Err(TrySendError::Full(value));
+            }
+            self.buffer.push_back(value);
+            return Ok(Wakeup::of_nobody());
+        }
+        if self.aside.is_some() {
+            return self.put_beside(value);
+        }
         let mut value = Some(value);
         let completed =
             self.receivers.complete_first(Outcome::Completed, |node| *node = value.take());
@@ -114,7 +150,17 @@ impl<T> State<T> {
 
     /// Receives without waiting, if there is a value or a sender.
     #[inline(always)]
-    fn take(&mut self) -> Result<(T, Wakeup), TryRecvError> {
+    fn take(&mut self) -> Result<(T, Wakeup), NotTaken> {
+        if self.senders.is_empty() {
+            return match shrinking::pop_front(&mut self.buffer) {
+                Some(value) => Ok((value, Wakeup::of_nobody())),
+                None if self.no_senders => Err(NotTaken::Disconnected),
+                None => Err(NotTaken::Empty),
+            };
+        }
+        if self.aside.is_some() {
+            return self.take_beside();
+        }
         let waiting = self.senders.complete_first(Outcome::Completed, Option::take);
         match (shrinking::pop_front(&mut self.buffer), waiting) {
             (Some(value), None) => Ok((value, Wakeup::of_nobody())),
@@ -123,19 +169,23 @@ impl<T> State<T> {
                 Ok((value, wakeup))
             }
             (None, Some((value, wakeup))) => Ok((value.expect("a sender brings one"), wakeup)),
-            (None, None) if self.no_senders => Err(TryRecvError::Disconnected),
-            (None, None) => Err(TryRecvError::Empty),
+            (None, None) if self.no_senders => Err(NotTaken::Disconnected),
+            (None, None) => Err(NotTaken::Empty),
         }
     }
 
     /// Whether `put` would not say that it is full to the one of `token`, which may have places here.
     pub(crate) fn can_put(&self, token: &SelectToken) -> bool {
-        self.no_receivers || self.has_room() || self.receivers.has_others(token)
+        self.no_receivers
+            || self.has_room()
+            || !self.receivers.is_empty() && self.has_receiver_for(token)
     }
 
     /// Whether `take` would not say that it is empty to the one of `token`, which may have places here.
     pub(crate) fn can_take(&self, token: &SelectToken) -> bool {
-        self.no_senders || !self.buffer.is_empty() || self.senders.has_others(token)
+        self.no_senders
+            || !self.buffer.is_empty()
+            || !self.senders.is_empty() && self.has_sender_for(token)
     }
 }
 
@@ -153,6 +203,7 @@ impl<T> Channel<T> {
             receivers: Queue::new(),
             no_senders: false,
             no_receivers: false,
+            aside: None,
         };
         let (senders, receivers) = (ChannelEnd::new(made_at), ChannelEnd::new(made_at));
         let is_bounded = capacity.is_some();
@@ -182,11 +233,22 @@ impl<T> Channel<T> {
 
     #[inline]
     pub(crate) fn try_recv(&self) -> Result<T, TryRecvError> {
-        let taken = self.state.lock().take();
-        taken.map(|(value, wakeup)| {
-            wakeup.wake();
-            value
-        })
+        let mut state = self.state.lock();
+        match state.take() {
+            Ok((value, wakeup)) => {
+                drop(state);
+                wakeup.wake();
+                Ok(value)
+            }
+            Err(NotTaken::Empty) => Err(TryRecvError::Empty),
+            Err(NotTaken::Disconnected) => Err(TryRecvError::Disconnected),
+            Err(NotTaken::Promised) => {
+                let wakeup = state.wakeup_beside();
+                drop(state);
+                wakeup.into_iter().for_each(Wakeup::wake);
+                Err(TryRecvError::Empty)
+            }
+        }
     }
 
     #[inline]
@@ -258,8 +320,8 @@ impl<T> Channel<T> {
                 wakeup.wake();
                 Ok(value)
             }
-            Err(TryRecvError::Disconnected) => Err(RecvTimeoutError::Disconnected),
-            Err(TryRecvError::Empty) => self.wait_to_recv(state, site, timeout),
+            Err(NotTaken::Disconnected) => Err(RecvTimeoutError::Disconnected),
+            Err(_) => self.wait_to_recv(state, site, timeout),
         }
     }
 
@@ -273,7 +335,9 @@ impl<T> Channel<T> {
         self.receivers.waits(site);
         let node = pin!(WaitNode::new(&self.state, State::receivers, None));
         node.as_ref().enter(&mut state);
+        let wakeup = state.wakeup_beside();
         drop(state);
+        wakeup.into_iter().for_each(Wakeup::wake);
         // SAFETY: as in `wait_to_send`.
         let wait = unsafe { Wait::new_at(Reason::Receive, site).of(&self.senders) };
         let outcome = match timeout {
@@ -334,7 +398,12 @@ impl<T> Channel<T> {
         self.state.lock().buffer.len()
     }
 
+    pub(super) fn is_full(&self) -> bool {
+        self.state.lock().is_full()
+    }
+
     pub(super) fn capacity(&self) -> Option<usize> {
-        self.state.lock().capacity
+        let state = self.state.lock();
+        state.aside.as_ref().map_or(state.capacity, |aside| aside.capacity)
     }
 }
