@@ -395,6 +395,14 @@ impl<T> Drop for Frame<T> {
 
 type ChannelNode = WaitNode<'static, Channel, u32>;
 
+fn receiving(channel: &'static Spin<Channel>) -> ChannelNode {
+    WaitNode::new(channel, Channel::receivers, None)
+}
+
+fn sending(channel: &'static Spin<Channel>, value: u32) -> ChannelNode {
+    WaitNode::new(channel, Channel::senders, Some(value))
+}
+
 /// When a coroutine gives its wait up.
 #[derive(Clone, Copy, PartialEq)]
 enum Patience {
@@ -445,7 +453,7 @@ fn recv_with(
     if state.closed {
         return None;
     }
-    let node = Frame::new(WaitNode::new(channel, Channel::receivers, None));
+    let node = Frame::new(receiving(channel));
     node.get().enter(&mut state);
     drop(state);
     let outcome = wait(&node.get());
@@ -460,7 +468,7 @@ fn recv(channel: &'static Spin<Channel>, patience: Patience) -> Option<u32> {
 
 /// Sends a value hand to hand; gives it back if nobody came for it.
 fn offer(channel: &'static Spin<Channel>, value: u32, patience: Patience) -> Result<(), u32> {
-    let node = Frame::new(WaitNode::new(channel, Channel::senders, Some(value)));
+    let node = Frame::new(sending(channel, value));
     node.get().enter(&mut channel.lock());
     let outcome = wait(&node.get(), patience);
     let back = node.get().take();
@@ -677,8 +685,7 @@ fn select(channels: [&'static Spin<Channel>; 2], patience: Patience) -> Option<(
             return Some(received);
         }
         let token = Frame::new(SelectToken::new());
-        let places =
-            channels.map(|channel| Frame::new(WaitNode::new(channel, Channel::receivers, None)));
+        let places = channels.map(|channel| Frame::new(receiving(channel)));
         let enter = |index: usize| {
             let mut state = channels[index].lock();
             let empty = state.buffer.is_empty() && !state.senders.has_others(token.get().get_ref());
@@ -784,8 +791,8 @@ fn meet(channel: &'static Spin<Channel>, value: u32) -> Option<u32> {
             return Some(received);
         }
         let token = Frame::new(SelectToken::new());
-        let sends = Frame::new(WaitNode::new(channel, Channel::senders, Some(value)));
-        let receives = Frame::new(WaitNode::new(channel, Channel::receivers, None));
+        let sends = Frame::new(sending(channel, value));
+        let receives = Frame::new(receiving(channel));
         let enter = |index: usize| {
             let mut state = channel.lock();
             let (others, node) = match index {

@@ -79,8 +79,7 @@ impl<F: FnOnce() -> T, T> TaskCell<F, T> {
         if let Err(payload) = &output {
             let cancelled = payload.is::<Cancelled>();
             if !cancelled {
-                // SAFETY: the coroutine is alive.
-                unjoined_panics::record(unsafe { header.as_ref() }, &**payload);
+                unjoined_panics::record(&**payload);
             }
             let outcome = if cancelled { ExitKind::Cancelled } else { ExitKind::Panicked };
             // SAFETY: this is the coroutine's own thread.

@@ -22,14 +22,14 @@
 #![allow(unsafe_code)]
 
 use std::any::Any;
-use std::cell::UnsafeCell;
+use std::cell::{Cell, UnsafeCell};
 use std::fmt;
 use std::mem::{self, ManuallyDrop};
 use std::num::NonZeroU32;
 use std::panic::Location;
 use std::ptr::{self, NonNull};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering, fence};
-use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 use std::thread;
 
@@ -68,16 +68,16 @@ pub(crate) struct Header {
     pub(super) permit: AtomicBool,
     /// The stack, from the first run until the last.
     fiber: UnsafeCell<Option<Fiber>>,
-    /// The worker on which the coroutine has started; set before it first runs.
-    pub(super) home: OnceLock<Arc<dyn Home>>,
+    /// Where the coroutine has started; set before it first runs, by the worker.
+    pub(super) home: HomeLink,
+    /// The next coroutine in a queue. Belongs to whoever may queue this one, or has it queued.
+    pub(super) link: AtomicPtr<Header>,
     home_only: UnsafeCell<HomeOnly>,
     refs: AtomicUsize,
     /// What the coroutine waits for; written by it, read by dumps.
     pub(super) record: WaitRecord,
     pub(super) options: SpawnOptions,
     pub(super) vtable: &'static Vtable,
-    /// The next coroutine in an inbox. Belongs to whoever may queue this one.
-    pub(super) link: AtomicPtr<Header>,
     /// Those who wait for the end. Used while `AWAITED` is set and `FINISHED` is not.
     pub(super) joiners: Mutex<WaiterList>,
 }
@@ -94,8 +94,9 @@ pub(super) struct HomeOnly {
     pub(super) pause: RunOutcome,
     /// About the address of the innermost frame in which it is suspended; 0 before its first run.
     pub(super) frame: usize,
-    /// The key of the wait that was last found harmless, for [`stack_check`](super::stack_check). 0: none yet.
-    pub(super) harmless: usize,
+    /// The wait that was last found harmless, for [`stack_check`](super::stack_check): the address of its call site, and
+    /// its depth. 0: none yet.
+    pub(super) harmless: (usize, usize),
     /// Its key in the worker's registry, once it is there.
     pub(super) registered: Option<NonZeroU32>,
     /// What is known of its unwinding.
@@ -145,10 +146,7 @@ pub(super) const AWAITED: u8 = 4;
 
 /// Where a started coroutine lives: its worker, as far as this layer needs to know it.
 pub(crate) trait Home: Send + Sync {
-    /// Queues a coroutine of this home, on its thread. For the caller whose `notify` saw it parked.
-    fn schedule_here(&self, task: TaskRef);
-
-    /// As `schedule_here`, on any other thread.
+    /// Queues a coroutine of this home, on another thread than its own. For the caller whose `notify` saw it parked.
     fn schedule_from_elsewhere(&self, task: TaskRef);
 
     /// On this home's thread, by a coroutine that waits: whether `spin_wait` is worth it.
@@ -167,6 +165,57 @@ pub(crate) trait Home: Send + Sync {
     /// The coarse clock, in nanoseconds as of [`Timestamp::as_nanos`](crate::clock::Timestamp::as_nanos). It spares
     /// readers the real one.
     fn coarse_clock(&self) -> &AtomicU64;
+}
+
+/// A home, for coroutines to point to: where its thread keeps it.
+pub(super) struct HomeEntry {
+    pub(super) home: Arc<dyn Home>,
+    /// How many coroutines have started here and not ended. By the home's thread.
+    pub(super) hosted: Cell<usize>,
+}
+
+// SAFETY: other threads use the home alone, which is `Sync`.
+unsafe impl Sync for HomeEntry {}
+
+/// A coroutine's pointer to its home. It is not counted: an entry stays as long as it hosts a coroutine.
+pub(super) struct HomeLink(AtomicPtr<HomeEntry>);
+
+impl HomeLink {
+    /// By the worker that starts the coroutine.
+    #[inline(always)]
+    pub(super) fn set(&self, home: NonNull<HomeEntry>) {
+        // Release: whoever follows it without having seen the coroutine parked sees what it points to.
+        self.0.store(home.as_ptr(), Ordering::Release);
+    }
+
+    /// By the home, for a coroutine that is about to end.
+    ///
+    /// # Safety
+    ///
+    /// To be called once, on the home's thread, for a coroutine that has started.
+    #[inline(always)]
+    pub(super) unsafe fn leave(&self) {
+        // SAFETY: the home has counted it, and stays until this.
+        let hosted = unsafe { &(*self.0.load(Ordering::Relaxed)).hosted };
+        hosted.set(hosted.get() - 1);
+    }
+
+    /// The address, to be compared; null if the coroutine has not started.
+    #[inline(always)]
+    pub(super) fn address(&self) -> *const HomeEntry {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// The home, if the coroutine has started.
+    ///
+    /// # Safety
+    ///
+    /// The coroutine must not have ended, and not do so as long as the answer is used: the caller is the coroutine
+    /// itself, its home, or the one who has the duty to queue it.
+    pub(super) unsafe fn get(&self) -> Option<&Arc<dyn Home>> {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.load(Ordering::Acquire).as_ref() }.map(|entry| &entry.home)
+    }
 }
 
 /// What depends on the types of the closure and the result.
@@ -310,12 +359,6 @@ impl TaskRef {
         unsafe { (self.header().vtable.discard)(self.0, payload) }
     }
 
-    /// Has the processor fetch what each turn touches. For a worker that has it queued and runs it soon.
-    #[inline]
-    pub(crate) fn prefetch_header(&self) {
-        prefetch(self.0.as_ptr().cast(), HOT);
-    }
-
     /// Has the processor fetch its spawn options. For whoever lists many.
     pub(crate) fn prefetch_options(&self) {
         let options = &self.header().options;
@@ -361,7 +404,7 @@ impl Header {
             vtable,
             refs: AtomicUsize::new(1),
             link: AtomicPtr::new(ptr::null_mut()),
-            home: OnceLock::new(),
+            home: HomeLink(AtomicPtr::new(ptr::null_mut())),
             joiners: Mutex::new(WaiterList::new()),
         }
     }
@@ -385,6 +428,39 @@ impl Header {
     pub(super) unsafe fn fiber(&self) -> &mut Option<Fiber> {
         // SAFETY: the caller's promise.
         unsafe { &mut *self.fiber.get() }
+    }
+
+    /// Has the processor look up the address of the coroutine's stack.
+    ///
+    /// # Safety
+    ///
+    /// The caller must be the home worker, or about to be it, and have it queued.
+    #[inline]
+    pub(super) unsafe fn look_up_stack(&self) {
+        // SAFETY: the caller's promise.
+        if let Some(fiber) = unsafe { self.fiber() } {
+            fiber.look_up();
+        }
+    }
+
+    /// Some time after [`Header::prefetch`]: has the processor fetch the frame in which the coroutine resumes.
+    ///
+    /// # Safety
+    ///
+    /// As for `look_up_stack`.
+    #[inline]
+    pub(super) unsafe fn prefetch_stack(&self) {
+        // SAFETY: the caller's promise.
+        let (fiber, frame) = unsafe { (self.fiber(), self.with_home_only(|own| own.frame)) };
+        if let Some(fiber) = fiber {
+            fiber.prefetch(frame);
+        }
+    }
+
+    /// Has the processor fetch what each turn touches. For a worker that has the coroutine queued and runs it soon.
+    #[inline(always)]
+    pub(super) fn prefetch(header: *const Header) {
+        prefetch(header.cast(), HOT);
     }
 
     pub(super) fn is_finished(&self) -> bool {

@@ -11,17 +11,15 @@ use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::cell::{Header, Home, HomeOnly, TaskRef};
+use super::cell::{Header, Home, HomeEntry, HomeOnly, TaskRef};
 use crate::fiber::{Bounds, Suspender};
 
 thread_local! {
     /// Set by the worker around each run. Plain cells with no destructor: a coroutine never
     /// changes its thread, so reading one costs an instruction, and the signal handler may do it.
     static RUNNING: Cell<Option<Running>> = const { Cell::new(None) };
-    /// The address of this thread's home, if it is a worker's. Only compared.
-    static HOME: Cell<*const ()> = const { Cell::new(ptr::null()) };
-    /// The home of this thread, if it is a worker's.
-    static THE_HOME: Cell<Option<NonNull<dyn Home>>> = const { Cell::new(None) };
+    /// The home of this thread, if it is a worker's. Its [`HomeGuard`] keeps it.
+    static HOME: Cell<*const HomeEntry> = const { Cell::new(ptr::null()) };
     /// The coarse clock of the home of this thread.
     static CLOCK: Cell<*const AtomicU64> = const { Cell::new(&raw const NO_CLOCK) };
     /// So many more waits may be for a reply: see [`expects_reply`].
@@ -31,23 +29,46 @@ thread_local! {
 /// The coarse clock of threads that are no worker's.
 static NO_CLOCK: AtomicU64 = AtomicU64::new(0);
 
-/// Makes this the thread of `home`, which the caller keeps until [`leave_home`].
-pub(crate) fn enter_home(home: &Arc<dyn Home>) {
-    HOME.set(Arc::as_ptr(home).cast());
-    THE_HOME.set(Some(NonNull::from(&**home)));
-    CLOCK.set(home.coarse_clock());
+/// Keeps the home of a thread until it is dropped, at the end of the thread.
+pub(crate) struct HomeGuard(NonNull<HomeEntry>);
+
+/// Makes this the thread of `home`.
+pub(crate) fn enter_home(home: Arc<dyn Home>) -> HomeGuard {
+    let entry = Box::leak(Box::new(HomeEntry { home, hosted: Cell::new(0) }));
+    HOME.set(entry);
+    CLOCK.set(entry.home.coarse_clock());
+    HomeGuard(NonNull::from(entry))
 }
 
-/// Whether this is the thread of `home`.
-#[inline]
-pub(super) fn is_home(home: &Arc<dyn Home>) -> bool {
-    HOME.get() == Arc::as_ptr(home).cast()
+impl Drop for HomeGuard {
+    fn drop(&mut self) {
+        leave_home();
+        // SAFETY: it was leaked by `enter_home`, and nobody frees it but this.
+        let entry = unsafe { self.0.as_ref() };
+        // A worker ends when it hosts nothing any more. If it did so too early, the coroutines would point to nothing.
+        if entry.hosted.get() == 0 {
+            // SAFETY: as above; coroutines that have ended do not look at it.
+            drop(unsafe { Box::from_raw(self.0.as_ptr()) });
+        }
+    }
 }
 
-/// At the end of the home's thread.
+/// The home of this thread, if it is a worker's.
+#[inline(always)]
+pub(super) fn home() -> Option<NonNull<HomeEntry>> {
+    NonNull::new(HOME.get().cast_mut())
+}
+
+/// Whether this is the thread on which the coroutine lives. Where it has not started, that is said of no worker's
+/// thread.
+#[inline(always)]
+pub(super) fn is_home_of(header: &Header) -> bool {
+    HOME.get() == header.home.address()
+}
+
+/// From here on this is a plain thread.
 pub(crate) fn leave_home() {
     HOME.set(ptr::null());
-    THE_HOME.set(None);
     CLOCK.set(&raw const NO_CLOCK);
 }
 
@@ -65,10 +86,10 @@ pub(crate) fn is_between_turns() -> bool {
 
 /// Calls `f` with the home of this thread, if it is a worker's and between two turns.
 pub(super) fn with_home_between_turns(f: impl FnOnce(&dyn Home)) -> bool {
-    let home = THE_HOME.get().filter(|_| is_between_turns());
+    let home = home().filter(|_| is_between_turns());
     if let Some(home) = home {
         // SAFETY: it is kept until `leave_home`, on this thread.
-        f(unsafe { home.as_ref() });
+        f(&*unsafe { home.as_ref() }.home);
     }
     home.is_some()
 }
@@ -98,6 +119,12 @@ pub(crate) fn expects_reply() -> bool {
     let left = REPLY_WAITS.get();
     REPLY_WAITS.set(left.saturating_sub(1));
     left > 0
+}
+
+/// As [`expects_reply`], without counting a wait.
+#[inline(always)]
+pub(crate) fn may_expect_reply() -> bool {
+    REPLY_WAITS.get() > 0
 }
 
 /// Notes that an expected reply has not come.
@@ -194,14 +221,20 @@ impl Running {
     /// Whether to spin rather than to suspend.
     #[inline(never)]
     pub(crate) fn should_spin(self) -> bool {
-        self.header().home.get().is_some_and(|h| h.should_spin())
+        self.home().is_some_and(|home| home.should_spin())
     }
 
     /// Spins until it `has_happened`, as long as that is better than to suspend.
     pub(crate) fn spin_wait(self, has_happened: &mut dyn FnMut() -> bool) {
-        if let Some(home) = self.header().home.get() {
+        if let Some(home) = self.home() {
             home.spin_wait(has_happened);
         }
+    }
+
+    /// The worker on which it lives.
+    pub(super) fn home(&self) -> Option<&Arc<dyn Home>> {
+        // SAFETY: it runs.
+        unsafe { self.header().home.get() }
     }
 
     /// Its number.

@@ -21,9 +21,9 @@
 
 use std::any::Any;
 use std::ptr::NonNull;
-use std::sync::Arc;
 
-use super::cell::{ExitKind, Home, RunOutcome, TaskRef};
+use super::cell::{ExitKind, RunOutcome, TaskRef};
+use super::current;
 use super::join::UnclaimedResult;
 use super::registry::Registry;
 use super::switch;
@@ -38,47 +38,32 @@ impl TaskRef {
     /// Whether the coroutine has started, and is bound to its home.
     #[inline]
     pub(crate) fn has_started(&self) -> bool {
-        self.header().home.get().is_some()
-    }
-
-    /// By the worker that has it queued: has the processor look up the address of its stack.
-    #[inline]
-    pub(crate) fn look_up_stack(&self) {
-        // SAFETY: as the block above says of all its calls.
-        if let Some(fiber) = unsafe { self.header().fiber() } {
-            fiber.look_up();
-        }
-    }
-
-    /// By the same, some time after `prefetch_header`: has the processor fetch the frame in which it resumes.
-    #[inline]
-    pub(crate) fn prefetch_stack(&self) {
-        // SAFETY: as the block above says of all its calls.
-        let (fiber, frame) =
-            unsafe { (self.header().fiber(), self.header().with_home_only(|own| own.frame)) };
-        if let Some(fiber) = fiber {
-            fiber.prefetch(frame);
-        }
+        !self.header().home.address().is_null()
     }
 
     /// Binds an unstarted coroutine to this worker and gives it a stack. `run` begins it.
     #[inline(always)]
-    pub(crate) fn start(&self, fiber: Fiber, home: Arc<dyn Home>) {
+    pub(crate) fn start(&self, fiber: Fiber) {
         // SAFETY: see `start_with`.
-        self.start_with(fiber, home, unsafe { self.body() });
+        self.start_with(fiber, unsafe { self.body() });
     }
 
     /// As `start`, but the coroutine only drops its closure.
-    pub(crate) fn start_discarding(&self, fiber: Fiber, home: Arc<dyn Home>) {
+    pub(crate) fn start_discarding(&self, fiber: Fiber) {
         // SAFETY: see `start_with`.
-        self.start_with(fiber, home, unsafe { self.discarding_body() });
+        self.start_with(fiber, unsafe { self.discarding_body() });
     }
 
     /// The caller is the home worker now and will run the body; `run` is called by that worker only, which
     /// holds a reference meanwhile.
     #[inline(always)]
-    fn start_with(&self, mut fiber: Fiber, home: Arc<dyn Home>, body: Body) {
-        assert!(self.header().home.set(home).is_ok(), "a coroutine starts once");
+    fn start_with(&self, mut fiber: Fiber, body: Body) {
+        assert!(!self.has_started(), "a coroutine starts once");
+        let home = current::home().expect("the caller is a worker");
+        // SAFETY: the guard of the home is on this thread.
+        let hosted = unsafe { &home.as_ref().hosted };
+        hosted.set(hosted.get() + 1);
+        self.header().home.set(home);
         // SAFETY: as above. Nobody else looks at the stack.
         unsafe {
             fiber.prepare(body);
@@ -142,6 +127,8 @@ impl TaskRef {
             registry.remove(key);
         }
         give_back(fiber.expect("a coroutine that ran has a stack"));
+        // SAFETY: it has not ended before the next call.
+        unsafe { self.header().home.leave() };
         self.finish()
     }
 

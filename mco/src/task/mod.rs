@@ -7,7 +7,7 @@
 //! | --- | --- |
 //! | [`state`], `locals`, [`unwind::state`](unwind), [`inspect`]`/{reason, target, record}`, `thread_parker` | data: the wake protocol, and the parts of a header |
 //! | [`cell`] | the header of a coroutine, and references to it; the types of those who wait for its end |
-//! | [`current`], [`budget`] | what runs on this thread, and how long until the others' turn |
+//! | [`current`], [`budget`], [`ready`] | what runs on this thread, how long until the others' turn, and what goes on next |
 //! | [`stack_check`], [`inspect`]`/owner` | what else has begun on this stack; who holds a lock |
 //! | [`unwind`] | whether the caller is to be unwound, and with what |
 //! | [`switch`], [`yielding`] | away from a coroutine, and back |
@@ -28,6 +28,7 @@ mod lifecycle;
 mod local;
 mod locals;
 mod panic_hook;
+pub(crate) mod ready;
 mod registry;
 pub(crate) mod stack_check;
 mod state;

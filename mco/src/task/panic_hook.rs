@@ -41,7 +41,7 @@ fn print_name() {
     let Some(running) = current::running() else { return };
     let header = running.header();
     let text = format!("{header} panics:");
-    if header.home.get().is_some_and(|home| home.test_run() != 0) {
+    if running.home().is_some_and(|home| home.test_run() != 0) {
         report::line_of_test(&text);
     } else {
         report::line(&text);

@@ -119,14 +119,14 @@ pub(crate) fn abort(reason: Reason, site: &Location<'_>) -> ! {
 }
 
 /// Whether a wait of the coroutine that runs was found harmless before, just there: for who is about to wait, in
-/// a call from `site`, and has a value of its own at `depth` in its frame.
+/// a call from `site`, and has a value of its own at `depth` in its frame. If so that is on the coroutine's own stack.
 #[inline(always)]
 pub(crate) fn is_harmless(
     running: Running,
     site: &'static Location<'static>,
     depth: usize,
 ) -> bool {
-    running.with_home_only(|own| own.harmless) == key(site, depth)
+    running.with_home_only(|own| own.harmless) == (ptr::from_ref(site).addr(), depth)
 }
 
 /// Whether the coroutine that runs, or the thread if none does, must not wait there.
@@ -174,7 +174,7 @@ fn refusal_uncached(
         }
         HARMLESS.with(|noted| noted[at].set(key_of_thread));
     }
-    running.with_home_only(|own| own.harmless = key(site, depth));
+    running.with_home_only(|own| own.harmless = (ptr::from_ref(site).addr(), depth));
     None
 }
 

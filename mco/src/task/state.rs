@@ -56,6 +56,7 @@ impl State {
 
     /// By the coroutine: it is about to switch away until it is notified. `false`: it has been
     /// notified already and must not switch.
+    #[inline(always)]
     pub(crate) fn park(&self) -> bool {
         // Release pairs with the Acquire of the `notify` that sees `PARKED`: what the coroutine
         // wrote is visible to whoever queues it.
@@ -68,6 +69,7 @@ impl State {
     }
 
     /// By the home worker: the coroutine is about to be resumed.
+    #[inline(always)]
     pub(crate) fn begin(&self) {
         // One that has not been notified, since it yielded, is `RUNNING` already: then the write,
         // which would wait for all of this processor's earlier ones, is spared.
@@ -81,6 +83,7 @@ impl State {
     /// By the home worker's thread, outside the coroutine or in another one: as `notify`, with one
     /// write less: what is parked goes to `RUNNING` at once, so that `begin` has nothing to do.
     #[must_use]
+    #[inline(always)]
     pub(crate) fn notify_at_home(&self) -> bool {
         // Acquire pairs with the Release of `park`. What this thread has done, the coroutine sees.
         let parked =

@@ -6,7 +6,7 @@ use std::any::Any;
 
 use parking_lot::Mutex;
 
-use super::cell::Header;
+use super::current;
 
 /// A panic that has ended a coroutine.
 pub(crate) struct UnjoinedPanic {
@@ -20,9 +20,11 @@ static UNJOINED: Mutex<Vec<UnjoinedPanic>> = Mutex::new(Vec::new());
 
 /// By a coroutine that a panic has ended: records it until somebody joins.
 #[cold]
-pub(super) fn record(header: &Header, payload: &(dyn Any + Send)) {
-    let test_run = header.home.get().map_or(0, |home| home.test_run());
+pub(super) fn record(payload: &(dyn Any + Send)) {
+    let Some(running) = current::running() else { return };
+    let test_run = running.home().map_or(0, |home| home.test_run());
     if test_run != 0 {
+        let header = running.header();
         let text = format!("{header}: {}", message(payload));
         UNJOINED.lock().push(UnjoinedPanic { test_run, id: header.options.id, text });
     }

@@ -5,7 +5,7 @@
 use std::mem;
 use std::sync::Arc;
 
-use super::cell::{Waiter, WaiterList};
+use super::cell::{Header, Waiter, WaiterList};
 use super::current;
 use super::thread_parker::ThreadParker;
 use crate::shrinking;
@@ -105,7 +105,7 @@ impl WaiterList {
     #[inline]
     pub(crate) fn prefetch(&self) {
         if let WaiterList::One(Waiter::Coroutine(task)) = self {
-            task.prefetch_header();
+            Header::prefetch(task.as_raw().as_ptr());
         }
     }
 }

@@ -109,7 +109,7 @@ impl RawLock {
         if self.try_for_a_while() {
             return;
         }
-        let node = pin!(WaitNode::new(&self.waiting, Waiters::queue, None));
+        let node = pin!(WaitNode::new(&self.waiting, Waiters::queue as _, None));
         if self.enter(node.as_ref()) {
             return;
         }

@@ -14,7 +14,7 @@ use std::mem;
 use std::panic::Location;
 use std::ptr::{self, NonNull};
 
-use super::queue::{Outcome, WaitNode};
+use super::queue::{Outcome, Queue, WaitNode};
 use super::timers;
 use crate::clock::Timestamp;
 use crate::task::cancel::PendingUnwind;
@@ -216,6 +216,21 @@ impl Wait {
         Parked { wake: Wake::TimedOut, pending }
     }
 
+    /// Waits, if this is as most waits are: of a coroutine, with nothing that could cut it off, where it may be
+    /// suspended, and better is suspended than spins. `false`: it is not, and has not waited.
+    #[inline(always)]
+    fn park_simply(&self) -> bool {
+        let Some(running) = current::running() else { return false };
+        let is_simple = stack_check::is_harmless(running, self.site, ptr::from_ref(self).addr())
+            && cancel::is_undisturbed(running)
+            && self.info.until.is_none()
+            && (self.batching || !current::may_expect_reply());
+        if is_simple {
+            running.park(self.reason, self.site, &self.info);
+        }
+        is_simple
+    }
+
     /// `true`: it has been woken. `false`: the deadline has passed.
     #[inline(always)]
     fn park_coroutine(&self, running: Running, until: Option<Timestamp>) -> bool {
@@ -334,13 +349,23 @@ impl Parked {
     }
 }
 
-impl<S, T> WaitNode<'_, S, T> {
+impl<S, T, Q: Fn(&mut S) -> &mut Queue<T>> WaitNode<'_, S, T, Q> {
     /// Waits at a node that has been entered. `None`: the deadline has passed, and the node is left.
     ///
     /// A completed wait returns, even if the caller was cancelled meanwhile or is out of time, so nothing gets lost.
     /// Otherwise the caller unwinds from here.
     #[inline(always)]
     pub(crate) fn wait(&self, wait: &Wait) -> Option<Outcome> {
+        if wait.park_simply()
+            && let Some(outcome) = self.final_outcome()
+        {
+            return Some(outcome);
+        }
+        self.wait_in_general(wait)
+    }
+
+    #[inline(never)]
+    fn wait_in_general(&self, wait: &Wait) -> Option<Outcome> {
         let mut parked = wait.before();
         if !parked.is_cancelled()
             && wait.should_spin()

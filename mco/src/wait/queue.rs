@@ -139,42 +139,27 @@ impl<T> Queue<T> {
 
     /// Ends the wait of the first one that has not been completed elsewhere: exchanges the value at its
     /// node, and makes it go on. The wake-up is for when the lock is free.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn complete_first<R>(
         &mut self,
         outcome: Outcome,
         exchange: impl FnOnce(&mut Option<T>) -> R,
     ) -> Option<(R, Wakeup)> {
+        self.claim_first().map(|claimed| claimed.complete(outcome, exchange))
+    }
+
+    /// Takes the first one out that has not been completed elsewhere. For who completes it next, under the same lock.
+    #[inline(always)]
+    pub(crate) fn claim_first(&mut self) -> Option<Claimed<'_, T>> {
         loop {
             let node = self.first?;
             // SAFETY: `first` is linked.
             unsafe { self.unlink(node) };
             // SAFETY: its owner cannot go away before the lock is free or it sees an outcome.
             let node = unsafe { node.as_ref() };
-            if node.token().is_some_and(|token| !token.claim(node.index.get())) {
-                continue;
+            if node.token().is_none_or(|token| token.claim(node.index.get())) {
+                return Some(Claimed(node));
             }
-            // SAFETY: under the lock, and its owner does not touch it before the outcome.
-            let result = exchange(unsafe { &mut *node.value.get() });
-            let (spinning, ended) = (SPINNING, outcome as u8);
-            // Release pairs with the Acquire of `outcome`. Nothing of the node is touched after it.
-            // The load spares those who do not look the exchange.
-            if node.outcome.load(Ordering::Relaxed) == spinning
-                && node
-                    .outcome
-                    .compare_exchange(spinning, ended, Ordering::Release, Ordering::Relaxed)
-                    .is_ok()
-            {
-                return Some((result, Wakeup::unneeded()));
-            }
-            // SAFETY: constant until now; and its frame is there, as above.
-            let wakeup = unsafe {
-                let blocked = (*node.blocked.get()).as_ref();
-                blocked.expect("somebody waits at a linked node").notify()
-            };
-            // As above.
-            node.outcome.store(ended, Ordering::Release);
-            return Some((result, wakeup));
         }
     }
 
@@ -205,7 +190,7 @@ impl<T> Queue<T> {
         unsafe { (*node.blocked.get()).as_ref().map(|blocked| blocked.notify()) }
     }
 
-    #[inline]
+    #[inline(always)]
     fn link(&mut self, node: NonNull<RawNode<T>>) {
         // SAFETY: the caller's node is alive, and so is whatever is linked.
         unsafe {
@@ -224,7 +209,7 @@ impl<T> Queue<T> {
     /// # Safety
     ///
     /// The node must be linked into this queue.
-    #[inline]
+    #[inline(always)]
     unsafe fn unlink(&mut self, node: NonNull<RawNode<T>>) {
         // SAFETY: it is alive, as are its neighbours, since all are linked.
         unsafe {
@@ -240,6 +225,43 @@ impl<T> Queue<T> {
             node.as_ref().linked.set(false);
         }
         self.len -= 1;
+    }
+}
+
+/// A node that has been taken out of its queue, for the caller alone to complete: its owner waits for that.
+#[must_use = "its owner waits to be completed"]
+pub(crate) struct Claimed<'a, T>(&'a RawNode<T>);
+
+impl<T> Claimed<'_, T> {
+    /// Exchanges the value at the node, and makes its owner go on. The wake-up is for when the lock is free.
+    #[inline(always)]
+    pub(crate) fn complete<R>(
+        self,
+        outcome: Outcome,
+        exchange: impl FnOnce(&mut Option<T>) -> R,
+    ) -> (R, Wakeup) {
+        let node = self.0;
+        // SAFETY: under the lock, and its owner does not touch it before the outcome.
+        let result = exchange(unsafe { &mut *node.value.get() });
+        let (spinning, ended) = (SPINNING, outcome as u8);
+        // Release pairs with the Acquire of `outcome`. Nothing of the node is touched after it.
+        // The load spares those who do not look the exchange.
+        if node.outcome.load(Ordering::Relaxed) == spinning
+            && node
+                .outcome
+                .compare_exchange(spinning, ended, Ordering::Release, Ordering::Relaxed)
+                .is_ok()
+        {
+            return (result, Wakeup::unneeded());
+        }
+        // SAFETY: constant until now; and its frame is there, since its owner waits for the outcome.
+        let wakeup = unsafe {
+            let blocked = (*node.blocked.get()).as_ref();
+            blocked.expect("somebody waits at a linked node").notify()
+        };
+        // As above.
+        node.outcome.store(ended, Ordering::Release);
+        (result, wakeup)
     }
 }
 
@@ -275,10 +297,11 @@ impl<T> RawNode<T> {
 }
 
 /// A node in the queue of an object, in the frame of the one who waits.
-pub(crate) struct WaitNode<'a, S, T> {
+///
+/// `Q` says in which of the object's queues.
+pub(crate) struct WaitNode<'a, S, T, Q: Fn(&mut S) -> &mut Queue<T> = fn(&mut S) -> &mut Queue<T>> {
     lock: &'a Spin<S>,
-    /// Which of the object's queues.
-    queue: fn(&mut S) -> &mut Queue<T>,
+    queue: Q,
     raw: RawNode<T>,
     /// By the owner, who need not lock to leave if it is not.
     entered: Cell<bool>,
@@ -287,16 +310,15 @@ pub(crate) struct WaitNode<'a, S, T> {
 
 // SAFETY: the owner of a node may move to another thread before it is pinned and linked, as far as
 // its value may; after that others reach it only under the lock or through the atomic.
-unsafe impl<S: Send, T: Send> Send for WaitNode<'_, S, T> {}
+unsafe impl<S: Send, T: Send, Q: Fn(&mut S) -> &mut Queue<T> + Send> Send
+    for WaitNode<'_, S, T, Q>
+{
+}
 
-impl<'a, S, T> WaitNode<'a, S, T> {
+impl<'a, S, T, Q: Fn(&mut S) -> &mut Queue<T>> WaitNode<'a, S, T, Q> {
     /// A node with `value` to be exchanged, outside the queue.
-    #[inline]
-    pub(crate) fn new(
-        lock: &'a Spin<S>,
-        queue: fn(&mut S) -> &mut Queue<T>,
-        value: Option<T>,
-    ) -> WaitNode<'a, S, T> {
+    #[inline(always)]
+    pub(crate) fn new(lock: &'a Spin<S>, queue: Q, value: Option<T>) -> WaitNode<'a, S, T, Q> {
         let raw = RawNode {
             previous: Cell::new(None),
             next: Cell::new(None),
@@ -331,7 +353,7 @@ impl<'a, S, T> WaitNode<'a, S, T> {
         self.enter_as(state, Some((NonNull::from(token), index)));
     }
 
-    #[inline]
+    #[inline(always)]
     fn enter_as(self: Pin<&Self>, state: &mut S, shared: Option<(NonNull<SelectToken>, usize)>) {
         assert!(std::ptr::eq(self.lock.data_ptr(), state), "the state of another object");
         let node = &self.get_ref().raw;
@@ -349,7 +371,7 @@ impl<'a, S, T> WaitNode<'a, S, T> {
     }
 
     /// How the wait has ended, as far as can be told without the lock.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn outcome(&self) -> Option<Outcome> {
         // Acquire pairs with the Release in `complete_first`: the value is there, and `complete_first` has done.
         match self.raw.outcome.load(Ordering::Acquire) {
@@ -379,12 +401,20 @@ impl<'a, S, T> WaitNode<'a, S, T> {
     }
 
     /// How the wait has ended; `None`: it has not, and whoever ends it will notify.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn final_outcome(&self) -> Option<Outcome> {
-        self.outcome().or_else(|| {
-            drop(self.lock.lock());
-            self.outcome()
-        })
+        let outcome = self.outcome().or_else(|| self.outcome_under_lock());
+        if outcome.is_some() {
+            // It has been taken out of the queue.
+            self.entered.set(false);
+        }
+        outcome
+    }
+
+    #[cold]
+    fn outcome_under_lock(&self) -> Option<Outcome> {
+        drop(self.lock.lock());
+        self.outcome()
     }
 
     /// Gives the wait up, unless it has ended meanwhile.
@@ -417,18 +447,22 @@ impl<'a, S, T> WaitNode<'a, S, T> {
 
     /// Takes the value at the node, and gives a wait up that has not ended: what was received, or
     /// what was not sent.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take(&self) -> Option<T> {
-        self.leave();
+        if self.entered.get() {
+            self.leave();
+        }
         // SAFETY: outside the queue it is its owner's, and this is no reference that stays.
         unsafe { (*self.raw.value.get()).take() }
     }
 }
 
-impl<S, T> Drop for WaitNode<'_, S, T> {
-    #[inline]
+impl<S, T, Q: Fn(&mut S) -> &mut Queue<T>> Drop for WaitNode<'_, S, T, Q> {
+    #[inline(always)]
     fn drop(&mut self) {
-        self.leave();
+        if self.entered.get() {
+            self.leave();
+        }
     }
 }
 

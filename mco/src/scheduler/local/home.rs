@@ -8,15 +8,6 @@ use crate::runtime_thread;
 use crate::task::{Home, TaskRef, current};
 
 impl Home for RemoteWorker {
-    fn schedule_here(&self, task: TaskRef) {
-        let mut task = Some(task);
-        LocalWorker::with(|local| local.make_ready(task.take().expect("it is called once")));
-        if let Some(task) = task {
-            // The process exits by a call from this thread, whose own half of the worker is gone.
-            self.schedule_from_elsewhere(task);
-        }
-    }
-
     fn should_spin(&self) -> bool {
         LocalWorker::with(LocalWorker::should_spin) == Some(true)
     }

@@ -162,13 +162,13 @@ impl LocalWorker {
         fence(Ordering::SeqCst);
         let task = self.scheduler.global_queue.take();
         let any = task.is_some();
-        self.ready.borrow_mut().extend(task);
+        task.into_iter().for_each(|task| self.make_ready(task));
         any
     }
 
     fn has_ended(&self) -> bool {
         self.hosted.get() == 0
-            && self.ready.borrow().is_empty()
+            && !self.has_ready()
             && self.unstarted.is_empty()
             && self.worker.lifo_slot.is_empty()
             && self.worker.inbox.is_empty()
@@ -323,7 +323,7 @@ impl LocalWorker {
             None => self.has_stealable(),
             Some(_) => !scheduler.global_queue.is_empty(),
         };
-        self.ready.borrow().is_empty()
+        !self.has_ready()
             && self.worker.inbox.is_empty()
             && self.worker.handed_over.is_empty()
             && !self.worker.requests.are_waiting()

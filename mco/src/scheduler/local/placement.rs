@@ -11,6 +11,7 @@ pub(super) const PLACEMENT_SLACK: usize = 16;
 
 impl LocalWorker {
     /// Gives an unstarted coroutine a stack and makes this worker its home. `false`: it was handed over, or has ended.
+    #[inline(never)]
     pub(super) fn start(&self, task: &TaskRef) -> bool {
         let start_here = self.start_here.take();
         let is_condemned = task.is_cancelled() || !self.scheduler.may_start(task);
@@ -32,9 +33,9 @@ impl LocalWorker {
         match fiber {
             Ok(fiber) => {
                 if is_condemned {
-                    task.start_discarding(fiber, self.worker.clone());
+                    task.start_discarding(fiber);
                 } else {
-                    task.start(fiber, self.worker.clone());
+                    task.start(fiber);
                 }
                 if task.name().is_some() {
                     // So that the monitor can tell its name from the first run on.

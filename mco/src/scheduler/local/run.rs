@@ -1,7 +1,6 @@
 //! The life of a worker's thread.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -14,7 +13,7 @@ use super::seeded;
 use super::state::{Clock, LocalWorker};
 use crate::clock::Timestamp;
 use crate::fiber::Pool;
-use crate::task::{Home, current};
+use crate::task::current;
 use crate::trace;
 
 /// The life of a worker's thread.
@@ -31,18 +30,19 @@ pub(in super::super) fn run(
         seeded::begin(seed);
     }
     reactor.enter();
-    let home: Arc<dyn Home> = worker.clone();
-    current::enter_home(&home);
+    let home = current::enter_home(worker.clone());
     trace::enter(scheduler.traced, worker.index, worker.clone());
     worker.set_clock(Timestamp::monotonic());
     let _ = worker.run_delay.set(RunDelay::of_this_thread());
     let pool_capacity = scheduler.settings.pool_capacity / scheduler.settings.workers;
     let local = LocalWorker {
-        ready: RefCell::new(VecDeque::new()),
+        is_seeded: scheduler.settings.seed.is_some(),
+        drawn_from: RefCell::new(Vec::new()),
         unstarted,
         reactor: RefCell::new(reactor),
         pool: RefCell::new(Pool::new(pool_capacity.max(1))),
-        turn: Cell::new(worker.turn()),
+        turns_to_fair_one: Cell::new(0),
+        first_oldest: Cell::new(0),
         hosted: Cell::new(0),
         placement_limit: Cell::new(PLACEMENT_SLACK),
         clock: Clock::new(),
@@ -60,7 +60,7 @@ pub(in super::super) fn run(
     LocalWorker::enter(local, |local| {
         local.work();
         local.has_left.set(true);
-        current::leave_home();
+        drop(home);
         trace::leave();
         local.reactor.borrow_mut().close();
         local.worker.requests.close();

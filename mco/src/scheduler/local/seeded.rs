@@ -5,11 +5,13 @@
 //! doings makes use of. So the same seed gives the same order, as far as the program depends on nothing
 //! else: not on the system's clock, on sockets, on other threads, or on the order of a `HashMap`.
 
+use std::iter;
+
 use super::super::global_queue::retry;
 use super::state::LocalWorker;
 use crate::random;
 use crate::shrinking;
-use crate::task::{self, TaskRef};
+use crate::task::{self, TaskRef, ready};
 
 /// How often coroutines are interrupted is left to chance too: some faults show when they seldom are.
 const YIELD_ONE_IN: [usize; 4] = [2, 4, 16, 128];
@@ -23,20 +25,23 @@ pub(super) fn begin(seed: u64) {
 impl LocalWorker {
     /// What to run next: anything that could.
     pub(super) fn pick_seeded(&self) -> Option<TaskRef> {
-        let mut ready = self.ready.borrow_mut();
+        let mut all = self.drawn_from.borrow_mut();
+        all.extend(iter::from_fn(ready::pop));
         while let Some(task) = retry(|| self.scheduler.global_queue.steal()) {
-            ready.push_back(task);
+            all.push(task);
         }
         // The oldest first, so that nothing depends on which queue it has come from.
         while let Some(task) = retry(|| self.worker.stealer.steal()) {
-            ready.push_back(task);
+            all.push(task);
         }
-        ready.extend(self.worker.lifo_slot.take());
-        shrinking::trim_queue(&mut ready);
-        match ready.len() {
-            0 => None,
-            1 => ready.pop_front(),
-            all => ready.swap_remove_back(random::below(all)),
-        }
+        all.extend(self.worker.lifo_slot.take());
+        let drawn = match all.len() {
+            0 => return None,
+            1 => 0,
+            len => random::below(len),
+        };
+        let drawn = all.swap_remove(drawn);
+        shrinking::trim_list(&mut all);
+        Some(drawn)
     }
 }

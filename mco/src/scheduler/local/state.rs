@@ -1,7 +1,6 @@
 //! The data of a worker's own half, and the simplest things that are done with it.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::VecDeque;
 use std::panic::Location;
 use std::ptr;
 use std::sync::Arc;
@@ -16,7 +15,7 @@ use super::super::worker::RemoteWorker;
 use crate::clock::Timestamp;
 use crate::fiber::Pool;
 use crate::reactor::Reactor;
-use crate::task::TaskRef;
+use crate::task::{TaskRef, ready};
 use crate::trace;
 
 /// The half of a worker that only its own thread uses. It lies in a thread-local variable, where its coroutines
@@ -24,13 +23,18 @@ use crate::trace;
 pub(in super::super) struct LocalWorker {
     pub(super) scheduler: Arc<Scheduler>,
     pub(super) worker: Arc<RemoteWorker>,
-    /// Started coroutines that can go on.
-    pub(super) ready: RefCell<VecDeque<TaskRef>>,
+    /// A seed decides what runs next.
+    pub(super) is_seeded: bool,
+    /// With a seed, what could run: moved here from [`ready`], to draw from. Else empty.
+    pub(super) drawn_from: RefCell<Vec<TaskRef>>,
     pub(super) unstarted: Deque<TaskRef>,
     pub(super) reactor: RefCell<Reactor>,
     pub(super) pool: RefCell<Pool>,
-    /// Copies of what is in `Counts`, so that to count up takes no atomic read-modify-write.
-    pub(super) turn: Cell<u64>,
+    /// Turns until the unstarted coroutine that has waited longest goes first; with a seed always 0.
+    pub(super) turns_to_fair_one: Cell<u32>,
+    /// Which of their queues comes first then: by its remainder.
+    pub(super) first_oldest: Cell<u32>,
+    /// A copy of what is in `Counts`, so that to count up takes no atomic read-modify-write.
     pub(super) hosted: Cell<usize>,
     /// From this number of hosted coroutines on, the loads of the other workers are compared.
     pub(super) placement_limit: Cell<usize>,
@@ -133,7 +137,13 @@ impl LocalWorker {
 
     /// Queues a started coroutine of this worker, or one that must start here.
     pub(in super::super) fn make_ready(&self, task: TaskRef) {
-        self.ready.borrow_mut().push_back(task);
+        ready::push(task);
+    }
+
+    /// Whether a coroutine of this worker can go on.
+    #[inline(always)]
+    pub(super) fn has_ready(&self) -> bool {
+        !ready::is_empty() || self.is_seeded && !self.drawn_from.borrow().is_empty()
     }
 
     pub(super) fn set_hosted(&self, hosted: usize) {
@@ -144,7 +154,7 @@ impl LocalWorker {
 
     /// Whether nothing is queued here behind the coroutine that runs.
     pub(super) fn is_alone(&self) -> bool {
-        self.ready.borrow().is_empty()
+        !self.has_ready()
             && self.worker.lifo_slot.is_empty()
             && self.worker.inbox.is_empty()
             && self.worker.handed_over.is_empty()

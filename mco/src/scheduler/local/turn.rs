@@ -7,12 +7,12 @@ use super::super::global_queue::retry;
 use super::placement::PLACEMENT_SLACK;
 use super::state::LocalWorker;
 use crate::clock::Timestamp;
-use crate::task::{RunOutcome, TaskRef};
+use crate::task::{RunOutcome, TaskRef, ready};
+use crate::trace;
 use crate::wait::timers;
-use crate::{shrinking, trace};
 
 /// Every so many turns an unstarted coroutine that has waited longest goes first, so that none waits for ever.
-const FAIR_TURN: u64 = 61;
+const FAIR_TURN: u32 = 61;
 
 /// A busy worker looks at its sockets this often.
 const POLL_INTERVAL: Duration = Duration::from_micros(100);
@@ -20,32 +20,42 @@ const POLL_INTERVAL: Duration = Duration::from_micros(100);
 /// A busy worker looks at the clock about this often.
 const CLOCK_INTERVAL: Duration = Duration::from_micros(50);
 
-/// The positions in the ready queue, behind the coroutine that runs next, of the one whose stack is fetched and of the
-/// one whose header is.
-const STACKS_AHEAD: usize = 1;
-const HEADERS_AHEAD: usize = 2;
-
-/// For at most so many coroutines that a poll has woken the addresses of the stacks are looked up at once.
-const LOOK_UPS: usize = 32;
-
 impl LocalWorker {
     /// Empties the inbox.
     pub(super) fn receive(&self) {
         self.worker.inbox.drain(|task| {
             trace::arrived();
-            self.ready.borrow_mut().push_back(task);
+            ready::push(task);
         });
     }
 
     /// Takes the coroutine that runs next.
+    #[inline(always)]
     pub(super) fn next(&self) -> Option<TaskRef> {
-        if self.scheduler.settings.seed.is_some() {
+        let turns = self.turns_to_fair_one.get();
+        // Who yields lets the others run first, and those that have not started are others too.
+        let unstarted_first = self.yielded.take() && self.has_unstarted();
+        if turns == 0 || unstarted_first || ready::is_empty() {
+            return self.next_by_rule(unstarted_first);
+        }
+        self.turns_to_fair_one.set(turns - 1);
+        ready::pop()
+    }
+
+    /// The same, where it is not simply the next one that is ready.
+    #[inline(never)]
+    fn next_by_rule(&self, unstarted_first: bool) -> Option<TaskRef> {
+        if self.is_seeded {
             return self.pick_seeded();
         }
-        if self.turn.get().is_multiple_of(FAIR_TURN)
-            && let Some(task) = self.oldest_unstarted()
-        {
-            return Some(task);
+        match self.turns_to_fair_one.get() {
+            0 => {
+                self.turns_to_fair_one.set(FAIR_TURN - 1);
+                if let Some(task) = self.oldest_unstarted() {
+                    return Some(task);
+                }
+            }
+            turns => self.turns_to_fair_one.set(turns - 1),
         }
         // An attempt to pop costs a fence even if there is nothing.
         let older = || if self.unstarted.is_empty() { None } else { self.unstarted.pop() };
@@ -55,45 +65,34 @@ impl LocalWorker {
         let handed_over = || self.next_handed_over();
         let unstarted =
             || due().or_else(|| self.worker.lifo_slot.take()).or_else(handed_over).or_else(older);
-        if self.yielded.take() {
-            // It lets the others run first, and those that have not started are others too.
-            unstarted().or_else(|| self.next_ready())
+        if unstarted_first {
+            unstarted().or_else(ready::pop)
         } else {
-            self.next_ready().or_else(unstarted)
+            ready::pop().or_else(unstarted)
         }
     }
 
-    /// Takes the next ready coroutine. With many of them each lies outside the cache, so those behind it are fetched
-    /// meanwhile.
-    #[inline(always)]
-    fn next_ready(&self) -> Option<TaskRef> {
-        let mut ready = self.ready.borrow_mut();
-        let next = shrinking::pop_front(&mut ready);
-        if let Some(task) = ready.get(STACKS_AHEAD) {
-            task.prefetch_stack();
-        }
-        if let Some(task) = ready.get(HEADERS_AHEAD) {
-            task.prefetch_header();
-        }
-        next
+    /// Whether there is an unstarted coroutine that this worker would start without a search.
+    fn has_unstarted(&self) -> bool {
+        self.scheduler.global_queue.has_from_timers()
+            || !self.worker.lifo_slot.is_empty()
+            || !self.worker.handed_over.is_empty()
+            || !self.unstarted.is_empty()
     }
 
-    /// Polls the sockets, and waits for at most `timeout`. Of the coroutines that are woken the first are fetched
-    /// into the cache; `next_ready` fetches the others.
+    /// Polls the sockets, and waits for at most `timeout`.
     pub(super) fn poll(&self, timeout: Option<Duration>) {
         self.reactor.borrow_mut().poll(timeout);
-        let ready = self.ready.borrow();
-        ready.iter().take(LOOK_UPS).for_each(TaskRef::look_up_stack);
-        ready.iter().take(STACKS_AHEAD + 1).for_each(TaskRef::prefetch_stack);
+        ready::prefetch();
     }
 
     /// The unstarted coroutine that has waited longest: of those from outside, of those handed over, or of those
     /// spawned here; each of the three goes first in its turn.
     fn oldest_unstarted(&self) -> Option<TaskRef> {
-        const QUEUES: u64 = 3;
+        const QUEUES: u32 = 3;
         let global_queue = &self.scheduler.global_queue;
-        let first = self.turn.get() / FAIR_TURN;
-        let oldest = (first..first + QUEUES).find_map(|queue| match queue % QUEUES {
+        let first = self.first_oldest.replace(self.first_oldest.get().wrapping_add(1));
+        let oldest = (0..QUEUES).find_map(|queue| match first.wrapping_add(queue) % QUEUES {
             0 if global_queue.is_empty() => None,
             0 => retry(|| global_queue.steal()),
             1 => self.next_handed_over(),
@@ -118,8 +117,8 @@ impl LocalWorker {
             return;
         }
         let counts = &self.worker.counts;
-        self.turn.set(self.turn.get() + 1);
-        counts.turn.store(self.turn.get(), Ordering::Relaxed);
+        // Nobody else writes.
+        counts.turn.store(counts.turn.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         counts.current_site.set(task.spawned_at());
         counts.current_id.store(task.id(), Ordering::Relaxed);
         let slice = trace::begin();
@@ -133,23 +132,26 @@ impl LocalWorker {
             }
             RunOutcome::Yielded => {
                 task.enter(&self.worker.registry);
-                self.ready.borrow_mut().push_back(task);
+                ready::push(task);
                 self.yielded.set(true);
             }
-            RunOutcome::Finished => {
-                self.set_hosted(self.hosted.get() - 1);
-                let size = task.stack_size();
-                let leftover = task.retire(&self.worker.registry, |fiber| {
-                    self.pool.borrow_mut().give(size, fiber);
-                });
-                if let Some(leftover) = leftover {
-                    // It was detached in its last moment.
-                    self.run_user_code(Box::new(move || drop(leftover)));
-                }
-            }
+            RunOutcome::Finished => self.finish(task),
         }
         if self.worker.blocked.load(Ordering::Relaxed) {
             self.unblock();
+        }
+    }
+
+    #[inline(never)]
+    fn finish(&self, task: TaskRef) {
+        self.set_hosted(self.hosted.get() - 1);
+        let size = task.stack_size();
+        let leftover = task.retire(&self.worker.registry, |fiber| {
+            self.pool.borrow_mut().give(size, fiber);
+        });
+        if let Some(leftover) = leftover {
+            // It was detached in its last moment.
+            self.run_user_code(Box::new(move || drop(leftover)));
         }
     }
 
@@ -163,13 +165,18 @@ impl LocalWorker {
     }
 
     /// Between two turns, every few of them: reads the clock, fires timers and polls.
+    #[inline(always)]
     pub(super) fn check_clock(&self) {
-        let clock = &self.clock;
-        if clock.countdown.get() > 0 {
-            clock.countdown.set(clock.countdown.get() - 1);
-            return;
+        match self.clock.countdown.get() {
+            0 => self.look_at_clock(),
+            turns => self.clock.countdown.set(turns - 1),
         }
-        trace::looked(self.ready.borrow().len());
+    }
+
+    #[inline(never)]
+    fn look_at_clock(&self) {
+        let clock = &self.clock;
+        trace::looked(ready::len());
         let now = Timestamp::monotonic();
         self.worker.set_clock(now);
         self.run_requests();

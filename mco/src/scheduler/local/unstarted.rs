@@ -53,8 +53,8 @@ impl LocalWorker {
         if !self.unstarted.is_empty() {
             self.scheduler().wake_one();
         }
-        if self.scheduler().settings.seed.is_some() {
-            let ready = self.ready.borrow();
+        if self.is_seeded {
+            let ready = self.drawn_from.borrow();
             ready.iter().filter(|task| !task.has_started()).for_each(|task| list.add(task));
         }
         list

@@ -30,7 +30,7 @@ impl<'a, T> RecvArm<'a, T> {
     }
 
     pub(crate) fn new(channel: &'a Channel<T>) -> RecvArm<'a, T> {
-        let node = WaitNode::new(channel.state(), State::receivers, None);
+        let node = WaitNode::new(channel.state(), State::receivers as _, None);
         RecvArm { channel, node, result: None }
     }
 }
@@ -101,7 +101,7 @@ pin_project! {
 
 impl<'a, T> SendArm<'a, T> {
     pub(crate) fn new(channel: &'a Channel<T>, value: T) -> SendArm<'a, T> {
-        let node = WaitNode::new(channel.state(), State::senders, None);
+        let node = WaitNode::new(channel.state(), State::senders as _, None);
         SendArm { channel, node, value: Some(value), result: None }
     }
 }

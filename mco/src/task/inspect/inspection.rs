@@ -103,7 +103,8 @@ impl TaskRef {
     /// and it has started and not ended.
     pub(crate) fn capture(&self) -> Option<Frames> {
         let header = self.header();
-        if !header.home.get().is_some_and(current::is_home) || current::running().is_some() {
+        if current::home().is_none() || !current::is_home_of(header) || current::running().is_some()
+        {
             return None;
         }
         // SAFETY: the home worker is here, outside any coroutine.

@@ -38,6 +38,7 @@ impl AtomicSite {
         AtomicSite(AtomicPtr::new(ptr::null_mut()))
     }
 
+    #[inline(always)]
     pub(crate) fn set(&self, site: &'static Location<'static>) {
         self.0.store(ptr::from_ref(site).cast_mut(), Ordering::Relaxed);
     }

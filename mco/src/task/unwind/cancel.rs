@@ -166,17 +166,18 @@ pub(crate) fn pending_unwind_here() -> Option<PendingUnwind> {
     }
 }
 
+/// Whether the coroutine that runs now has neither been cancelled nor a deadline.
+#[inline(always)]
+pub(crate) fn is_undisturbed(running: Running) -> bool {
+    // Relaxed: what led to the cancel becomes visible through the state, which `cancel` notifies.
+    !running.header().cancelled.load(Ordering::Relaxed)
+        && running.with_home_only(|own| own.unwinding.deadline.is_none())
+}
+
 /// Why the coroutine that runs now has to unwind, if it has to and may.
 #[inline]
 pub(crate) fn pending_unwind(running: Running) -> Option<PendingUnwind> {
-    // Relaxed: what led to the cancel becomes visible through the state, which `cancel` notifies.
-    if running.header().cancelled.load(Ordering::Relaxed)
-        || running.with_home_only(|own| own.unwinding.deadline.is_some())
-    {
-        pending_unwind_slow(running)
-    } else {
-        None
-    }
+    if is_undisturbed(running) { None } else { pending_unwind_slow(running) }
 }
 
 #[cold]

@@ -39,8 +39,8 @@ impl ChannelEnd {
         self.used_at.set(site);
     }
 
-    /// By the one who uses a handle, and waits. Out of line, for the registers of the code around.
-    #[inline(never)]
+    /// By the one who uses a handle, and waits.
+    #[inline(always)]
     pub(super) fn waits(&self, site: &'static Location<'static>) {
         self.used_at.set(site);
         self.waited.store(LockOwner::current_number(), Ordering::Relaxed);

@@ -134,17 +134,13 @@ impl<T> State<T> {
         if self.aside.is_some() {
             return self.put_beside(value);
         }
-        let mut value = Some(value);
-        let completed =
-            self.receivers.complete_first(Outcome::Completed, |node| *node = value.take());
-        match (completed, value) {
-            (Some(((), wakeup)), _) => Ok(wakeup),
-            (None, Some(value)) if self.has_room() => {
-                self.buffer.push_back(value);
-                Ok(Wakeup::of_nobody())
-            }
-            (None, Some(value)) => Err(TrySendError::Full(value)),
-            (None, None) => unreachable!("a value is given away once"),
+        if let Some(receiver) = self.receivers.claim_first() {
+            Ok(receiver.complete(Outcome::Completed, |place| *place = Some(value)).1)
+        } else if self.has_room() {
+            self.buffer.push_back(value);
+            Ok(Wakeup::of_nobody())
+        } else {
+            Err(TrySendError::Full(value))
         }
     }
 
@@ -251,21 +247,45 @@ impl<T> Channel<T> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn send(
         &self,
         value: T,
         site: Site,
         timeout: Option<Duration>,
     ) -> Result<(), SendTimeoutError<T>> {
-        if !self.is_bounded {
-            self.senders.used(site);
-            // It never waits.
-            return self.try_send(value).map_err(|unsent| match unsent {
-                TrySendError::Disconnected(value) => SendTimeoutError::Disconnected(value),
-                TrySendError::Full(_) => unreachable!("there is always room"),
-            });
+        if self.is_bounded {
+            self.send_bounded(value, site, timeout)
+        } else {
+            self.send_unbounded(value, site)
         }
+    }
+
+    /// Never waits.
+    #[inline]
+    fn send_unbounded(&self, value: T, site: Site) -> Result<(), SendTimeoutError<T>> {
+        self.senders.used(site);
+        let mut state = self.state.lock();
+        if state.no_receivers {
+            return Err(SendTimeoutError::Disconnected(value));
+        }
+        if state.receivers.is_empty() {
+            state.buffer.push_back(value);
+            return Ok(());
+        }
+        let Ok(wakeup) = state.put(value) else { unreachable!("there is always room") };
+        drop(state);
+        wakeup.wake();
+        Ok(())
+    }
+
+    #[inline]
+    fn send_bounded(
+        &self,
+        value: T,
+        site: Site,
+        timeout: Option<Duration>,
+    ) -> Result<(), SendTimeoutError<T>> {
         spend_budget();
         let mut state = self.state.lock();
         match state.put(value) {
