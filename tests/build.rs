@@ -113,7 +113,7 @@ fn main() {
         .replace("pub const fn new", "pub fn new")
         .write("semaphore.rs");
     Source::read("wait/park.rs")
-        .part("impl<S, T> WaitNode<'_, S, T> {", "\n}\n")
+        .part("impl<S, T, Q: Fn(&mut S) -> &mut Queue<T>> WaitNode<'_, S, T, Q> {", "\n}\n")
         .write("node_wait.rs");
     Source::read("wait/queue.rs")
         .replace("use std::cell::{Cell, UnsafeCell};", "use super::cell::{Cell, UnsafeCell};")

@@ -10,7 +10,7 @@ use std::thread;
 
 use crate::coroutine_id::CoroutineId;
 use crate::task::{Reason, TaskRef, current, spend_budget};
-use crate::wait::{Wait, Waiter, WaiterGuard};
+use crate::wait::{Wait, Waiter};
 
 /// A coroutine, whatever its result is: to name it, to wake it, to cancel it.
 #[derive(Clone)]
@@ -95,10 +95,20 @@ impl fmt::Debug for Coroutine {
 /// Panics if `task` is the calling coroutine, which would wait for its own end.
 #[track_caller]
 pub(super) fn assert_not_self(task: &TaskRef) {
-    if let Some(me) = current::running()
-        && me.task().id() == task.id()
-    {
+    if current::running().is_some_and(|me| me.id() == task.id()) {
         panic!("{task} joins itself, which would never end; join it from elsewhere");
+    }
+}
+
+/// A place among those who wait for an end, until that has come or the wait ends otherwise.
+struct JoinerGuard<'a>(&'a TaskRef);
+
+impl Drop for JoinerGuard<'_> {
+    fn drop(&mut self) {
+        // At the end all are taken out.
+        if !self.0.is_finished() {
+            self.0.remove_joiner(&Waiter::current());
+        }
     }
 }
 
@@ -114,11 +124,10 @@ pub(super) fn wait_for_end(task: &TaskRef, wait: Wait) -> bool {
         spend_budget();
         return true;
     }
-    let waiter = Waiter::current();
-    if !task.add_joiner(waiter.clone()) {
+    if !task.add_joiner(Waiter::current()) {
         return true;
     }
-    let _entered = WaiterGuard::new(waiter, |waiter| task.remove_joiner(waiter));
+    let _entered = JoinerGuard(task);
     // SAFETY: `task` is borrowed during the call, in which the wait is used.
     let wait = unsafe { wait.of(task) };
     wait.wait_for(|| task.is_finished())
@@ -162,9 +171,14 @@ impl<T> JoinHandle<T> {
     /// If a coroutine joins itself. Unwinds if the calling coroutine is cancelled; the other one
     /// then goes on alone.
     #[track_caller]
-    pub fn join(self) -> thread::Result<T> {
+    pub fn join(mut self) -> thread::Result<T> {
         self.wait();
-        self.take_output()
+        if *self.taken.get_mut() {
+            self.was_taken();
+        }
+        *self.taken.get_mut() = true;
+        // SAFETY: as in `take_output`; and what follows detaches only what is not taken.
+        unsafe { self.coroutine.0.output() }
     }
 
     /// The result of a coroutine that has ended. The handle is then used up.
@@ -177,14 +191,20 @@ impl<T> JoinHandle<T> {
         assert!(self.is_finished(), "the coroutine has not ended");
         // Relaxed: who takes it is decided by the swap alone.
         if self.taken.swap(true, Ordering::Relaxed) {
-            panic!(
-                "the result of {} was taken by a `select!` before; it can be joined once",
-                self.coroutine.0
-            );
+            self.was_taken();
         }
         // SAFETY: `T` is the result type (`new`), the coroutine has finished, and nobody else takes
         // the result, nor detaches.
         unsafe { self.coroutine.0.output() }
+    }
+
+    #[cold]
+    #[track_caller]
+    fn was_taken(&self) -> ! {
+        panic!(
+            "the result of {} was taken by a `select!` before; it can be joined once",
+            self.coroutine.0
+        );
     }
 
     /// Waits for the end of the coroutine and leaves its result where it is.

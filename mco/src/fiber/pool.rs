@@ -13,6 +13,10 @@ const KEPT: usize = 8;
 /// Idle stacks of one worker, by size.
 pub(crate) struct Pool {
     classes: Vec<Class>,
+    /// The index of the class that was used last.
+    last: usize,
+    /// How many stacks wait here, of all sizes together.
+    idle: usize,
     /// The most stacks that are kept, of all sizes together.
     capacity: usize,
     trimmed: bool,
@@ -32,7 +36,7 @@ struct Class {
 
 impl Pool {
     pub(crate) fn new(capacity: usize) -> Pool {
-        Pool { classes: Vec::new(), capacity, trimmed: true }
+        Pool { classes: Vec::new(), last: 0, idle: 0, capacity, trimmed: true }
     }
 
     /// The size under which a request for `size` bytes is pooled.
@@ -47,6 +51,7 @@ impl Pool {
             let left = class.idle.len();
             class.unused = class.unused.min(left);
             class.cold = class.cold.min(left);
+            self.idle -= 1;
             return Ok(fiber);
         }
         class.stacks.take().or_else(|_| self.take_after_all(size))
@@ -56,7 +61,7 @@ impl Pool {
     #[cold]
     fn take_after_all(&mut self, size: usize) -> Result<Fiber, MapError> {
         for class in &mut self.classes {
-            class.let_go(0);
+            self.idle -= class.let_go(0);
             class.stacks.trim();
         }
         self.class(size).stacks.take()
@@ -64,11 +69,12 @@ impl Pool {
 
     /// Takes an idle fiber of `size` bytes back.
     pub(crate) fn give(&mut self, size: usize, fiber: Fiber) {
-        let has_room = self.idle() < self.capacity;
+        let has_room = self.idle < self.capacity;
         self.trimmed = false;
         let class = self.class(size);
         if has_room {
             class.idle.push(fiber);
+            self.idle += 1;
         } else {
             class.stacks.give(fiber);
         }
@@ -88,7 +94,7 @@ impl Pool {
             let used = class.idle.len() - class.unused;
             let unused = class.unused.min(kept);
             kept -= unused;
-            class.let_go(used + unused);
+            self.idle -= class.let_go(used + unused);
             class.stacks.trim();
             for fiber in &mut class.idle[class.cold..class.unused.max(class.cold)] {
                 fiber.release_deep_pages();
@@ -101,24 +107,32 @@ impl Pool {
 
     /// How many stacks wait here.
     pub(crate) fn idle(&self) -> usize {
-        self.classes.iter().map(|class| class.idle.len()).sum()
+        self.idle
     }
 
+    #[inline]
     fn class(&mut self, size: usize) -> &mut Class {
+        if self.classes.get(self.last).is_none_or(|class| class.size != size) {
+            self.last = self.find_class(size);
+        }
+        &mut self.classes[self.last]
+    }
+
+    #[inline(never)]
+    fn find_class(&mut self, size: usize) -> usize {
         // Programs use one or two sizes, so a scan is quickest.
         let index = self.classes.iter().position(|class| class.size == size);
-        let index = index.unwrap_or_else(|| {
+        index.unwrap_or_else(|| {
             let (stacks, idle, cold, unused) = (Stacks::new(size), Vec::new(), 0, 0);
             self.classes.push(Class { size, stacks, idle, cold, unused });
             self.classes.len() - 1
-        });
-        &mut self.classes[index]
+        })
     }
 }
 
 impl Class {
-    /// Keeps so many of those that were used last.
-    fn let_go(&mut self, kept: usize) {
+    /// Keeps so many of those that were used last. Returns how many it has let go of.
+    fn let_go(&mut self, kept: usize) -> usize {
         let excess = self.idle.len().saturating_sub(kept);
         // The coldest are at the front.
         self.idle.drain(..excess).for_each(|fiber| self.stacks.give(fiber));
@@ -127,6 +141,7 @@ impl Class {
         if self.idle.capacity() > 1024 && self.idle.len() < self.idle.capacity() / 4 {
             self.idle.shrink_to(self.idle.len() * 2);
         }
+        excess
     }
 }
 

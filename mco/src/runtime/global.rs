@@ -117,11 +117,17 @@ pub(crate) fn spawn_current(
     site: &'static Location<'static>,
     create: impl FnOnce(SpawnOptions) -> TaskRef,
 ) -> TaskRef {
-    let mut options = with_current(options_at(stack_size, site));
-    options.name = name.map(String::into_boxed_str);
-    let task = create(options);
-    with_current(|scheduler| scheduler.spawn(task.clone()));
-    task
+    let create = |scheduler: &Scheduler| {
+        let mut options = options_at(stack_size, site)(scheduler);
+        options.name = name.map(String::into_boxed_str);
+        create(options)
+    };
+    scheduler::spawn_here(create).unwrap_or_else(|create| {
+        let scheduler = scheduler();
+        let task = create(&scheduler);
+        scheduler.spawn(task.clone());
+        task
+    })
 }
 
 /// The same for a timer, by the worker that fires it: behind those of earlier ones.
@@ -129,7 +135,7 @@ pub(crate) fn spawn_from_timer(
     site: &'static Location<'static>,
     create: impl FnOnce(SpawnOptions) -> TaskRef,
 ) -> TaskRef {
-    let task = create(with_current(options_at(None, site)));
+    let task = create(with_current(|scheduler| options_at(None, site)(scheduler)));
     with_current(|scheduler| scheduler.spawn_from_timer(task.clone()));
     task
 }
@@ -137,7 +143,7 @@ pub(crate) fn spawn_from_timer(
 fn options_at(
     stack_size: Option<usize>,
     site: &'static Location<'static>,
-) -> impl Fn(&Arc<Scheduler>) -> SpawnOptions {
+) -> impl Fn(&Scheduler) -> SpawnOptions {
     move |scheduler| {
         let stack_size = stack_size.unwrap_or_else(|| scheduler.stack_size());
         scheduler::spawn_options(None, stack_size, site)

@@ -13,21 +13,37 @@ use crate::{forked, trace};
 impl Scheduler {
     /// Queues an unstarted coroutine: here if this is one of the workers, else for any of them.
     pub(crate) fn spawn(&self, task: TaskRef) {
+        let task = Cell::new(Some(task));
+        LocalWorker::with(|local| {
+            if local.is_of(self) {
+                task.take().into_iter().for_each(|task| self.spawn_on(local, task));
+            }
+        });
+        if let Some(task) = task.take() {
+            self.spawn_outside(task);
+        }
+    }
+
+    /// Queues an unstarted coroutine on this worker of the runtime.
+    #[inline]
+    fn spawn_on(&self, local: &LocalWorker, task: TaskRef) {
         if !self.may_start(&task) {
             discard(task);
             return;
         }
-        trace::spawn(task.id(), task.name(), || task::current::running().is_some());
-        let task = Cell::new(Some(task));
-        LocalWorker::with(|local| {
-            if local.is_of(self) {
-                task.take().into_iter().for_each(|task| local.spawn(task));
-            }
-        });
-        if let Some(task) = task.take() {
-            self.spawned_outside.fetch_add(1, Ordering::Relaxed);
-            self.inject(task);
+        trace::spawn(task.id(), task.name(), || current::running().is_some());
+        local.spawn(task);
+    }
+
+    #[cold]
+    fn spawn_outside(&self, task: TaskRef) {
+        if !self.may_start(&task) {
+            discard(task);
+            return;
         }
+        trace::spawn(task.id(), task.name(), || current::running().is_some());
+        self.spawned_outside.fetch_add(1, Ordering::Relaxed);
+        self.inject(task);
     }
 
     /// Queues the unstarted coroutine of a timer, behind those of earlier timers. By the worker that fires it. That
@@ -64,6 +80,24 @@ impl Scheduler {
             local.scheduler().settings.virtual_clock.is_some() && !local.is_of(self)
         };
         LocalWorker::with(other) == Some(true) && task::current::running().is_some()
+    }
+}
+
+/// Creates a coroutine and queues it on the worker that this thread is. `Err` with `create`, if it is none.
+#[inline]
+pub(crate) fn spawn_here<F: FnOnce(&Scheduler) -> TaskRef>(create: F) -> Result<TaskRef, F> {
+    let mut create = Some(create);
+    let spawned = LocalWorker::with(|local| {
+        let scheduler = local.scheduler();
+        let task = create.take().map(|create| create(scheduler));
+        if let Some(task) = &task {
+            scheduler.spawn_on(local, task.clone());
+        }
+        task
+    });
+    match create {
+        Some(create) => Err(create),
+        None => Ok(spawned.flatten().expect("it has been created")),
     }
 }
 

@@ -48,7 +48,7 @@ mod atomic {
     pub(super) use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 }
 
-pub(crate) use entry::{current_test_run, with_current, yield_now};
+pub(crate) use entry::{current_test_run, spawn_here, with_current, yield_now};
 pub(crate) use idle_policy::{AllIdleAction, IdlePolicy};
 pub(crate) use numbers::{new_test_run, spawn_options};
 pub(crate) use quiescence::Epoch;

@@ -302,8 +302,21 @@ impl Wait {
     /// is ready at once.
     ///
     /// The caller unwinds only if it is not ready, so what is ready is not lost.
+    #[inline]
     pub(crate) fn wait_for(&self, mut ready: impl FnMut() -> bool) -> bool {
         spend_budget();
+        loop {
+            if ready() {
+                return true;
+            }
+            if !self.park_simply() {
+                return self.wait_for_in_general(&mut ready);
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn wait_for_in_general(&self, ready: &mut dyn FnMut() -> bool) -> bool {
         let mut parked = None::<Parked>;
         loop {
             if ready() {

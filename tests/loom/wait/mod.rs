@@ -37,7 +37,7 @@ mod no_handoff_lock {
 
 /// `WaitNode::wait` of `mco/src/wait/park.rs`.
 mod node_wait {
-    use super::{Outcome, Wait, WaitNode, Wake};
+    use super::{Outcome, Queue, Wait, WaitNode, Wake};
 
     include!(concat!(env!("OUT_DIR"), "/node_wait.rs"));
 }
@@ -194,6 +194,16 @@ impl Wait {
 
     pub(crate) fn at<T: ?Sized>(self, _: &T) -> Wait {
         self
+    }
+
+    /// Without a deadline: the others spin before.
+    pub(crate) fn park_simply(&self) -> bool {
+        let me = Task::current();
+        let is_simple = !self.limited && !me.cancelled.load(Ordering::Relaxed);
+        if is_simple {
+            me.park();
+        }
+        is_simple
     }
 
     /// Always: whether it is worth it makes no difference to what may happen.
