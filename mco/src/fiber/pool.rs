@@ -40,11 +40,13 @@ impl Pool {
     }
 
     /// The size under which a request for `size` bytes is pooled.
+    #[inline]
     pub(crate) fn class_size(size: usize) -> usize {
         if size == 0 { 0 } else { size.max(MIN_STACK_SIZE) }
     }
 
     /// An idle fiber with a stack of `size` bytes, pooled if there is one.
+    #[inline]
     pub(crate) fn take(&mut self, size: usize) -> Result<Fiber, MapError> {
         let class = self.class(size);
         if let Some(fiber) = class.idle.pop() {
@@ -68,6 +70,7 @@ impl Pool {
     }
 
     /// Takes an idle fiber of `size` bytes back.
+    #[inline]
     pub(crate) fn give(&mut self, size: usize, fiber: Fiber) {
         let has_room = self.idle < self.capacity;
         self.trimmed = false;

@@ -13,18 +13,24 @@ thread_local! {
 }
 
 /// A number for a new coroutine, unique in the process.
+#[inline]
 fn next_id() -> u64 {
-    const BLOCK: u64 = 1024;
-    static BLOCKS: AtomicU64 = AtomicU64::new(1);
     IDS.with(|ids| {
         let (mut next, mut end) = ids.get();
         if next == end {
-            next = BLOCKS.fetch_add(BLOCK, Ordering::Relaxed);
-            end = next + BLOCK;
+            (next, end) = next_block();
         }
         ids.set((next + 1, end));
         next
     })
+}
+
+#[cold]
+fn next_block() -> (u64, u64) {
+    const BLOCK: u64 = 1024;
+    static BLOCKS: AtomicU64 = AtomicU64::new(1);
+    let next = BLOCKS.fetch_add(BLOCK, Ordering::Relaxed);
+    (next, next + BLOCK)
 }
 
 /// The number of a new test run.
@@ -34,6 +40,7 @@ pub(crate) fn new_test_run() -> u64 {
 }
 
 /// The options of a coroutine that is about to be spawned, with a new id.
+#[inline]
 pub(crate) fn spawn_options(
     name: Option<Box<str>>,
     stack_size: usize,

@@ -196,10 +196,12 @@ impl Scheduler {
     /// Whether an unstarted coroutine may start. After the shutdown only the children of scopes do. Whoever
     /// owns the scope may be in a destructor, which tidies up with them as ever, and would unwind out of it
     /// if they came to nothing. It is cancelled itself, and cancels them in its turn where it may unwind.
+    #[inline]
     pub(super) fn may_start(&self, task: &TaskRef) -> bool {
         !self.is_shut_down() || task.is_scoped()
     }
 
+    #[inline]
     pub(crate) fn is_shut_down(&self) -> bool {
         self.shutdown.load(Ordering::Acquire)
     }
@@ -289,6 +291,7 @@ impl Scheduler {
     }
 
     /// The size of the stack of a coroutine for which nothing else was asked, in bytes.
+    #[inline]
     pub(crate) fn stack_size(&self) -> usize {
         self.settings.stack_size.unwrap_or_else(defaults::stack_size)
     }

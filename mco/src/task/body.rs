@@ -221,13 +221,12 @@ impl TaskRef {
             true => &TaskCell::<F, T>::SCOPED_VTABLE,
             false => &TaskCell::<F, T>::VTABLE,
         };
-        let header = Header::new(options, vtable);
         let cell = Box::leak(Box::<TaskCell<F, T>>::new_uninit()).as_mut_ptr();
         // Field by field, where they stay: the whole is too large to be moved there.
         // SAFETY: the memory is there, and nobody else's; `cell` is not null. The header comes first, and carries the
         // one reference.
         unsafe {
-            (&raw mut (*cell).header).write(header);
+            (&raw mut (*cell).header).write(Header::new(options, vtable));
             (&raw mut (*cell).closure).write(UnsafeCell::new(MaybeUninit::new(f)));
             (&raw mut (*cell).stage).write(UnsafeCell::new(Stage::Unstarted));
             TaskRef::from_raw(NonNull::new_unchecked(cell.cast()))

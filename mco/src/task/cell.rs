@@ -245,6 +245,7 @@ unsafe impl Send for TaskRef {}
 unsafe impl Sync for TaskRef {}
 
 impl TaskRef {
+    #[inline]
     pub(crate) fn id(&self) -> u64 {
         self.header().options.id
     }

@@ -39,7 +39,13 @@ impl Locals {
 
     /// Takes a value out for good, the youngest first. When there is none any more, what is known of
     /// them is forgotten.
+    #[inline]
     pub(super) fn pop(&mut self) -> Option<Rc<dyn Any>> {
+        if self.0.is_none() { None } else { self.pop_one() }
+    }
+
+    #[cold]
+    fn pop_one(&mut self) -> Option<Rc<dyn Any>> {
         let value = self.0.as_mut()?.iter_mut().rev().find_map(|(_, value)| value.take());
         if value.is_none() {
             self.0 = None;

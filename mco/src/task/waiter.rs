@@ -47,7 +47,17 @@ impl WaiterList {
 
     /// Adds a waiter. Returns the entry that it replaces, if any. If that may be a task, it has to be dropped without
     /// the list's lock.
+    #[inline]
     pub(crate) fn add(&mut self, waiter: Waiter) -> Option<Waiter> {
+        if self.is_empty() {
+            *self = WaiterList::One(waiter);
+            return None;
+        }
+        self.add_to_others(waiter)
+    }
+
+    #[cold]
+    fn add_to_others(&mut self, waiter: Waiter) -> Option<Waiter> {
         let replaced;
         (*self, replaced) = match mem::take(self) {
             WaiterList::Empty => (WaiterList::One(waiter), None),
@@ -89,6 +99,7 @@ impl WaiterList {
     }
 
     /// Wakes everyone and forgets them. To be called on a list taken out from under its lock.
+    #[inline]
     pub(crate) fn wake_all(self) {
         match self {
             WaiterList::Empty => {}

@@ -114,7 +114,7 @@ pub(crate) fn wake(id: u64, at_home: bool, in_slice: impl FnOnce() -> bool) {
     match lane() {
         Some(lane) => lane.wake(id, at_home, in_slice()),
         // Of the threads at home, all have a lane, or none.
-        None if !at_home => recorder::woken_by_thread(id),
+        None if !at_home && recorder::is_recording() => recorder::woken_by_thread(id),
         None => {}
     }
 }
@@ -127,7 +127,8 @@ pub(crate) fn spawn(id: u64, name: Option<&str>, in_slice: impl FnOnce() -> bool
             recorder::named(id, name);
             lane.spawn(id, in_slice());
         }
-        None => recorder::spawned_by_thread(id, name),
+        None if recorder::is_recording() => recorder::spawned_by_thread(id, name),
+        None => {}
     }
 }
 

@@ -138,9 +138,15 @@ fn none() -> Runtime {
     Runtime(0)
 }
 
+/// Whether anything is recorded.
+#[inline(always)]
+pub(super) fn is_recording() -> bool {
+    IS_BUILT_IN && ON.load(Ordering::Relaxed)
+}
+
 /// The one that records.
 fn current() -> Option<&'static Recorder> {
-    if IS_BUILT_IN && ON.load(Ordering::Relaxed) { RECORDER.get()?.as_ref() } else { None }
+    if is_recording() { RECORDER.get()?.as_ref() } else { None }
 }
 
 /// A lane for the calling thread, a worker's.

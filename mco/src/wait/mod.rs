@@ -32,7 +32,7 @@ mod blocked {
 
 pub(crate) use self::external_wait::ExternalWait;
 pub(crate) use self::lock::RawLock;
-pub(crate) use self::park::{Parked, Wait, WaiterGuard, Wake};
+pub(crate) use self::park::{Parked, Wait, Wake};
 pub(crate) use self::queue::{Outcome, Queue, SelectToken, WaitNode, Wakeups};
 pub(crate) use self::spin::{Spin, SpinGuard};
 pub(crate) use crate::task::{Waiter, WaiterList, Wakeup};

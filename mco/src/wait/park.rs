@@ -21,7 +21,7 @@ use crate::task::cancel::PendingUnwind;
 use crate::task::current::Running;
 use crate::task::inspect::{WaitInfo, WaitTarget};
 use crate::task::stack_check::{self, Refusal};
-use crate::task::{Reason, ThreadParker, Waiter, cancel, current, deadline, spend_budget};
+use crate::task::{Reason, ThreadParker, cancel, current, deadline, spend_budget};
 
 /// One wait of the calling coroutine or thread: for what, from which call site, until when at most.
 #[derive(Clone, Copy)]
@@ -399,23 +399,5 @@ impl<S, T, Q: Fn(&mut S) -> &mut Queue<T>> WaitNode<'_, S, T, Q> {
                 return Some(outcome);
             }
         }
-    }
-}
-
-/// Removes a waiter from its list, whichever way its wait ends.
-pub(crate) struct WaiterGuard<F: FnMut(&Waiter)> {
-    waiter: Waiter,
-    remove: F,
-}
-
-impl<F: FnMut(&Waiter)> WaiterGuard<F> {
-    pub(crate) fn new(waiter: Waiter, remove: F) -> WaiterGuard<F> {
-        WaiterGuard { waiter, remove }
-    }
-}
-
-impl<F: FnMut(&Waiter)> Drop for WaiterGuard<F> {
-    fn drop(&mut self) {
-        (self.remove)(&self.waiter);
     }
 }

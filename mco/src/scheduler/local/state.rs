@@ -93,6 +93,7 @@ impl LocalWorker {
     }
 
     /// Calls `f` with the worker that this thread is.
+    #[inline]
     pub(in super::super) fn with<R>(f: impl FnOnce(&LocalWorker) -> R) -> Option<R> {
         let here = |local: &LocalWorker| (!local.has_left.get()).then(|| f(local));
         LOCAL.try_with(|local| local.get().and_then(here)).ok().flatten()
@@ -107,6 +108,7 @@ impl LocalWorker {
     }
 
     /// Queues an unstarted coroutine that was spawned on this worker.
+    #[inline]
     pub(in super::super) fn spawn(&self, task: TaskRef) {
         self.count_spawned();
         if let Some(older) = self.worker.lifo_slot.swap(Some(task)) {

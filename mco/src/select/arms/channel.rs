@@ -14,12 +14,21 @@ use crate::task::Reason;
 use crate::task::inspect::ArmWait;
 use crate::wait::{Outcome, WaitNode};
 
+/// The node of an arm, which is made if there is none yet.
+fn entered<'p, N>(place: &'p mut Pin<&mut Option<N>>, new: impl FnOnce() -> N) -> Pin<&'p N> {
+    if place.is_none() {
+        place.set(Some(new()));
+    }
+    place.as_ref().as_pin_ref().expect("it has just been made")
+}
+
 pin_project! {
     /// Takes the next value of a channel.
     pub struct RecvArm<'a, T> {
         channel: &'a Channel<T>,
+        // Made when it enters first, since most arms never do.
         #[pin]
-        node: WaitNode<'a, State<T>, T>,
+        node: Option<WaitNode<'a, State<T>, T>>,
         result: Option<Result<T, RecvError>>,
     }
 }
@@ -30,8 +39,7 @@ impl<'a, T> RecvArm<'a, T> {
     }
 
     pub(crate) fn new(channel: &'a Channel<T>) -> RecvArm<'a, T> {
-        let node = WaitNode::new(channel.state(), State::receivers as _, None);
-        RecvArm { channel, node, result: None }
+        RecvArm { channel, node: None, result: None }
     }
 }
 
@@ -49,24 +57,30 @@ impl<T> Selectable for RecvArm<'_, T> {
     }
 
     unsafe fn enter(self: Pin<&mut Self>, entry: &ArmEntry<'_>) -> bool {
-        let this = self.project();
+        let mut this = self.project();
         let mut state = this.channel.state().lock();
         if state.can_take(entry.token) {
             return false;
         }
+        let channel = *this.channel;
+        let node =
+            entered(&mut this.node, || WaitNode::new(channel.state(), State::receivers as _, None));
         // SAFETY: the caller's promise.
-        unsafe { this.node.as_ref().enter_shared(&mut state, entry.token, entry.index) };
+        unsafe { node.enter_shared(&mut state, entry.token, entry.index) };
         true
     }
 
     fn leave(self: Pin<&mut Self>) {
-        self.project().node.leave();
+        if let Some(node) = self.project().node.as_pin_mut() {
+            node.leave();
+        }
     }
 
     fn complete(self: Pin<&mut Self>) {
         let this = self.project();
-        *this.result = Some(match this.node.leave() {
-            Some(Outcome::Completed) => Ok(this.node.take().expect("what was received is here")),
+        let node = this.node.as_pin_mut().expect("it has been claimed where it has entered");
+        *this.result = Some(match node.leave() {
+            Some(Outcome::Completed) => Ok(node.take().expect("what was received is here")),
             _ => Err(RecvError),
         });
     }
@@ -90,9 +104,9 @@ pin_project! {
     /// Sends a value into a channel.
     pub struct SendArm<'a, T> {
         channel: &'a Channel<T>,
-        // Holds the value while it waits.
+        // Made when it enters first. Holds the value while it waits.
         #[pin]
-        node: WaitNode<'a, State<T>, T>,
+        node: Option<WaitNode<'a, State<T>, T>>,
         // Holds it otherwise, until it is sent.
         value: Option<T>,
         result: Option<Result<(), SendError<T>>>,
@@ -101,8 +115,7 @@ pin_project! {
 
 impl<'a, T> SendArm<'a, T> {
     pub(crate) fn new(channel: &'a Channel<T>, value: T) -> SendArm<'a, T> {
-        let node = WaitNode::new(channel.state(), State::senders as _, None);
-        SendArm { channel, node, value: Some(value), result: None }
+        SendArm { channel, node: None, value: Some(value), result: None }
     }
 }
 
@@ -121,21 +134,25 @@ impl<T> Selectable for SendArm<'_, T> {
     }
 
     unsafe fn enter(self: Pin<&mut Self>, entry: &ArmEntry<'_>) -> bool {
-        let this = self.project();
+        let mut this = self.project();
         let mut state = this.channel.state().lock();
         if state.can_put(entry.token) {
             return false;
         }
-        this.node.put(this.value.take());
+        let channel = *this.channel;
+        let node =
+            entered(&mut this.node, || WaitNode::new(channel.state(), State::senders as _, None));
+        node.put(this.value.take());
         // SAFETY: the caller's promise.
-        unsafe { this.node.as_ref().enter_shared(&mut state, entry.token, entry.index) };
+        unsafe { node.enter_shared(&mut state, entry.token, entry.index) };
         true
     }
 
     fn leave(self: Pin<&mut Self>) {
         let this = self.project();
-        if this.node.leave().is_none()
-            && let Some(value) = this.node.take()
+        if let Some(node) = this.node.as_pin_mut()
+            && node.leave().is_none()
+            && let Some(value) = node.take()
         {
             *this.value = Some(value);
         }
@@ -143,9 +160,10 @@ impl<T> Selectable for SendArm<'_, T> {
 
     fn complete(self: Pin<&mut Self>) {
         let this = self.project();
-        *this.result = Some(match this.node.leave() {
+        let node = this.node.as_pin_mut().expect("it has been claimed where it has entered");
+        *this.result = Some(match node.leave() {
             Some(Outcome::Completed) => Ok(()),
-            _ => Err(SendError(this.node.take().expect("what was not sent is still here"))),
+            _ => Err(SendError(node.take().expect("what was not sent is still here"))),
         });
     }
 
