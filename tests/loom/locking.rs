@@ -23,7 +23,7 @@ impl Lock for RawLock {
         RawLock::new()
     }
     fn lock(&self, wait: Wait) {
-        RawLock::lock(self, wait);
+        RawLock::lock(self, || wait);
     }
     fn unlock(&self) {
         RawLock::unlock(self);
@@ -35,7 +35,7 @@ impl Lock for NoHandoffLock {
         NoHandoffLock::new()
     }
     fn lock(&self, wait: Wait) {
-        NoHandoffLock::lock(self, wait);
+        NoHandoffLock::lock(self, || wait);
     }
     fn unlock(&self) {
         NoHandoffLock::unlock(self);

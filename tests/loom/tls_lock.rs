@@ -55,7 +55,7 @@ impl<T> Mutex<T> {
     }
 
     fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
-        self.lock.lock(Wait::new(Reason::Mutex));
+        self.lock.lock(|| Wait::new(Reason::Mutex));
         Ok(MutexGuard(self))
     }
 

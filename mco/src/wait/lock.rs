@@ -97,15 +97,16 @@ impl RawLock {
 
     /// Takes it, and waits for it. Unwinds if the calling coroutine is cancelled while it waits.
     #[inline]
-    pub(crate) fn lock(&self, wait: Wait) {
+    pub(crate) fn lock(&self, wait: impl FnOnce() -> Wait) {
         let fast = self.state.compare_exchange(0, LOCKED, Ordering::Acquire, Ordering::Relaxed);
         if fast.is_err() {
-            self.lock_contended(&wait);
+            self.lock_contended(wait);
         }
     }
 
     #[cold]
-    fn lock_contended(&self, wait: &Wait) {
+    #[inline(never)]
+    fn lock_contended(&self, wait: impl FnOnce() -> Wait) {
         if self.try_for_a_while() {
             return;
         }
@@ -113,6 +114,7 @@ impl RawLock {
         if self.enter(node.as_ref()) {
             return;
         }
+        let wait = wait();
         let mut parked = wait.before();
         loop {
             if parked.is_cancelled() {

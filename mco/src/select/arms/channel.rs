@@ -204,7 +204,7 @@ pin_project! {
 
 impl<'a, T> PlaceArm<'a, T> {
     pub(crate) fn new(channel: &'a Channel<T>) -> PlaceArm<'a, T> {
-        let node = WaitNode::new(channel.state(), State::senders, None);
+        let node = WaitNode::new(channel.state(), State::senders as _, None);
         PlaceArm { channel, node, result: None }
     }
 

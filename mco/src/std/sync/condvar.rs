@@ -236,7 +236,7 @@ impl Condvar {
         // of.
         let pass_on = outcome.map(|_| defer::Guard::new(|| self.notify_one()));
         spend_budget();
-        let guard = mutex.lock_again(relock);
+        let guard = mutex.lock_again(|| relock);
         std::mem::forget(pass_on);
         (guard, WaitTimeoutResult(outcome.is_none()))
     }

@@ -6,7 +6,7 @@ use std::cell::UnsafeCell;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
-use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::panic::{Location, RefUnwindSafe, UnwindSafe};
 use std::sync::{LockResult, TryLockResult};
 
 use super::guard::{exclusive_guard, fmt_lock};
@@ -117,15 +117,16 @@ impl<T: ?Sized> Mutex<T> {
     #[inline]
     #[track_caller]
     pub fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
+        let site = Location::caller();
         spend_budget();
-        self.lock_again(Wait::new(Reason::Mutex))
+        self.lock_again(|| Wait::new_at(Reason::Mutex, site))
     }
 
     /// Takes the lock, as part of an operation that has cost budget.
     #[inline]
-    pub(super) fn lock_again(&self, wait: Wait) -> LockResult<MutexGuard<'_, T>> {
+    pub(super) fn lock_again(&self, wait: impl FnOnce() -> Wait) -> LockResult<MutexGuard<'_, T>> {
         // SAFETY: `self` is borrowed during the call, in which the wait is used.
-        self.lock.lock(unsafe { wait.of(&self.holder) });
+        self.lock.lock(|| unsafe { wait().of(&self.holder) });
         self.poison.result(self.guard())
     }
 

@@ -265,18 +265,10 @@ impl<T> Channel<T> {
     #[inline]
     fn send_unbounded(&self, value: T, site: Site) -> Result<(), SendTimeoutError<T>> {
         self.senders.used(site);
-        let mut state = self.state.lock();
-        if state.no_receivers {
-            return Err(SendTimeoutError::Disconnected(value));
-        }
-        if state.receivers.is_empty() {
-            state.buffer.push_back(value);
-            return Ok(());
-        }
-        let Ok(wakeup) = state.put(value) else { unreachable!("there is always room") };
-        drop(state);
-        wakeup.wake();
-        Ok(())
+        self.try_send(value).map_err(|unsent| match unsent {
+            TrySendError::Disconnected(value) => SendTimeoutError::Disconnected(value),
+            TrySendError::Full(_) => unreachable!("there is always room"),
+        })
     }
 
     #[inline]
