@@ -6,6 +6,8 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mco::std::io::{ChanStream, TryStream};
+use mco::std::queue::{ArrayQueue, SegQueue};
 use mco::std::sync::{Once, OnceLock, RwLock, RwLockWriteGuard, channel};
 use mco::std::thread;
 use mco::std::time::Instant;
@@ -190,4 +192,96 @@ fn instants_are_those_of_std_and_back() {
     assert!(std::time::Instant::from(past).elapsed() >= Duration::from_millis(10));
     let never = Instant::now() + Duration::from_secs(200 * 365 * 24 * 3600);
     assert!(std::time::Instant::from(never) > std::time::Instant::now());
+}
+
+#[test]
+fn the_handles_of_threads_are_arms_of_a_select() {
+    with_runtimes(|runtime| {
+        runtime.run(|| {
+            let (sender, receiver) = channel::unbounded::<u8>();
+            let waits = thread::spawn(move || receiver.recv());
+            let ends = thread::spawn(|| 7);
+            let first = mco::select! {
+                result = waits.join() => panic!("{result:?}"),
+                result = ends.join() => result.unwrap(),
+            };
+            assert_eq!(first, 7);
+            drop(sender);
+            thread::scope(|s| {
+                let ends = s.spawn(|| 8);
+                let second = mco::select! {
+                    result = ends.join() => result.unwrap(),
+                    _ = mco::sleep(HUNG) => unreachable!(),
+                };
+                assert_eq!(second, 8);
+            });
+            assert!(waits.join().unwrap().is_err());
+        });
+    });
+}
+
+#[test]
+fn each_value_of_a_queue_is_taken_once() {
+    const COUNT: usize = 2_000;
+    with_runtimes(|runtime| {
+        let (queue, ring) = (Arc::new(SegQueue::new()), Arc::new(ArrayQueue::new(16)));
+        let passes: Vec<_> = (0..4)
+            .map(|part| {
+                let (queue, ring) = (queue.clone(), ring.clone());
+                runtime.spawn(move || {
+                    let mut sum = 0;
+                    for n in (part..COUNT).step_by(4) {
+                        queue.push(n);
+                        if let Some(n) = queue.pop()
+                            && let Err(n) = ring.push(n)
+                        {
+                            sum += n;
+                        }
+                        sum += ring.pop().unwrap_or_default();
+                        mco::yield_now();
+                    }
+                    sum
+                })
+            })
+            .collect();
+        let sum: usize = passes.into_iter().map(|pass| pass.join().unwrap()).sum();
+        let left = std::iter::from_fn(|| queue.pop().or_else(|| ring.pop()));
+        assert_eq!(sum + left.sum::<usize>(), COUNT * (COUNT - 1) / 2);
+    });
+}
+
+#[test]
+fn a_stream_ends_with_its_senders_or_its_error() {
+    with_runtimes(|runtime| {
+        runtime.run(|| {
+            let mut stream = ChanStream::new(|sender| {
+                mco::spawn(move || {
+                    sender.send(Some(Ok(1))).unwrap();
+                    sender.send(None).unwrap();
+                });
+                Ok::<_, &str>(())
+            });
+            assert_eq!(
+                (stream.try_next(), stream.next(), stream.next()),
+                (Some(Ok(1)), None, None)
+            );
+            let failed = ChanStream::new(|sender| {
+                sender.send(Some(Ok(1))).unwrap();
+                Err("no more")
+            });
+            assert_eq!(failed.collect::<Vec<_>>(), [Ok(1), Err("no more")]);
+            let (tells, told) = channel::unbounded();
+            let endless = ChanStream::<u8, ()>::new(|sender| {
+                mco::spawn(move || {
+                    while sender.send(Some(Ok(1))).is_ok() {
+                        mco::yield_now();
+                    }
+                    tells.send(()).unwrap();
+                });
+                Ok(())
+            });
+            assert_eq!(endless.take(3).count(), 3);
+            told.recv().unwrap();
+        });
+    });
 }

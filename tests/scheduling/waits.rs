@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use mco::coroutine::{self, Builder, Scope};
 use mco::runtime::{Handle, Runtime};
 use mco::std::lazy::sync::{Lazy, OnceCell};
+use mco::std::queue::{ArrayQueue, SegQueue};
 use mco::std::sync::channel::{Receiver, Sender, at, bounded, unbounded};
 use mco::std::sync::{
     AtomicOption, Barrier, Blocker, Condvar, Mutex, Once, RwLock, RwLockWriteGuard, Select,
@@ -40,6 +41,16 @@ const NEVER_WAITS: &[Row] = &[
     ("AtomicOption::clear", |m| with(AtomicOption::some(1), m, |o| o.clear())),
     ("AtomicOption::is_none", |m| with(AtomicOption::some(1), m, |o| ignore(o.is_none()))),
     ("AtomicOption::is_some", |m| with(AtomicOption::some(1), m, |o| ignore(o.is_some()))),
+    ("ArrayQueue::push", |m| with(ArrayQueue::new(1), m, |q| ignore(q.push(1)))),
+    ("ArrayQueue::force_push", |m| with(ArrayQueue::new(1), m, |q| ignore(q.force_push(1)))),
+    ("ArrayQueue::pop", |m| with(ArrayQueue::<u8>::new(1), m, |q| ignore(q.pop()))),
+    ("ArrayQueue::len", |m| with(ArrayQueue::<u8>::new(1), m, |q| ignore(q.len()))),
+    ("ArrayQueue::is_empty", |m| with(ArrayQueue::<u8>::new(1), m, |q| assert!(q.is_empty()))),
+    ("ArrayQueue::is_full", |m| with(ArrayQueue::<u8>::new(1), m, |q| assert!(!q.is_full()))),
+    ("SegQueue::push", |m| with(SegQueue::new(), m, |q| q.push(1))),
+    ("SegQueue::pop", |m| with(SegQueue::<u8>::new(), m, |q| ignore(q.pop()))),
+    ("SegQueue::len", |m| with(SegQueue::<u8>::new(), m, |q| ignore(q.len()))),
+    ("SegQueue::is_empty", |m| with(SegQueue::<u8>::new(), m, |q| assert!(q.is_empty()))),
     ("Blocker::unpark", |m| with(Blocker::current(), m, |b| b.unpark())),
     ("Sender::send", |m| with(unbounded(), m, |(s, _)| s.send(1).unwrap())),
     ("a send to one that waits", |m| {

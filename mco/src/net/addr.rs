@@ -1,17 +1,20 @@
 //! Addresses to connect to and to listen on, names among them.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::net::{IpAddr, SocketAddr};
 use std::vec;
 
+use super::address_name::{Name, name};
 use crate::blocking_pool;
 use crate::task::Reason;
 use crate::wait::Wait;
 
-/// What can be turned into socket addresses, as `std::net::ToSocketAddrs`.
+/// What can be turned into socket addresses: whatever [`std::net::ToSocketAddrs`] can, and types of one's own.
 ///
 /// A name is looked up by the system, which blocks: in a coroutine that happens on a thread of the
-/// [blocking](crate::blocking()) pool, while the coroutine waits. That is why this is not std's trait.
+/// [blocking](crate::blocking()) pool, while the coroutine waits. That is why this is not std's trait. If a type of
+/// another crate looks names up in its implementation of std's, it blocks the worker. Of a type that has this trait only, a
+/// reference has it not.
 ///
 /// # Examples
 ///
@@ -22,75 +25,54 @@ use crate::wait::Wait;
 /// assert_eq!(addrs, ["127.0.0.1:80".parse().unwrap()]);
 /// ```
 pub trait ToSocketAddrs {
+    /// The addresses.
+    type Iter: Iterator<Item = SocketAddr>;
+
     /// The addresses, in the order in which to try them.
     ///
     /// # Errors
     ///
     /// `InvalidInput` for a text without a port; what the system says if it does not know a name.
-    fn to_socket_addrs(&self) -> io::Result<vec::IntoIter<SocketAddr>>;
+    fn to_socket_addrs(&self) -> io::Result<Self::Iter>;
 }
 
-/// Types that are an address.
-macro_rules! addresses {
-    ($($type:ty),*) => {$(
-        impl ToSocketAddrs for $type {
-            fn to_socket_addrs(&self) -> io::Result<vec::IntoIter<SocketAddr>> {
-                Ok(vec![SocketAddr::from(*self)].into_iter())
+impl<A: std::net::ToSocketAddrs + ?Sized> ToSocketAddrs for A {
+    type Iter = vec::IntoIter<SocketAddr>;
+
+    #[track_caller]
+    fn to_socket_addrs(&self) -> io::Result<vec::IntoIter<SocketAddr>> {
+        match name(self) {
+            Some(Name::WithPort(text)) => with_port(text),
+            Some(Name::Host(host, port)) => of_host(host, port),
+            None => {
+                let addrs = std::net::ToSocketAddrs::to_socket_addrs(self)?;
+                Ok(addrs.collect::<Vec<_>>().into_iter())
             }
         }
-    )*};
-}
-
-addresses!(SocketAddr, SocketAddrV4, SocketAddrV6, (IpAddr, u16), (Ipv4Addr, u16), (Ipv6Addr, u16));
-
-impl ToSocketAddrs for [SocketAddr] {
-    fn to_socket_addrs(&self) -> io::Result<vec::IntoIter<SocketAddr>> {
-        Ok(Vec::from(self).into_iter())
     }
 }
 
-impl ToSocketAddrs for (&str, u16) {
-    fn to_socket_addrs(&self) -> io::Result<vec::IntoIter<SocketAddr>> {
-        let (host, port) = *self;
-        match host.parse::<IpAddr>() {
-            Ok(ip) => (ip, port).to_socket_addrs(),
-            Err(_) => look_up(host.to_owned(), port),
-        }
+#[track_caller]
+fn with_port(text: &str) -> io::Result<vec::IntoIter<SocketAddr>> {
+    if let Ok(addr) = text.parse::<SocketAddr>() {
+        return Ok(vec![addr].into_iter());
     }
+    let parts = text.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
+    let Some((host, port)) = parts else {
+        let text = format!(
+            "`{text}` is no socket address; write `host:port` with a port from 0 to 65535, as \
+             `example.org:80` or `[::1]:80`"
+        );
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+    };
+    of_host(host, port)
 }
 
-impl ToSocketAddrs for (String, u16) {
-    fn to_socket_addrs(&self) -> io::Result<vec::IntoIter<SocketAddr>> {
-        (self.0.as_str(), self.1).to_socket_addrs()
-    }
-}
-
-impl ToSocketAddrs for str {
-    fn to_socket_addrs(&self) -> io::Result<vec::IntoIter<SocketAddr>> {
-        if let Ok(addr) = self.parse::<SocketAddr>() {
-            return addr.to_socket_addrs();
-        }
-        let parts = self.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
-        let Some((host, port)) = parts else {
-            let text = format!(
-                "`{self}` is no socket address; write `host:port` with a port from 0 to 65535, as \
-                 `example.org:80` or `[::1]:80`"
-            );
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
-        };
-        (host, port).to_socket_addrs()
-    }
-}
-
-impl ToSocketAddrs for String {
-    fn to_socket_addrs(&self) -> io::Result<vec::IntoIter<SocketAddr>> {
-        self.as_str().to_socket_addrs()
-    }
-}
-
-impl<T: ToSocketAddrs + ?Sized> ToSocketAddrs for &T {
-    fn to_socket_addrs(&self) -> io::Result<vec::IntoIter<SocketAddr>> {
-        (**self).to_socket_addrs()
+#[track_caller]
+fn of_host(host: &str, port: u16) -> io::Result<vec::IntoIter<SocketAddr>> {
+    match host.parse::<IpAddr>() {
+        Ok(ip) => Ok(vec![SocketAddr::new(ip, port)].into_iter()),
+        Err(_) => look_up(host.to_owned(), port),
     }
 }
 

@@ -7,6 +7,7 @@
 
 pub(crate) mod accept;
 mod addr;
+mod address_name;
 pub(crate) mod bytes;
 pub(crate) mod error_context;
 mod listener;

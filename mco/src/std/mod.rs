@@ -43,7 +43,7 @@
 //! | [`net`] | `TcpStream`, `TcpListener`, `UdpSocket`, `ToSocketAddrs`, `Incoming` | addresses, `Shutdown` | what takes too long fails with `TimedOut` on every system, where std says `WouldBlock` on Unix; errors name the address; conversions from and into std's types may fail, so they are `TryFrom` |
 //! | [`os`] | `unix::net` | the rest | |
 //! | [`time`](mod@time) | `Instant` | `Duration`, `SystemTime`, `UNIX_EPOCH`, the errors | `Instant` follows the runtime's clock, which may be [virtual](macro@crate::test), and turns into std's and back |
-//! | `fs`, `process`, `io` | | all of it | it blocks the worker; use [`blocking()`](crate::blocking()), and `mco::io` for pipes |
+//! | `fs`, `process`, [`io`] | | all of it | it blocks the worker; use [`blocking()`](crate::blocking()), and `mco::io` for pipes |
 //! | all others | | all of it | it does not block |
 //!
 //! Wherever the caller is a coroutine that may be [cancelled](crate::coroutine::Coroutine::cancel), or is in a
@@ -56,6 +56,8 @@
 //! | [`sync`](mod@sync) | channels of many receivers, semaphores, wait groups, flags |
 //! | [`time`](mod@time) | timers, tickers, timeouts, dates |
 //! | [`lazy`] | what `OnceLock` and `LazyLock` are here, under older names |
+//! | [`queue`] | queues that nobody waits at |
+//! | [`io`] | all of std's, and streams of results that come out of a channel |
 //! | [`errors`] | an error for programs that need no types of their own |
 //! | [`defer`] | at the end of a scope |
 //! | [`blocking`] | jobs that block their thread |
@@ -63,7 +65,9 @@
 pub mod blocking;
 pub mod defer;
 pub mod errors;
+pub mod io;
 pub mod lazy;
+pub mod queue;
 pub mod sync;
 pub mod thread;
 pub mod time;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
+use std::iter::{Once, once};
 use std::net::{
     IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs, UdpSocket,
 };
@@ -101,6 +102,34 @@ fn tcp() -> io::Result<()> {
     Ok(())
 }
 
+/// A name of its own for an address.
+struct Home(SocketAddr);
+
+impl ToSocketAddrs for Home {
+    type Iter = Once<SocketAddr>;
+
+    fn to_socket_addrs(&self) -> io::Result<Self::Iter> {
+        Ok(once(self.0))
+    }
+}
+
+fn connects<A: ToSocketAddrs>(address: A) -> bool {
+    TcpStream::connect(address).is_ok()
+}
+
+fn addresses() -> io::Result<()> {
+    let listener = TcpListener::bind("localhost:0")?;
+    let addr = listener.local_addr()?;
+    let (text, all, here) = (addr.to_string(), [addr], &addr);
+    println!("{} {} {}", connects(addr), connects(here), connects(&all[..]));
+    println!("{} {} {}", connects(&text), connects(text.as_str()), connects(text.clone()));
+    println!("{} {}", connects((addr.ip(), addr.port())), connects(("localhost", addr.port())));
+    println!("{}", connects(Home(addr)));
+    println!("{:?}", TcpStream::connect("no port").unwrap_err().kind());
+    println!("{}", "localhost:80".to_socket_addrs()?.all(|addr| addr.ip().is_loopback()));
+    Ok(())
+}
+
 fn timeouts() -> io::Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let mut stream = TcpStream::connect(listener.local_addr()?)?;
@@ -164,6 +193,7 @@ fn panics() -> io::Result<()> {
 
 pub(crate) fn main() -> io::Result<()> {
     tcp()?;
+    addresses()?;
     timeouts()?;
     other_sockets()?;
     panics()

@@ -9,6 +9,7 @@ use std::thread;
 use super::super::operation::Selectable;
 use super::super::{ArmEntry, ArmWaitInfo};
 use crate::coroutine::{Coroutine, JoinHandle, ScopedJoinHandle};
+use crate::std::thread as std_thread;
 use crate::task::Reason;
 use crate::task::inspect::ArmWait;
 use crate::wait::Waiter;
@@ -80,6 +81,38 @@ impl<T> SelectJoin for JoinHandle<T> {
 
     fn take(&self) -> thread::Result<T> {
         self.take_output()
+    }
+}
+
+impl<T> SelectJoin for std_thread::JoinHandle<T> {
+    type Result = T;
+    type Arm<'a>
+        = JoinArm<'a, Self>
+    where
+        Self: 'a;
+
+    fn joined(&self) -> &Coroutine {
+        self.handle().coroutine()
+    }
+
+    fn take(&self) -> thread::Result<T> {
+        self.handle().take_output()
+    }
+}
+
+impl<T> SelectJoin for std_thread::ScopedJoinHandle<'_, T> {
+    type Result = T;
+    type Arm<'a>
+        = JoinArm<'a, Self>
+    where
+        Self: 'a;
+
+    fn joined(&self) -> &Coroutine {
+        self.handle().coroutine()
+    }
+
+    fn take(&self) -> thread::Result<T> {
+        self.handle().take_output()
     }
 }
 

@@ -131,6 +131,10 @@ pub struct JoinHandle<T> {
 }
 
 impl<T> JoinHandle<T> {
+    pub(crate) fn handle(&self) -> &coroutine::JoinHandle<T> {
+        &self.handle
+    }
+
     /// The coroutine itself.
     #[must_use]
     pub fn thread(&self) -> &Thread {

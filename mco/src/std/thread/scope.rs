@@ -91,7 +91,11 @@ pub struct ScopedJoinHandle<'scope, T> {
     thread: Thread,
 }
 
-impl<T> ScopedJoinHandle<'_, T> {
+impl<'scope, T> ScopedJoinHandle<'scope, T> {
+    pub(crate) fn handle(&self) -> &coroutine::ScopedJoinHandle<'scope, T> {
+        &self.handle
+    }
+
     /// The coroutine itself.
     #[must_use]
     pub fn thread(&self) -> &Thread {
