@@ -11,10 +11,29 @@
 //! - [`quiet`] silences the panics that a test makes on purpose.
 //! - [`started`] has coroutines that have come to the point, and what is counted of them.
 
-/// The examples of the README are compiled, and run.
+/// The examples of the README and of the macros are compiled, and run.
 #[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-pub struct Readme;
+macro_rules! examples {
+    ($($name:ident: $file:literal,)*) => {
+        $(
+            #[doc = include_str!($file)]
+            pub struct $name;
+        )*
+    };
+}
+
+#[cfg(doctest)]
+examples! {
+    Readme: "../../README.md",
+    Co: "../../mco-macros/docs/co.md",
+    Defer: "../../mco-macros/docs/defer.md",
+    Go: "../../mco-macros/docs/go.md",
+    Join: "../../mco-macros/docs/join.md",
+    Main: "../../mco-macros/docs/main.md",
+    Select: "../../mco-macros/docs/select.md",
+    Spawn: "../../mco-macros/docs/spawn.md",
+    Test: "../../mco-macros/docs/test.md",
+}
 
 pub mod child;
 pub mod everywhere;
