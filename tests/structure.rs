@@ -470,7 +470,7 @@ const LAYERS: &[&[&str]] = &[
     &["task/"],
     &["wait/"],
     &["reactor/"],
-    &["blocking_pool.rs"],
+    &["blocking_pool/"],
     &["scheduler/"],
     &["inspect/"],
     &["runtime/global.rs"],
