@@ -10,19 +10,23 @@
 
 mod builder;
 mod future;
+mod group;
 mod handle;
 mod scope;
 mod target;
+pub(crate) mod token;
 
 use std::fmt;
 use std::time::Duration;
 
 pub use builder::Builder;
 pub use future::JoinFuture;
+pub use group::{Group, group};
 pub use handle::{Coroutine, JoinHandle};
 pub(crate) use scope::scope_to_the_end;
 pub use scope::{Scope, ScopedJoinHandle, scope};
 pub use target::{IntoBuilder, Spawn};
+pub use token::CancelToken;
 
 pub use crate::coroutine_id::CoroutineId;
 pub use crate::task::AccessError;
@@ -128,6 +132,34 @@ pub fn sleep(duration: Duration) {
     let end = if is_coroutine() { Timestamp::coalesced_after } else { Timestamp::after };
     let wait = Wait::new(Reason::Sleep).until(Some(end(duration)));
     while wait.park() != Wake::TimedOut {}
+}
+
+/// Calls `f`, in which neither a cancel of the calling coroutine nor a deadline or a
+/// [`CancelToken`] around it cuts anything off. What was kept off takes effect at the first blocking operation after.
+///
+/// For what must come to its end once it has begun, and does so soon: whoever cancels the coroutine waits for that, as
+/// does the drop of its runtime. Limits that are set inside hold there.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use mco::coroutine::{shield, sleep};
+/// use mco::std::time::{Elapsed, timeout};
+///
+/// let mut saved = false;
+/// let result = timeout(Duration::from_millis(1), || {
+///     shield(|| {
+///         sleep(Duration::from_millis(5));
+///         saved = true;
+///     });
+///     mco::yield_now();
+/// });
+/// assert_eq!(result, Err(Elapsed));
+/// assert!(saved);
+/// ```
+pub fn shield<T>(f: impl FnOnce() -> T) -> T {
+    cancel::shield(f)
 }
 
 /// Waits until [`Coroutine::unpark`] is called for this coroutine; returns at once if it has been

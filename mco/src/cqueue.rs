@@ -167,6 +167,7 @@ impl<'scope> Cqueue<'scope, '_> {
         }
     }
 
+    #[track_caller]
     fn cancel_all(&self) {
         let arms = std::mem::take(&mut *self.arms.lock());
         arms.iter().flatten().for_each(ScopedJoinHandle::cancel);

@@ -106,8 +106,9 @@
 //! | cancel-safe: nothing is lost | cut off in the middle |
 //! | --- | --- |
 //! | `recv`, `send` of channels; a value that was not sent comes back from the arm of a `select!`, else it is dropped | two of them one after the other: `recv() + recv()` has taken the first value |
-//! | `join` and `wait` of a `JoinHandle` (cut off by a `timeout` or a cancel, `join` lets the coroutine go on alone) | a [`scope`](coroutine::scope()), [`join!`]: the children are cancelled, and waited for |
+//! | `join` and `wait` of a `JoinHandle` (cut off by a `timeout` or a cancel, `join` lets the coroutine go on alone) | a [`scope`](coroutine::scope()), a [`group`](coroutine::group()), [`join!`]: the children are cancelled, and waited for |
 //! | `lock`, `read`, `write` of locks; `wait` of a [`Semaphore`](std::sync::Semaphore), `SyncFlag`, `Barrier`, `WaitGroup`, `Condvar` | what is done with a lock held: destructors run, and the lock is not poisoned |
+//! | `wait` of a [`CancelToken`](coroutine::CancelToken); `next` and `join_all` of a [`Group`](coroutine::Group) | `first_ok` of a [`Group`](coroutine::Group): an `Err` that it has seen is gone |
 //! | `sleep`, `park`, `recv` of a [`Ticker`](std::time::Ticker) | |
 //! | `accept`; a single `read`, `peek`, `recv_from`, and `write` of a socket of TCP, UDP or Unix: it has transferred something and returns, or nothing | `read_exact`, `read_to_end`, `read_line`, `lines`, `write_all`, `copy`, and `flush` of a `BufWriter`: a part has been transferred, and what had been read is in the caller's buffer, or gone |
 //! | | `connect`, a handshake of TLS; `read` and `write` of a `TlsStream` are as those of its socket |
@@ -185,7 +186,8 @@
 //!
 //! - A process for each [`runtime`], a thread for each worker, and a slice for each run of a coroutine,
 //!   named after it (or after where it was spawned) and its id. The arguments of a slice: `then`, why it
-//!   has ended (`blocked in receive at src/main.rs:10:5`, `yielded`, `finished`, `panicked`, `cancelled`);
+//!   has ended (`blocked in receive at src/main.rs:10:5`, `yielded`, `finished`, `panicked`, `cancelled by coroutine 7 at
+//!   src/main.rs:12:9`);
 //!   where it was spawned; who woke it; and `ready before, us`, for how long it could have run before it
 //!   did.
 //! - Arrows from the slice in which a coroutine was woken or spawned to the slice in which it then runs.
@@ -246,7 +248,7 @@
 //!
 //! | module | what for |
 //! | --- | --- |
-//! | [`coroutine`] | spawn, join, scope, cancel, sleep, park |
+//! | [`coroutine`] | spawn, join, scope, group, cancel, sleep, park |
 //! | [`select!`], [`join!`], [`chan!`] | the first of several operations, all of them, a channel |
 //! | [`std::sync`](mod@std::sync) | channels, locks, semaphores, and the rest of std's `sync` |
 //! | [`std::time`](mod@std::time) | timers, tickers, timeouts, dates |
@@ -309,6 +311,6 @@ pub use mco_macros::{co, defer, go, join, main, select, spawn, test};
 pub use task::LocalKey;
 
 #[doc(no_inline)]
-pub use self::coroutine::{scope, sleep, spawn, yield_now};
+pub use self::coroutine::{group, scope, sleep, spawn, yield_now};
 #[doc(no_inline)]
 pub use self::std::{sync, time};

@@ -8,4 +8,5 @@ mod scope;
 mod spawn;
 mod stacks;
 mod std_paths;
+mod structured;
 mod thread_locals;

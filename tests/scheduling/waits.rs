@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex as StdMutex, mpsc};
 use std::time::{Duration, Instant};
 
-use mco::coroutine::{self, Builder, Scope};
+use mco::coroutine::{self, Builder, CancelToken, Group, Scope};
 use mco::runtime::{Handle, Runtime};
 use mco::std::lazy::sync::{Lazy, OnceCell};
 use mco::std::queue::{ArrayQueue, SegQueue};
@@ -21,7 +21,7 @@ use mco::std::sync::{
     Semaphore, SyncFlag, WaitGroup,
 };
 use mco::std::thread;
-use mco::std::time::{Ticker, Timer, after, after_func, timeout};
+use mco::std::time::{Ticker, Timer, after, after_func, remaining, timeout};
 use mco::{chan, cqueue, go, join, select};
 use mco_tests::{HUNG, eventually, runtime, within};
 
@@ -176,6 +176,17 @@ const NEVER_WAITS: &[Row] = &[
     ("Builder::spawn_scoped", |m| {
         scope(m, |s| ignore(Builder::new().spawn_scoped(s, || ())));
     }),
+    ("Scope::cancel", |m| scope(m, |s| s.cancel())),
+    ("CancelToken::child", |m| with(CancelToken::new(), m, |t| ignore(t.child()))),
+    ("CancelToken::cancel", |m| with(CancelToken::new(), m, |t| t.cancel())),
+    ("CancelToken::is_cancelled", |m| with(CancelToken::new(), m, |t| ignore(t.is_cancelled()))),
+    ("Group::cancel", |m| group(m, |g| g.cancel())),
+    ("Group::keep_going", |m| group(m, |g| ignore(g.keep_going()))),
+    ("Group::limit", |m| group(m, |g| ignore(g.limit(3)))),
+    ("Group::len", |m| group(m, |g| assert_eq!(g.len(), 0))),
+    ("Group::is_empty", |m| group(m, |g| assert!(g.is_empty()))),
+    ("a spawn into a group without a limit", |m| group(m, |g| g.spawn(|| Ok(())))),
+    ("timeout::remaining", |m| with((), m, |()| ignore(remaining()))),
     ("Scope::spawn", |m| scope(m, |s| ignore(s.spawn(|| ())))),
     ("Coroutine::unpark", |m| {
         let parked = go!(coroutine::park);
@@ -364,6 +375,25 @@ const MAY_WAIT: &[Row] = &[
         handle.wait();
         m(&mut || handle.wait());
     }),
+    ("group::group", |m| {
+        with((), m, |()| ignore(coroutine::group(|_: &Group<'_, '_, (), ()>| Ok(()))))
+    }),
+    ("Group::next", |m| group(m, |g| assert!(g.next().is_none()))),
+    ("Group::join_all", |m| group(m, |g| assert!(g.join_all().is_ok()))),
+    ("Group::first_ok", |m| {
+        with((), m, |()| {
+            let one = coroutine::group(|g| {
+                g.spawn(|| Ok::<_, ()>(1));
+                g.first_ok()
+            });
+            assert_eq!(one, Ok(1));
+        });
+    }),
+    ("CancelToken::wait", |m| {
+        let token = CancelToken::new();
+        token.cancel();
+        with(token, m, |t| t.wait());
+    }),
     ("scope::scope", |m| with((), m, |()| coroutine::scope(|_| ()))),
     ("ScopedJoinHandle::join", |m| scope(m, |s| s.spawn(|| ()).join().unwrap())),
     ("ScopedJoinHandle::wait", |m| scope(m, |s| s.spawn(|| ()).wait())),
@@ -410,6 +440,13 @@ fn with<S>(mut state: S, measure: Measure<'_>, operation: impl Fn(&mut S)) {
 
 fn scope(measure: Measure<'_>, operation: impl for<'s> Fn(&'s Scope<'s, '_>)) {
     coroutine::scope(|s| measure(&mut || operation(s)));
+}
+
+fn group(measure: Measure<'_>, operation: impl for<'g> Fn(&Group<'g, '_, (), ()>)) {
+    let _ = coroutine::group(|g| {
+        measure(&mut || operation(g));
+        Ok(())
+    });
 }
 
 fn done() -> Once {

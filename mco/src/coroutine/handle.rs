@@ -5,10 +5,12 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::panic::Location;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use crate::coroutine_id::CoroutineId;
+use crate::task::cancel::{CancelCause, cause_here};
 use crate::task::{Reason, TaskRef, current, spend_budget};
 use crate::wait::{Wait, Waiter};
 
@@ -79,8 +81,14 @@ impl Coroutine {
     /// nap.coroutine().cancel();
     /// assert!(nap.join().is_err());
     /// ```
+    #[track_caller]
     pub fn cancel(&self) {
-        self.0.cancel();
+        self.cancel_for(&cause_here(Location::caller(), None));
+    }
+
+    /// As `cancel`, for a reason that is told.
+    pub(crate) fn cancel_for(&self, cause: &Arc<CancelCause>) {
+        self.0.cancel(cause);
     }
 }
 
@@ -233,6 +241,7 @@ impl<T> JoinHandle<T> {
     }
 
     /// Asks the coroutine to stop. See [`Coroutine::cancel`].
+    #[track_caller]
     pub fn cancel(&self) {
         self.coroutine.cancel();
     }

@@ -22,6 +22,7 @@ use super::handle::wait_until_gone;
 use super::{Builder, Cancelled, Coroutine, JoinHandle};
 use crate::forked;
 use crate::shrinking::Slab;
+use crate::task::cancel::{CancelCause, Inherited, before_start, cause_here, to_inherit};
 use crate::task::inspect::{BlockedOn, WaitTarget};
 use crate::task::{self, Output, Reason, SpawnOptions, TaskRef, current, spend_budget};
 use crate::wait::{Wait, Waiter};
@@ -35,14 +36,23 @@ pub struct Scope<'scope, 'env: 'scope> {
 }
 
 /// What a scope and its children share.
-struct Data {
+pub(super) struct Data {
     /// Children that have not been dropped.
     running: AtomicUsize,
-    children: Mutex<Slab<Option<TaskRef>>>,
+    children: Mutex<Children>,
+    /// The deadline that the children have from the scope's owner.
+    inherited: Option<Inherited>,
     /// Whoever waits for the end of the scope.
     owner: Waiter,
     /// A child panicked, and nobody has asked for its result.
     panicked: AtomicBool,
+}
+
+/// What the lock of a scope guards.
+struct Children {
+    tasks: Slab<Option<TaskRef>>,
+    /// They are cancelled, for this reason, and so are those to come.
+    cancelled: Option<Arc<CancelCause>>,
 }
 
 /// Runs `f`, which may spawn coroutines that borrow, and returns when all of them have ended.
@@ -51,6 +61,10 @@ struct Data {
 /// If `f` panics, or the calling coroutine is cancelled, or the deadline of a
 /// [`timeout`](crate::std::time::timeout) around it passes, the children are cancelled, and the scope
 /// still waits for them.
+///
+/// The children have the deadline of a `timeout` around the scope themselves: when it passes they unwind, as if they
+/// were cancelled, whatever the scope's owner is doing then. A `timeout` inside of `f` does not hold for them, since
+/// they may outlive it. Values that are [bound](crate::LocalKey::bind) where a child is spawned are bound in the child.
 ///
 /// # Panics
 ///
@@ -94,10 +108,10 @@ where
 {
     // At the end it is too late to refuse.
     wait.check();
-    let scope = Scope { data: Arc::new(Data::new()), _scope: PhantomData, _env: PhantomData };
+    let scope = Scope::new();
     let result = catch_unwind(AssertUnwindSafe(|| f(&scope)));
-    if result.is_err() {
-        scope.data.cancel_all();
+    if let Err(payload) = &result {
+        scope.data.cancel_all(&cause_of_unwinding(&**payload, wait.site()));
     }
     let cancelled = scope.data.wait_for_all(wait);
     match result {
@@ -111,7 +125,27 @@ where
     }
 }
 
+/// Why the children of a scope are cancelled whose body has unwound with `payload`.
+pub(super) fn cause_of_unwinding(
+    payload: &(dyn Any + Send),
+    scope: &'static Location<'static>,
+) -> Arc<CancelCause> {
+    match payload.downcast_ref::<Cancelled>() {
+        Some(cancelled) => cancelled.cause_of_children(scope),
+        None => cause_here(scope, Some("the body of its scope has unwound".into())),
+    }
+}
+
 impl<'scope> Scope<'scope, '_> {
+    /// One of the caller's. It must wait for all, [`Data::wait_for_all`], before what they may borrow goes away.
+    pub(super) fn new() -> Self {
+        Scope { data: Arc::new(Data::new()), _scope: PhantomData, _env: PhantomData }
+    }
+
+    pub(super) fn data(&self) -> &Arc<Data> {
+        &self.data
+    }
+
     /// Spawns a coroutine that may borrow what outlives the scope. [Never waits](crate#what-waits).
     #[track_caller]
     pub fn spawn<F, T>(&'scope self, f: F) -> ScopedJoinHandle<'scope, T>
@@ -122,9 +156,31 @@ impl<'scope> Scope<'scope, '_> {
         self.spawn_at(Location::caller(), f)
     }
 
+    /// Cancels the children: those that there are, and those that are spawned later, which then do not start. The
+    /// scope's own closure goes on. [Never waits](crate#what-waits).
+    ///
+    /// # Panics
+    ///
+    /// If the program is built with `panic = "abort"`, under which no stack can be unwound.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// mco::scope(|s| {
+    ///     s.spawn(mco::coroutine::park);
+    ///     s.spawn(mco::coroutine::park);
+    ///     s.cancel();
+    /// });
+    /// ```
+    #[track_caller]
+    pub fn cancel(&self) {
+        self.data
+            .cancel_all(&cause_here(Location::caller(), Some("its scope was cancelled".into())));
+    }
+
     /// As `spawn`, for a coroutine that was written there.
     pub(crate) fn spawn_at<F, T>(
-        &'scope self,
+        &self,
         site: &'static Location<'static>,
         f: F,
     ) -> ScopedJoinHandle<'scope, T>
@@ -136,7 +192,7 @@ impl<'scope> Scope<'scope, '_> {
     }
 
     pub(crate) fn spawn_with<F, T>(
-        &'scope self,
+        &self,
         builder: Builder,
         site: &'static Location<'static>,
         f: F,
@@ -150,7 +206,7 @@ impl<'scope> Scope<'scope, '_> {
 
     /// Spawns a coroutine that `spawn` creates, by its argument, and queues.
     pub(crate) fn spawn_by<F, T>(
-        &'scope self,
+        &self,
         f: F,
         spawn: impl FnOnce(&mut dyn FnMut(SpawnOptions) -> TaskRef) -> Coroutine,
     ) -> ScopedJoinHandle<'scope, T>
@@ -170,7 +226,15 @@ impl<'scope> Scope<'scope, '_> {
             // packet, which the child lets go of first, and which the handle keeps for no longer
             // than `'scope`.
             let task = unsafe { TaskRef::create_scoped(move || child.run(), options) };
-            *self.data.children.lock().get_mut(key).expect("it is in place") = Some(task.clone());
+            // SAFETY: it has just been created, and is queued later.
+            unsafe { task.inherit(self.data.inherited.as_ref(), task::bound_values()) };
+            let mut children = self.data.children.lock();
+            *children.tasks.get_mut(key).expect("it is in place") = Some(task.clone());
+            let cancelled = children.cancelled.clone();
+            drop(children);
+            if let Some(cause) = cancelled {
+                task.cancel(&cause);
+            }
             task
         });
         ScopedJoinHandle { outer: JoinHandle::new(coroutine), packet, _scope: PhantomData }
@@ -188,26 +252,29 @@ impl Data {
     fn new() -> Data {
         Data {
             running: AtomicUsize::new(0),
-            children: Mutex::new(Slab::new()),
+            children: Mutex::new(Children { tasks: Slab::new(), cancelled: None }),
+            inherited: to_inherit(),
             owner: Waiter::current(),
             panicked: AtomicBool::new(false),
         }
     }
 
-    fn cancel_all(&self) {
-        // Not under the lock: a wake may do much.
-        self.children().iter().for_each(TaskRef::cancel);
+    /// Cancels those that there are, and those to come.
+    pub(super) fn cancel_all(&self, cause: &Arc<CancelCause>) {
+        self.children.lock().cancelled.get_or_insert_with(|| cause.clone());
+        // Not under the lock: a wake may do much. Who is entered from here on sees the cause.
+        self.children().iter().for_each(|child| child.cancel(cause));
     }
 
     /// Those that are left.
     fn children(&self) -> Vec<TaskRef> {
-        self.children.lock().iter().flatten().cloned().collect()
+        self.children.lock().tasks.iter().flatten().cloned().collect()
     }
 
     /// Waits until all children have been dropped. A cancel of the waiting coroutine, or a deadline of
     /// its own, must not unwind it here, and cancels the children instead; returns whether that has
     /// happened.
-    fn wait_for_all(&self, wait: &Wait) -> bool {
+    pub(super) fn wait_for_all(&self, wait: &Wait) -> bool {
         if !current::is_on_own_stack() {
             // A generator that has begun the scope was passed on to another coroutine meanwhile. What the
             // children borrow lies there, so even this is better than to unwind.
@@ -232,7 +299,7 @@ impl Data {
             if before.is_cancelled() {
                 passed_on = true;
                 refused = before.refused();
-                self.cancel_all();
+                self.cancel_all(&cause_of_owner(wait.site()));
             } else {
                 wait.park_uncancellable();
             }
@@ -247,6 +314,14 @@ impl Data {
     }
 }
 
+/// Why the children of a scope are cancelled whose owner, the caller, has to unwind.
+fn cause_of_owner(scope: &'static Location<'static>) -> Arc<CancelCause> {
+    let cause = current::task().and_then(|task| task.cancel_cause());
+    cause.unwrap_or_else(|| {
+        cause_here(scope, Some("the owner of its scope is out of time, or interrupted".into()))
+    })
+}
+
 /// The end of all children.
 impl WaitTarget for Data {
     fn address(&self) -> usize {
@@ -257,7 +332,7 @@ impl WaitTarget for Data {
         // A child that is just starting or ending may hold the lock.
         let Some(children) = self.children.try_lock() else { return BlockedOn::Unknown };
         let ids: Option<Vec<u64>> =
-            children.iter().map(|child| child.as_ref().map(TaskRef::id)).collect();
+            children.tasks.iter().map(|child| child.as_ref().map(TaskRef::id)).collect();
         ids.filter(|ids| !ids.is_empty()).map_or(BlockedOn::Unknown, BlockedOn::Each)
     }
 }
@@ -279,7 +354,7 @@ struct Packet<T> {
 impl<F: FnOnce() -> T, T> Child<F, T> {
     fn new(data: Arc<Data>, f: F) -> (Child<F, T>, Arc<Packet<T>>) {
         data.running.fetch_add(1, Ordering::Relaxed);
-        let key = data.children.lock().insert(None);
+        let key = data.children.lock().tasks.insert(None);
         let packet = Arc::new(Packet { output: Mutex::new(None), data: data.clone() });
         (Child { f: Some(f), packet: Some(packet.clone()), data, key }, packet)
     }
@@ -296,6 +371,11 @@ impl<F, T> Child<F, T> {
         let packet = self.packet.as_ref().expect("the packet goes last");
         *packet.output.lock() = Some(output);
     }
+
+    fn cancel_cause(&self) -> Option<Arc<CancelCause>> {
+        let task = self.data.children.lock().tasks.get(self.key).cloned().flatten();
+        task?.cancel_cause()
+    }
 }
 
 impl<F, T> Drop for Child<F, T> {
@@ -303,7 +383,7 @@ impl<F, T> Drop for Child<F, T> {
         if let Some(f) = self.f.take() {
             // It never started.
             let dropped = catch_unwind(AssertUnwindSafe(|| drop(f)));
-            let payload = dropped.err().unwrap_or_else(task::cancel::before_start);
+            let payload = dropped.err().unwrap_or_else(|| before_start(self.cancel_cause()));
             self.leave(Err(payload));
         }
         let packet = self.packet.take();
@@ -312,7 +392,7 @@ impl<F, T> Drop for Child<F, T> {
             self.data.panicked.store(true, Ordering::Relaxed);
             mem::forget(payload);
         }
-        let child = self.data.children.lock().remove(self.key);
+        let child = self.data.children.lock().tasks.remove(self.key);
         drop(child);
         // Release: everything above comes before the end of the scope.
         if self.data.running.fetch_sub(1, Ordering::Release) == 1 {
@@ -362,8 +442,12 @@ impl<T> ScopedJoinHandle<'_, T> {
     pub(crate) fn take_output(&self) -> thread::Result<T> {
         // That of the coroutine around the closure: an error only if it could not start.
         self.outer.take_output()?;
-        let output = self.packet.output.lock().take();
-        output.expect("a child leaves a result")
+        let output = self.packet.output.lock().take().expect("a child leaves a result");
+        if output.as_ref().is_err_and(|payload| payload.is::<Cancelled>()) {
+            // It may have been cut off by the deadline that it has from the caller, who then is as well.
+            task::cancel::check_here();
+        }
+        output
     }
 
     /// Waits for the end of the coroutine and leaves its result where it is.
@@ -385,6 +469,7 @@ impl<T> ScopedJoinHandle<'_, T> {
     }
 
     /// Asks the coroutine to stop. See [`Coroutine::cancel`]. [Never waits](crate#what-waits).
+    #[track_caller]
     pub fn cancel(&self) {
         self.outer.cancel();
     }

@@ -2,7 +2,7 @@
 
 use std::panic::Location;
 
-use super::{Builder, JoinHandle, Scope, ScopedJoinHandle};
+use super::{Builder, Group, JoinHandle, Scope, ScopedJoinHandle};
 
 impl Builder {
     /// Spawns a coroutine that borrows from a scope. See [`Scope::spawn`].
@@ -21,11 +21,11 @@ impl Builder {
     }
 }
 
-/// What `go!(target, closure)` accepts as its target: a [`Scope`], or what can be made a builder.
+/// What `go!(target, closure)` accepts as its target: a [`Scope`], a [`Group`], or what can be made a builder.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the target of `go!`",
     label = "not a target",
-    note = "a target is a `Builder`, a `&Scope`, a name (`&str` or `String`), a stack size in bytes \
+    note = "a target is a `Builder`, a `&Scope`, a `&Group`, a name (`&str` or `String`), a stack size in bytes \
             (`usize` or `i32`), or a name and a stack size"
 )]
 pub trait Spawn<F> {
@@ -40,7 +40,7 @@ pub trait Spawn<F> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the target of `go!`",
     label = "not a target",
-    note = "a target is a `Builder`, a `&Scope`, a name (`&str` or `String`), a stack size in bytes \
+    note = "a target is a `Builder`, a `&Scope`, a `&Group`, a name (`&str` or `String`), a stack size in bytes \
             (`usize` or `i32`), or a name and a stack size"
 )]
 pub trait IntoBuilder {
@@ -72,6 +72,20 @@ where
     #[track_caller]
     fn spawn_on(self, f: F) -> ScopedJoinHandle<'scope, T> {
         self.spawn(f)
+    }
+}
+
+impl<'scope, 'env, F, T, E> Spawn<F> for &Group<'scope, 'env, T, E>
+where
+    F: FnOnce() -> Result<T, E> + Send + 'scope,
+    T: Send + 'env,
+    E: Send + 'env,
+{
+    type Handle = ();
+
+    #[track_caller]
+    fn spawn_on(self, f: F) {
+        self.spawn(f);
     }
 }
 

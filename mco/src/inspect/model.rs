@@ -53,6 +53,8 @@ pub struct CoroutineInfo {
     pub other_end: Option<ChannelEnd>,
     /// If it waits in a `select!`: what each of its arms waits for, without those that are disabled.
     pub arms: Vec<ArmInfo>,
+    /// If it has been asked to stop: by whom, where and why, as far as that is known.
+    pub cancelled: Option<String>,
     /// Whether it will wait for ever, as far as that is known; see [`debug`](crate::debug).
     pub is_stuck: bool,
 }

@@ -40,6 +40,8 @@ pub(super) fn what(reason: Reason) -> &'static str {
         Reason::SyncFlag => "a sync flag",
         Reason::Once => "an initialiser",
         Reason::Blocker => "the permit of a blocker",
+        Reason::Token => "the cancel of a token",
+        Reason::Group => "a coroutine of a group",
     }
 }
 

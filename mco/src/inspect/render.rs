@@ -161,6 +161,13 @@ fn show_group(
     if let Some(site) = first.wait_site {
         writeln!(f, "  waits at {site}")?;
     }
+    for info in members().filter(|info| info.cancelled.is_some()).take(IDS) {
+        let text = info.cancelled.as_deref().unwrap_or_default();
+        match group.members.len() {
+            1 => writeln!(f, "  {text}")?,
+            _ => writeln!(f, "  {}: {text}", info.id)?,
+        }
+    }
     show_arms(f, section, group, now)?;
     show_channels(f, section, group)?;
     writeln!(f, "  spawned at {}", first.spawned_at)?;

@@ -112,9 +112,16 @@ fn snapshot_one(
             .flat_map(|wait| &wait.arms)
             .map(|arm| snapshot_arm(arm, to_std))
             .collect(),
+        cancelled: cancelled(&task),
         is_stuck: false,
     };
     Some(CoroutineSnapshot { info, worker, task: Some(task), wait })
+}
+
+/// What is said of a coroutine that is cancelled.
+fn cancelled(task: &TaskRef) -> Option<String> {
+    let why = || task.cancel_cause().map_or_else(String::new, |cause| cause.to_string());
+    task.is_cancelled().then(|| format!("cancelled{}", why()))
 }
 
 /// What is known of a coroutine that has never been suspended, or not started.
@@ -138,6 +145,7 @@ pub(super) fn minimal_info(
         object: None,
         other_end: None,
         arms: Vec::new(),
+        cancelled: None,
         is_stuck: false,
     }
 }

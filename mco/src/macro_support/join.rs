@@ -3,12 +3,14 @@
 use std::any::Any;
 use std::cell::Cell;
 use std::fmt;
+use std::panic::Location;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::coroutine::{Coroutine, Scope, ScopedJoinHandle, scope};
+use crate::coroutine::{Cancelled, Coroutine, Scope, ScopedJoinHandle, scope};
 use crate::task;
+use crate::task::cancel::{CancelCause, cause_here};
 
 /// Runs `f`, which spawns the members, and returns when all of them have ended.
 #[track_caller]
@@ -26,8 +28,9 @@ pub struct Joint<'scope, 'env> {
 #[derive(Default)]
 struct Group {
     members: Vec<Coroutine>,
-    /// The number of the member that panicked, or was cancelled from outside, before any other.
-    first_to_fail: Option<usize>,
+    /// The number of the member that panicked, or was cancelled from outside, before any other; and why the others are
+    /// cancelled.
+    first_to_fail: Option<(usize, Arc<CancelCause>)>,
 }
 
 impl<'scope> Joint<'scope, '_> {
@@ -38,7 +41,7 @@ impl<'scope> Joint<'scope, '_> {
         T: Send + 'scope,
     {
         let number = self.spawned.replace(self.spawned.get() + 1);
-        let guard = Guard { number, group: Some(self.group.clone()) };
+        let guard = Guard { number, site: Location::caller(), group: Some(self.group.clone()) };
         let handle = self.scope.spawn(move || {
             let value = f();
             guard.disarm();
@@ -46,11 +49,11 @@ impl<'scope> Joint<'scope, '_> {
         });
         let member = handle.coroutine().clone();
         let mut group = self.group.lock();
-        let is_late = group.first_to_fail.is_some();
+        let late = group.first_to_fail.as_ref().map(|(_, cause)| cause.clone());
         group.members.push(member.clone());
         drop(group);
-        if is_late {
-            member.cancel();
+        if let Some(cause) = late {
+            member.cancel_for(&cause);
         }
         handle
     }
@@ -67,11 +70,16 @@ impl<'scope> Joint<'scope, '_> {
     ///
     /// Always.
     pub fn pass_on<const N: usize>(&self, mut payloads: [Option<Box<dyn Any + Send>>; N]) -> ! {
-        let first = self.group.lock().first_to_fail;
-        let payload = first.and_then(|number| payloads.get_mut(number)?.take());
+        let first = self.group.lock().first_to_fail.take();
+        let payload = first.and_then(|(number, _)| payloads.get_mut(number)?.take());
         // One by one, and before: see `failure`.
         payloads.into_iter().flatten().for_each(|other| task::run_user_code_here(|| drop(other)));
-        task::cancel::resume_unwind(payload.expect("one that has failed says so"))
+        let payload = payload.expect("one that has failed says so");
+        if payload.is::<Cancelled>() {
+            // Maybe by the deadline that it has from the caller, who then is cut off as well.
+            task::cancel::check_here();
+        }
+        task::cancel::resume_unwind(payload)
     }
 }
 
@@ -84,6 +92,8 @@ impl fmt::Debug for Joint<'_, '_> {
 /// Belongs to a member. If it is dropped armed, the member unwinds, or has never started.
 struct Guard {
     number: usize,
+    /// Where it was spawned.
+    site: &'static Location<'static>,
     group: Option<Arc<Mutex<Group>>>,
 }
 
@@ -100,10 +110,11 @@ impl Drop for Guard {
         if group.first_to_fail.is_some() {
             return;
         }
-        group.first_to_fail = Some(self.number);
+        let cause = cause_here(self.site, Some("another part of its `join!` has failed".into()));
+        group.first_to_fail = Some((self.number, cause.clone()));
         // Not under the lock: a wake may do much. Those that are spawned later see for themselves.
         let members = group.members.clone();
         drop(group);
-        members.iter().for_each(Coroutine::cancel);
+        members.iter().for_each(|member| member.cancel_for(&cause));
     }
 }

@@ -14,7 +14,8 @@ use parking_lot::Mutex;
 use pin_project_lite::pin_project;
 
 use super::{Arm, ArmEntry, ArmWaitInfo, Deadline};
-use crate::coroutine::{Coroutine, Scope};
+use crate::coroutine::{Cancelled, Coroutine, Scope};
+use crate::task::cancel::cause_here;
 use crate::task::inspect::ArmWait;
 use crate::task::{self, Reason};
 use crate::wait::Waiter;
@@ -189,7 +190,13 @@ where
             Projected::Child { child } => {
                 let result = child.result.0.lock().take();
                 let result = result.expect("the child that was chosen has ended");
-                result.unwrap_or_else(|payload| panic::resume_unwind(payload))
+                result.unwrap_or_else(|payload| {
+                    if payload.is::<Cancelled>() {
+                        // Maybe by the deadline that it has from the caller, who then is cut off as well.
+                        task::cancel::check_here();
+                    }
+                    panic::resume_unwind(payload)
+                })
             }
         }
     }
@@ -282,7 +289,8 @@ where
         if let Projected::Child { child } = self.project()
             && let Some(coroutine) = &child.coroutine
         {
-            coroutine.cancel();
+            let reason = "another arm of its `select!` was chosen";
+            coroutine.cancel_for(&cause_here(child.site, Some(reason.into())));
         }
     }
 }

@@ -270,7 +270,8 @@ impl TaskRef {
                     own.ended = true;
                     own.outcome = ExitKind::Cancelled;
                 });
-                (header.as_ref().vtable.discard)(header, before_start());
+                let cause = header.as_ref().cancel_cause();
+                (header.as_ref().vtable.discard)(header, before_start(cause));
                 end(header);
             }
         }

@@ -10,7 +10,7 @@
 //! | the closure | the creator until the coroutine is queued; then whoever runs or discards it |
 //! | the result | the coroutine until `FINISHED`; then the holder of the `JoinHandle` |
 //! | `fiber` | the home worker, between runs and to resume it |
-//! | `HomeOnly` | the home worker's thread |
+//! | `HomeOnly` | the creator until the coroutine is queued; then the home worker's thread |
 //! | the rest | anyone: it is constant or atomic |
 //!
 //! A header keeps a list of those who wait for the end, and these are coroutines, too: so the types of those who
@@ -28,8 +28,8 @@ use std::mem::{self, ManuallyDrop};
 use std::num::NonZeroU32;
 use std::panic::Location;
 use std::ptr::{self, NonNull};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering, fence};
+use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 use std::thread;
 
@@ -39,6 +39,7 @@ use super::inspect::record::WaitRecord;
 use super::locals::Locals;
 use super::state::State;
 use super::thread_parker::ThreadParker;
+use super::unwind::cause::CancelCause;
 use super::unwind::state::Unwinding;
 use crate::fiber::Fiber;
 use crate::prefetch::prefetch;
@@ -80,6 +81,8 @@ pub(crate) struct Header {
     pub(super) vtable: &'static Vtable,
     /// Those who wait for the end. Used while `AWAITED` is set and `FINISHED` is not.
     pub(super) joiners: Mutex<WaiterList>,
+    /// Why it is cancelled. Set by the first cancel, before `cancelled`.
+    pub(super) cause: OnceLock<Arc<CancelCause>>,
 }
 
 /// How much of a header every run touches, in bytes: until the number and the spawn site.
@@ -270,6 +273,11 @@ impl TaskRef {
         self.header().cancelled.load(Ordering::Relaxed)
     }
 
+    /// Why it is cancelled, if it is.
+    pub(crate) fn cancel_cause(&self) -> Option<Arc<CancelCause>> {
+        self.header().cancel_cause()
+    }
+
     #[inline]
     pub(crate) fn into_raw(self) -> NonNull<Header> {
         ManuallyDrop::new(self).0
@@ -407,6 +415,7 @@ impl Header {
             link: AtomicPtr::new(ptr::null_mut()),
             home: HomeLink(AtomicPtr::new(ptr::null_mut())),
             joiners: Mutex::new(WaiterList::new()),
+            cause: OnceLock::new(),
         }
     }
 
@@ -462,6 +471,13 @@ impl Header {
     #[inline(always)]
     pub(super) fn prefetch(header: *const Header) {
         prefetch(header.cast(), HOT);
+    }
+
+    /// Why it is cancelled, if it is.
+    pub(super) fn cancel_cause(&self) -> Option<Arc<CancelCause>> {
+        // Acquire pairs with the Release of `cancel`: whoever sees that sees the cause.
+        let is_cancelled = self.cancelled.load(Ordering::Acquire);
+        is_cancelled.then(|| self.cause.get().cloned()).flatten()
     }
 
     pub(super) fn is_finished(&self) -> bool {

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::cell::{Header, Home, HomeEntry, HomeOnly, TaskRef};
+use super::unwind::cause::CancelCause;
 use crate::fiber::{Bounds, Suspender};
 
 thread_local! {
@@ -235,6 +236,11 @@ impl Running {
     pub(super) fn home(&self) -> Option<&Arc<dyn Home>> {
         // SAFETY: it runs.
         unsafe { self.header().home.get() }
+    }
+
+    /// Why it is cancelled, if it is.
+    pub(super) fn cancel_cause(self) -> Option<Arc<CancelCause>> {
+        self.header().cancel_cause()
     }
 
     /// Its number.

@@ -25,8 +25,10 @@ use std::ptr::NonNull;
 use super::cell::{ExitKind, RunOutcome, TaskRef};
 use super::current;
 use super::join::UnclaimedResult;
+use super::locals::BoundValues;
 use super::registry::Registry;
 use super::switch;
+use super::unwind::cancel::Inherited;
 use super::unwind::payload::before_start;
 use super::user_code::run_user_code_here;
 use crate::fiber::{Body, Fiber};
@@ -140,9 +142,29 @@ impl TaskRef {
     pub(crate) fn discard_unstarted(self, payload: Option<Box<dyn Any + Send>>) {
         debug_assert!(!self.has_started());
         run_user_code_here(|| {
+            let payload = payload.unwrap_or_else(|| before_start(self.cancel_cause()));
             // SAFETY: it is unstarted and was taken out of its queue.
-            unsafe { self.discard(payload.unwrap_or_else(before_start)) };
+            unsafe { self.discard(payload) };
             drop(self.finish());
         });
+    }
+
+    /// Gives it what it has from the owner of its scope. By the one who has created it, before it is queued.
+    ///
+    /// # Safety
+    ///
+    /// The caller must have created it, and not have queued it yet.
+    pub(crate) unsafe fn inherit(&self, limit: Option<&Inherited>, bound: Option<BoundValues>) {
+        // SAFETY: nobody else knows of it yet.
+        unsafe {
+            self.header().with_home_only(|own| {
+                if let Some(Inherited(limit)) = limit {
+                    own.unwinding.inherit(limit.clone());
+                }
+                if let Some(bound) = bound {
+                    own.locals.inherit(bound);
+                }
+            });
+        }
     }
 }

@@ -5,9 +5,11 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::mem::ManuallyDrop;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::current;
-use super::locals::{Found, Locals};
+use super::locals::{BoundValues, Found, Locals};
 
 /// A value of which each coroutine has its own; declared with
 /// [`coroutine_local!`](crate::coroutine_local).
@@ -93,7 +95,10 @@ impl<T: 'static> LocalKey<T> {
         f: impl FnOnce(&T) -> R,
     ) -> Result<R, AccessError> {
         let value = match with_table(|table| table.get(self.id())).ok_or(AccessError)? {
-            Found::Value(value) => value.downcast().expect("a key has one type"),
+            Found::Made(value) => value.downcast().expect("a key has one type"),
+            Found::Bound(value) => {
+                return Ok(f(value.downcast_ref().expect("a key has one type")));
+            }
             Found::Destroyed => return Err(AccessError),
             Found::Nothing => {
                 // Not under a borrow of the table: it may use other keys, and even suspend.
@@ -120,6 +125,48 @@ impl<T: 'static> LocalKey<T> {
             }
         });
         set.unwrap_or_else(|error| no_access(error));
+    }
+
+    /// Calls `f`, during which the key has this value here, and in the coroutines of a
+    /// [`scope`](crate::coroutine::scope()), a [`group`](crate::coroutine::group()) or a [`join!`](crate::join) that are
+    /// spawned meanwhile, from their beginning to their end: what Java calls a scoped value. A bare `go!` does not
+    /// pass it on.
+    ///
+    /// All of them share the one value. After `f` the key has the value that it had before, also if `f` panics.
+    ///
+    /// # Panics
+    ///
+    /// With the panic of `f`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// mco::coroutine_local! {
+    ///     static REQUEST: u64 = 0;
+    /// }
+    ///
+    /// let seen = REQUEST.bind(7, || {
+    ///     mco::coroutine::scope(|s| s.spawn(|| REQUEST.with(|id| *id)).join().unwrap())
+    /// });
+    /// assert_eq!(seen, 7);
+    /// assert_eq!(REQUEST.with(|id| *id), 0);
+    /// ```
+    pub fn bind<R>(&'static self, value: T, f: impl FnOnce() -> R) -> R
+    where
+        T: Send + Sync,
+    {
+        struct Unbind(u64);
+        impl Drop for Unbind {
+            fn drop(&mut self) {
+                drop(with_table(|table| table.unbind(self.0)));
+            }
+        }
+        static NUMBERS: AtomicU64 = AtomicU64::new(1);
+        let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
+        let value = Arc::new(value);
+        with_table(|table| table.bind(number, self.id(), value));
+        let _bound = Unbind(number);
+        f()
     }
 
     /// A key is a static, so its address names it.
@@ -311,6 +358,12 @@ impl fmt::Display for AccessError {
 }
 
 impl std::error::Error for AccessError {}
+
+/// What the caller has bound, for a coroutine of a scope that it spawns.
+#[inline]
+pub(crate) fn bound_values() -> Option<BoundValues> {
+    with_table(|table| table.bound()).flatten()
+}
 
 /// Gives access to the values of the calling coroutine or thread. `None`: all have been destroyed, and none
 /// is made any more.

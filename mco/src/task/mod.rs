@@ -51,6 +51,7 @@ pub(crate) use handlers::install_handlers;
 pub(crate) use inbox::{Inbox, Slot};
 pub use inspect::Reason;
 pub(crate) use inspect::{AtomicSite, reason_text};
+pub(crate) use local::bound_values;
 pub use local::{AccessError, LocalKey};
 pub(crate) use registry::Registry;
 pub(crate) use task_waiter::{Polling, has_unowned_external_waits, note_own_waker, wake_task};

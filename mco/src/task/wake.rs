@@ -14,6 +14,7 @@ use super::cell::{Header, TaskRef};
 use super::current;
 use super::ready;
 use super::thread_parker::ThreadParker;
+use super::unwind::cause::CancelCause;
 use super::unwind::payload::require_unwinding;
 use crate::trace;
 
@@ -73,16 +74,20 @@ impl TaskRef {
         self.header().permit.swap(false, Ordering::Acquire)
     }
 
-    /// Asks the coroutine to stop.
+    /// Asks the coroutine to stop, for this reason, unless it was for another one before.
     ///
     /// # Panics
     ///
     /// As [`require_unwinding`], if it has not ended.
-    pub(crate) fn cancel(&self) {
+    pub(crate) fn cancel(&self, cause: &Arc<CancelCause>) {
         if !self.is_finished() {
             require_unwinding();
         }
-        self.header().cancelled.store(true, Ordering::Relaxed);
+        if self.header().cause.set(cause.clone()).is_ok() {
+            trace::cancelled(self.id(), &**cause);
+        }
+        // Release: whoever sees the flag finds the cause.
+        self.header().cancelled.store(true, Ordering::Release);
         // Its Release publishes the flag to the coroutine.
         self.wake();
     }

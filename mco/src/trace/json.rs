@@ -229,7 +229,10 @@ impl<W: Write> Events<'_, W> {
             Some(SliceEnd::YIELDED) => "yielded".to_owned(),
             Some(SliceEnd::RETURNED) => "finished".to_owned(),
             Some(SliceEnd::PANICKED) => "panicked".to_owned(),
-            Some(SliceEnd::CANCELLED) => "cancelled".to_owned(),
+            Some(SliceEnd::CANCELLED) => {
+                let why = (part.names)(slice.id | SliceEnd::WHY_CANCELLED);
+                format!("cancelled{}", why.unwrap_or_default())
+            }
             Some(SliceEnd { code, site: None }) => format!("blocked in {}", (part.reason)(code)),
             Some(SliceEnd { code, site: Some(site) }) => {
                 format!("blocked in {} at {site}", (part.reason)(code))

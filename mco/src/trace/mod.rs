@@ -58,6 +58,7 @@ mod atomic {
 }
 
 use std::cell::Cell;
+use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
 
@@ -129,6 +130,14 @@ pub(crate) fn spawn(id: u64, name: Option<&str>, in_slice: impl FnOnce() -> bool
         }
         None if recorder::is_recording() => recorder::spawned_by_thread(id, name),
         None => {}
+    }
+}
+
+/// By whoever is the first to cancel a coroutine: `why` follows the word "cancelled".
+#[cold]
+pub(crate) fn cancelled(id: u64, why: &dyn fmt::Display) {
+    if IS_BUILT_IN {
+        recorder::cancelled(id, why);
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Once, OnceLock};
-use std::{env, fs, io, process, thread};
+use std::{env, fmt, fs, io, process, thread};
 
 use once_cell::sync::Lazy;
 use parking_lot::Mutex;
@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use super::exit;
 use super::json::{self, File};
 use super::lane::{Lane, TracedWorker};
+use super::slice_end::SliceEnd;
 use super::stamp::{self, Clock};
 use super::timeline::{Timeline, Track};
 use super::worker_lane::{ByThread, Cause, WorkerLane};
@@ -181,6 +182,14 @@ pub(super) fn named(id: u64, name: Option<&str>) {
         }
         names.order.push_back(id);
         names.by_id.insert(id, name.into());
+    }
+}
+
+/// Keeps why a coroutine is cancelled.
+#[cold]
+pub(super) fn cancelled(id: u64, why: &dyn fmt::Display) {
+    if current().is_some() {
+        named(id | SliceEnd::WHY_CANCELLED, Some(&why.to_string()));
     }
 }
 

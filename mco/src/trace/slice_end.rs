@@ -15,6 +15,9 @@ impl SliceEnd {
     pub(crate) const PANICKED: SliceEnd = SliceEnd { code: 254, site: None };
     pub(crate) const CANCELLED: SliceEnd = SliceEnd { code: 255, site: None };
 
+    /// With the id of a coroutine: that under which the names have why it is cancelled.
+    pub(super) const WHY_CANCELLED: u64 = 1 << 63;
+
     /// The coroutine is blocked: for a reason of which only the layer above knows the meaning, below the
     /// codes of the others.
     #[inline(always)]

@@ -98,10 +98,10 @@ impl Wait {
         self.site
     }
 
-    /// Until when to wait, for a caller that waits by other means: the wait's own deadline, or the nearest of the
-    /// caller's.
+    /// Until when to wait, for a caller that waits in the system: the wait's own deadline, or when the caller has to
+    /// look at its limits again.
     pub(crate) fn limit(&self) -> Option<Timestamp> {
-        [self.info.until, deadline::ahead(Timestamp::now())].into_iter().flatten().min()
+        [self.info.until, deadline::next_look(Timestamp::now())].into_iter().flatten().min()
     }
 
     /// Whether the wait's own deadline has passed.
@@ -212,7 +212,7 @@ impl Wait {
             return Parked { wake: Wake::Notified, pending };
         }
         // The own deadline comes first.
-        let pending = pending.filter(|pending| *pending == PendingUnwind::Cancel);
+        let pending = pending.filter(|pending| *pending != PendingUnwind::Deadline);
         Parked { wake: Wake::TimedOut, pending }
     }
 

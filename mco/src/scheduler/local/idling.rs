@@ -8,6 +8,7 @@ use super::super::idle_policy::AllIdleAction;
 use super::super::worker::RemoteWorker;
 use super::state::LocalWorker;
 use crate::clock::Timestamp;
+use crate::task::cancel::CancelCause;
 use crate::task::current;
 use crate::wait::{ExternalWait, timers};
 use crate::{forked, random, trace};
@@ -150,8 +151,9 @@ impl LocalWorker {
     /// has tidied up with them.
     pub(super) fn cancel_all(&self) {
         if !self.cancelled_all.replace(true) {
+            let cause = CancelCause::of_runtime("its runtime has been dropped");
             for task in self.worker.registry.snapshot().into_iter().filter(|t| !t.is_scoped()) {
-                task.cancel();
+                task.cancel(&cause);
             }
         }
     }

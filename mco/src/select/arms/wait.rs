@@ -1,4 +1,4 @@
-//! A permit of a semaphore, a flag that is raised, the end of a wait group.
+//! A permit of a semaphore, a flag that is raised, a token that is cancelled, the end of a wait group.
 
 #![allow(unsafe_code)]
 
@@ -11,6 +11,7 @@ use pin_project_lite::pin_project;
 use super::super::operation::Selectable;
 use super::super::probe::SelectWait;
 use super::super::{ArmEntry, ArmWaitInfo};
+use crate::coroutine::{CancelToken, token};
 use crate::std::sync::{Semaphore, SyncFlag, WaitGroup, semaphore, sync_flag, wait_group};
 use crate::task::Reason;
 use crate::task::inspect::ArmWait;
@@ -63,6 +64,16 @@ impl SelectWait for SyncFlag {
     fn wait_arm(&self) -> WaitArm<'_, sync_flag::State> {
         use sync_flag::State;
         let what = (Reason::SyncFlag, ptr::from_ref(self).addr());
+        WaitArm::new(what, self.state(), State::waiters, State::try_take, State::try_take)
+    }
+}
+
+impl SelectWait for CancelToken {
+    type Arm<'a> = WaitArm<'a, token::State>;
+
+    fn wait_arm(&self) -> WaitArm<'_, token::State> {
+        use token::State;
+        let what = (Reason::Token, ptr::from_ref(self.state()).addr());
         WaitArm::new(what, self.state(), State::waiters, State::try_take, State::try_take)
     }
 }

@@ -32,6 +32,11 @@ impl Instant {
         Instant { nanos: i64::try_from(Timestamp::now().as_nanos()).unwrap_or(i64::MAX) }
     }
 
+    /// As the runtime counts: the begin of its epoch if it is earlier.
+    pub(super) fn to_timestamp(self) -> Timestamp {
+        Timestamp::from_nanos(u64::try_from(self.nanos).unwrap_or(0))
+    }
+
     /// How long ago it was; zero if it is still to come.
     #[must_use]
     pub fn elapsed(&self) -> Duration {

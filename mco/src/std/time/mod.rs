@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | [`sleep`], [`after`], [`Timer`] | something happens once, later |
 //! | [`Ticker`] | something happens again and again |
-//! | [`timeout()`] | something takes no longer than that |
+//! | [`timeout()`], [`deadline`] | something takes no longer than that, or until then |
 //! | [`Instant`] | measuring |
 //! | [`Time`] | the calendar |
 //!
@@ -33,6 +33,6 @@ pub use self::time::{
     ANSIC, DATE_ONLY, DATE_TIME, KITCHEN, RFC822, RFC822Z, RFC850, RFC1123, RFC1123Z, RFC3339,
     RFC3339_NANO, TIME_ONLY, UNIX_DATE,
 };
-pub use self::timeout::{Elapsed, timeout};
+pub use self::timeout::{Elapsed, deadline, remaining, timeout};
 pub use self::timer::{Timer, after, after_func};
 pub use crate::coroutine::sleep;

@@ -28,7 +28,8 @@
 // # Who is not cut off
 //
 // A scope waits for its children in any case, since they borrow; so at the deadline it cancels them,
-// waits, and unwinds after. Other children are on their own: a deadline is not inherited.
+// waits, and unwinds after. They have the deadline themselves, as well, since the scope's owner may compute when it
+// passes, or wait for something that a child holds. Other children are on their own: a bare `go!` inherits nothing.
 //
 // In a plain thread the same holds, as far as the operation is mco's. A look-up of a name asks the
 // system, so a thread that has a deadline leaves it to another, as a coroutine does.
@@ -36,8 +37,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::Instant;
 use crate::clock::Timestamp;
-use crate::task::deadline;
+use crate::task::deadline as limit;
 
 /// Calls `f`, for `duration` at most: whatever blocking operation of mco it is in when the time is
 /// over, or begins later, is cut off.
@@ -52,7 +54,8 @@ use crate::task::deadline;
 ///
 /// What does not block is not cut off: code that computes goes on, and if `f` returns without being
 /// in a blocking operation after the deadline, its result counts, however late. Coroutines of a
-/// [`scope`](crate::coroutine::scope) inside are cancelled and waited for; those spawned otherwise
+/// [`scope`](crate::coroutine::scope()), a [`group`](crate::coroutine::group()) or a [`join!`](crate::join) inside have
+/// the same deadline: they are cut off as if they were cancelled, and waited for; those spawned otherwise
 /// go on. While a destructor runs because the caller unwinds, nothing in it is cut off; there use the
 /// operations' own limits.
 ///
@@ -85,10 +88,61 @@ use crate::task::deadline;
 /// ```
 #[track_caller]
 pub fn timeout<T>(duration: Duration, f: impl FnOnce() -> T) -> Result<T, Elapsed> {
-    deadline::limited(Timestamp::after(duration), f).ok_or(Elapsed)
+    limit::limited(Timestamp::after(duration), f).ok_or(Elapsed)
 }
 
-/// The error of [`timeout`]: the time given was over before the closure had come to its end.
+/// As [`timeout`], until a point of time. If that has passed already, `f` is not called.
+///
+/// # Errors
+///
+/// [`Elapsed`] if an operation was cut off, or `at` has passed before.
+///
+/// # Panics
+///
+/// As `timeout`.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use mco::std::time::{Elapsed, Instant, deadline};
+///
+/// let at = Instant::now() + Duration::from_millis(200);
+/// assert_eq!(deadline(at, || 7), Ok(7));
+/// assert_eq!(deadline(at, mco::coroutine::park), Err(Elapsed));
+/// assert_eq!(deadline(at, || 7), Err(Elapsed), "it has passed");
+/// ```
+#[track_caller]
+pub fn deadline<T>(at: Instant, f: impl FnOnce() -> T) -> Result<T, Elapsed> {
+    let at = at.to_timestamp();
+    if at <= Timestamp::now() {
+        return Err(Elapsed);
+    }
+    limit::limited(at, f).ok_or(Elapsed)
+}
+
+/// How much is left until the nearest deadline of the caller: of the [`timeout`] or [`deadline`] that it is in, or of one
+/// that it has from the owner of its scope. Zero if that has passed; `None` if there is none.
+/// [Never waits](crate#what-waits).
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use mco::std::time::{remaining, timeout};
+///
+/// assert_eq!(remaining(), None);
+/// let left = timeout(Duration::from_secs(60), || {
+///     mco::scope(|s| s.spawn(|| remaining()).join().unwrap())
+/// });
+/// assert!(left.unwrap().unwrap() > Duration::from_secs(50));
+/// ```
+#[must_use]
+pub fn remaining() -> Option<Duration> {
+    limit::nearest().map(|at| at.since(Timestamp::now()))
+}
+
+/// The error of [`timeout`] and [`deadline`]: the time given was over before the closure had come to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Elapsed;
 

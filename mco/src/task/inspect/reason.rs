@@ -57,10 +57,14 @@ pub enum Reason {
     Once,
     /// The permit of a blocker.
     Blocker,
+    /// A [`CancelToken`](crate::coroutine::CancelToken) to be cancelled.
+    Token,
+    /// A coroutine of a [`Group`](crate::coroutine::Group) to end.
+    Group,
 }
 
 /// What each is called, at the place of its number.
-const TABLE: [(Reason, &str); 25] = [
+const TABLE: [(Reason, &str); 27] = [
     (Reason::None, "not blocked"),
     (Reason::Park, "park"),
     (Reason::Sleep, "sleep"),
@@ -86,6 +90,8 @@ const TABLE: [(Reason, &str); 25] = [
     (Reason::SyncFlag, "sync flag"),
     (Reason::Once, "initialiser"),
     (Reason::Blocker, "blocker"),
+    (Reason::Token, "cancel of a token"),
+    (Reason::Group, "group"),
 ];
 
 const _: () = {

@@ -1,5 +1,5 @@
-//! Cancelling a coroutine: its next blocking operation unwinds it. So does a deadline that has passed
-//! ([`deadline`]), with a payload of its own; what follows holds for both.
+//! Cancelling a coroutine: its next blocking operation unwinds it. So does a deadline that has passed, or another limit
+//! ([`deadline`]), with a payload of its own; what follows holds for all.
 //!
 //! A cancel sets a flag that is never cleared and wakes the coroutine. The flag is looked at
 //! before each suspension and after it; there the coroutine is unwound with [`Cancelled`] as the
@@ -25,16 +25,21 @@
 //! passed on and resumed. Putting off every cancel while the thread unwinds deadlocks: a destructor that
 //! cancels a child of the same worker and waits for it would wait for ever.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::panic::{self, Location};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
 
+pub(crate) use super::cause::CancelCause;
+pub(crate) use super::deadline::Inherited;
 pub use super::payload::Cancelled;
 pub(crate) use super::payload::{before_start, resume_unwind};
+pub(crate) use super::state::Interrupt;
 
 use super::payload::{self, Injection, require_unwinding, with_unwinding};
-use super::state::Deadline;
+use super::state::Limit;
 use super::{deadline, tables};
 use crate::task::current::{self, Running};
 use crate::task::inspect::Reason;
@@ -90,21 +95,19 @@ pub(crate) fn unwinds_by_cancel() -> bool {
     with_unwinding(|unwinding| unwinding.injected != 0)
 }
 
-/// Calls `f`, which neither a cancel nor a deadline from outside cuts off: it takes effect at the next
-/// blocking operation after. Deadlines that `f` sets itself hold.
+/// Calls `f`, which neither a cancel nor a limit from outside cuts off: it takes effect at the next
+/// blocking operation after. Limits that `f` sets itself hold.
 pub(crate) fn shield<R>(f: impl FnOnce() -> R) -> R {
-    struct Shield(Option<Deadline>);
+    struct Shield(Option<Arc<Limit>>);
     impl Drop for Shield {
         fn drop(&mut self) {
-            with_unwinding(|unwinding| {
-                unwinding.shields -= 1;
-                unwinding.deadline = self.0.take();
-            });
+            with_unwinding(|unwinding| unwinding.shields -= 1);
+            drop(deadline::replace(self.0.take()));
         }
     }
     let _shield = with_unwinding(|unwinding| {
         unwinding.shields += 1;
-        Shield(unwinding.deadline.take())
+        Shield(unwinding.limit.take())
     });
     f()
 }
@@ -114,6 +117,8 @@ pub(crate) fn shield<R>(f: impl FnOnce() -> R) -> R {
 pub(crate) enum PendingUnwind {
     /// The coroutine is cancelled.
     Cancel,
+    /// Somebody interrupts what it does now.
+    Interrupt,
     /// The nearest deadline has passed.
     Deadline,
     /// It must not wait here. [`note_refusal`] has said which wait it was.
@@ -130,11 +135,24 @@ impl PendingUnwind {
         }
         require_unwinding();
         let payload = match self {
-            PendingUnwind::Deadline => deadline::payload(Injection::new()),
-            _ => payload::cancelled(),
+            PendingUnwind::Deadline | PendingUnwind::Interrupt => {
+                deadline::payload(Injection::new())
+            }
+            _ => {
+                let cause = current::running().and_then(|running| running.cancel_cause());
+                payload::cancelled(Injection::new(), cause)
+            }
         };
         panic::resume_unwind(payload)
     }
+}
+
+/// A cancel by the caller, who was called from `at`.
+pub(crate) fn cause_here(
+    at: &'static Location<'static>,
+    reason: Option<Cow<'static, str>>,
+) -> Arc<CancelCause> {
+    CancelCause::new(current::running().map(Running::id), Some(at), reason)
 }
 
 /// Notes which wait of the caller's is refused.
@@ -162,7 +180,7 @@ pub(crate) fn check_here() {
 pub(crate) fn pending_unwind_here() -> Option<PendingUnwind> {
     match current::running() {
         Some(running) => pending_unwind(running),
-        None => deadline::has_passed_in_thread().then_some(PendingUnwind::Deadline),
+        None => deadline::may_end_in_thread().then(pending_limit).flatten(),
     }
 }
 
@@ -171,7 +189,7 @@ pub(crate) fn pending_unwind_here() -> Option<PendingUnwind> {
 pub(crate) fn is_undisturbed(running: Running) -> bool {
     // Relaxed: what led to the cancel becomes visible through the state, which `cancel` notifies.
     !running.header().cancelled.load(Ordering::Relaxed)
-        && running.with_home_only(|own| own.unwinding.deadline.is_none())
+        && running.with_home_only(|own| own.unwinding.limit.is_none())
 }
 
 /// Why the coroutine that runs now has to unwind, if it has to and may.
@@ -185,11 +203,38 @@ fn pending_unwind_slow(running: Running) -> Option<PendingUnwind> {
     let cancelled = running.header().cancelled.load(Ordering::Relaxed);
     let pending = if cancelled && running.with_home_only(|own| own.unwinding.shields == 0) {
         PendingUnwind::Cancel
-    } else if deadline::has_passed() {
-        PendingUnwind::Deadline
     } else {
-        return None;
+        pending_limit()?
     };
+    may_unwind(running).then_some(pending)
+}
+
+/// Which of the caller's limits is over.
+#[cold]
+fn pending_limit() -> Option<PendingUnwind> {
+    if deadline::is_interrupted() {
+        Some(PendingUnwind::Interrupt)
+    } else {
+        deadline::has_passed().then_some(PendingUnwind::Deadline)
+    }
+}
+
+/// What a scope's coroutines have from the caller, who owns it: nothing, if no limit would unwind the caller itself.
+#[inline]
+pub(crate) fn to_inherit() -> Option<Inherited> {
+    if !deadline::is_set() {
+        return None;
+    }
+    let may_unwind = match current::running() {
+        Some(running) => may_unwind(running),
+        None => deadline::may_end_in_thread(),
+    };
+    if may_unwind { Inherited::of_caller() } else { None }
+}
+
+/// Whether the coroutine that runs now may be unwound from here.
+#[cold]
+fn may_unwind(running: Running) -> bool {
     let is_over = running.with_home_only(|own| own.ended || own.unwinding.in_hook);
-    (!is_over && can_unwind(running)).then_some(pending)
+    !is_over && can_unwind(running)
 }

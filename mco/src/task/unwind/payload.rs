@@ -7,16 +7,22 @@
 use std::any::Any;
 use std::cell::RefCell;
 use std::fmt;
-use std::panic;
+use std::mem::ManuallyDrop;
+use std::panic::{self, Location};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, ThreadId};
 
+use super::cause::CancelCause;
 use super::state::Unwinding;
+use crate::coroutine_id::CoroutineId;
 use crate::task::current;
 
 thread_local! {
-    /// Of the thread itself, while it runs no coroutine.
-    static OF_THREAD: RefCell<Unwinding> = RefCell::default();
+    /// Of the thread itself, while it runs no coroutine. Without a destructor, so that it is there to the end of the
+    /// thread, when destructors of other values still ask; by then no limit is left in it.
+    static OF_THREAD: ManuallyDrop<RefCell<Unwinding>> =
+        const { ManuallyDrop::new(RefCell::new(Unwinding::new())) };
 }
 
 /// The payload with which a cancelled coroutine unwinds, and that [`JoinHandle::join`] returns.
@@ -38,32 +44,93 @@ thread_local! {
 /// assert!(sleeper.join().unwrap_err().is::<Cancelled>());
 /// ```
 pub struct Cancelled {
-    /// `None`: it was cancelled before it started.
+    /// `None`: it was cancelled before it started, or is no payload.
     injection: Option<Injection>,
+    cause: Option<Arc<CancelCause>>,
+}
+
+impl Cancelled {
+    /// For who is not unwound with it.
+    pub(crate) fn of_cause(cause: Option<Arc<CancelCause>>) -> Cancelled {
+        Cancelled { injection: None, cause }
+    }
+
+    /// Why the children of a scope are cancelled whose owner has unwound with this: as it was itself.
+    pub(crate) fn cause_of_children(&self, scope: &'static Location<'static>) -> Arc<CancelCause> {
+        let unknown = || CancelCause::new(None, Some(scope), None);
+        self.cause.clone().unwrap_or_else(unknown)
+    }
+
+    /// The coroutine that has cancelled; `None` if it was a thread outside of coroutines, a deadline, or the end of the
+    /// runtime.
+    #[must_use]
+    pub fn by(&self) -> Option<CoroutineId> {
+        self.cause.as_ref()?.by()
+    }
+
+    /// Where in the source it was cancelled, or the deadline set that is over.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mco::coroutine::{self, Cancelled};
+    ///
+    /// let sleeper = coroutine::spawn(coroutine::park);
+    /// sleeper.cancel();
+    /// let line = line!() - 1;
+    /// let cancelled = sleeper.join().unwrap_err().downcast::<Cancelled>().unwrap();
+    /// assert_eq!(cancelled.at().unwrap().line(), line);
+    /// ```
+    #[must_use]
+    pub fn at(&self) -> Option<&'static Location<'static>> {
+        self.cause.as_ref()?.at()
+    }
+
+    /// Why, if somebody has said so: whoever cancelled a [`CancelToken`](crate::coroutine::CancelToken), or a group, a
+    /// scope, a `select!` or a runtime for its own reasons.
+    #[must_use]
+    pub fn reason(&self) -> Option<&str> {
+        self.cause.as_ref()?.reason()
+    }
 }
 
 impl fmt::Debug for Cancelled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Cancelled")
+        let mut debug = f.debug_struct("Cancelled");
+        if let Some(by) = self.by() {
+            debug.field("by", &by);
+        }
+        if let Some(at) = self.at() {
+            debug.field("at", &format_args!("{at}"));
+        }
+        if let Some(reason) = self.reason() {
+            debug.field("reason", &reason);
+        }
+        debug.finish()
     }
 }
 
+/// Says by whom, where and why, as far as that is known.
 impl fmt::Display for Cancelled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the coroutine was cancelled")
+        f.write_str("the coroutine was cancelled")?;
+        self.cause.as_ref().map_or(Ok(()), |cause| cause.fmt(f))
     }
 }
 
 impl std::error::Error for Cancelled {}
 
 /// The payload for the caller, who is cancelled.
-pub(super) fn cancelled() -> Box<dyn Any + Send> {
-    Box::new(Cancelled { injection: Some(Injection::new()) })
+pub(super) fn cancelled(
+    injection: Injection,
+    cause: Option<Arc<CancelCause>>,
+) -> Box<dyn Any + Send> {
+    Box::new(Cancelled { injection: Some(injection), cause })
 }
 
 /// The payload for a coroutine that is cancelled before it starts.
-pub(crate) fn before_start() -> Box<dyn Any + Send> {
-    Box::new(Cancelled { injection: None })
+pub(crate) fn before_start(cause: Option<Arc<CancelCause>>) -> Box<dyn Any + Send> {
+    Box::new(Cancelled::of_cause(cause))
 }
 
 /// Part of each payload with which mco unwinds a coroutine or thread, for a cancel or for a deadline.
@@ -119,9 +186,9 @@ impl StackOwner {
     }
 }
 
-/// The payload with which a passed deadline unwinds a coroutine or thread.
+/// The payload with which a limit that is over unwinds a coroutine or thread.
 pub(super) struct Passed {
-    /// That of the deadline.
+    /// That of the limit.
     pub(super) number: u64,
     pub(super) injection: Injection,
 }
@@ -132,7 +199,7 @@ pub(super) struct Passed {
 pub(super) fn with_unwinding<R>(f: impl FnOnce(&mut Unwinding) -> R) -> R {
     match current::running() {
         Some(running) => running.with_home_only(|own| f(&mut own.unwinding)),
-        None => OF_THREAD.with_borrow_mut(f),
+        None => OF_THREAD.with(|unwinding| f(&mut unwinding.borrow_mut())),
     }
 }
 
