@@ -545,3 +545,99 @@ fn a_file_that_opens_unsafe_opens_it_for_no_other() {
     }
     assert!(text.is_empty(), "{text}");
 }
+
+/// What expansions use: public, and documented for mco itself.
+const HIDDEN: &[&str] = &[
+    "macro_support",
+    "macro_support.rs",
+    "select/arms",
+    "select/choice.rs",
+    "select/operation.rs",
+    "select/probe.rs",
+    "testing",
+];
+
+/// Types whose documentation needs no example: they are std's or crossbeam's under their names, or what a function shown
+/// with an example returns.
+const SELF_EXPLANATORY: &[&str] = &[
+    "AccessError",
+    "BarrierWaitResult",
+    "Incoming",
+    "IntoIncoming",
+    "IntoIter",
+    "Iter",
+    "LocalKey",
+    "OnceState",
+    "ReadyTimeoutError",
+    "RwLockReadGuard",
+    "RwLockWriteGuard",
+    "Scope",
+    "ScopedJoinHandle",
+    "SelectTimeoutError",
+    "SelectedOperation",
+    "SendTimeoutError",
+    "Thread",
+    "ThreadId",
+    "TryIter",
+    "TryReadyError",
+    "TrySelectError",
+    "WaitTimeoutResult",
+];
+
+/// The name of a public type that users see, and its attributes. No lint lets a `pub` stand that nobody can reach.
+fn public_type(item: &syn::Item) -> Option<(String, &[syn::Attribute])> {
+    let (visibility, name, attributes) = match item {
+        syn::Item::Struct(item) => (&item.vis, &item.ident, &item.attrs),
+        syn::Item::Enum(item) => (&item.vis, &item.ident, &item.attrs),
+        syn::Item::Trait(item) => (&item.vis, &item.ident, &item.attrs),
+        _ => return None,
+    };
+    matches!(visibility, syn::Visibility::Public(_)).then(|| (name.to_string(), &attributes[..]))
+}
+
+/// The text of its documentation. `None`: it is hidden.
+fn documentation(attributes: &[syn::Attribute]) -> Option<String> {
+    let mut text = String::new();
+    for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("doc")) {
+        match &attribute.meta {
+            syn::Meta::NameValue(meta) => {
+                let syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(line), .. }) = &meta.value
+                else {
+                    continue;
+                };
+                text += &line.value();
+                text += "\n";
+            }
+            syn::Meta::List(list) if list.tokens.to_string() == "hidden" => return None,
+            _ => {}
+        }
+    }
+    Some(text)
+}
+
+#[test]
+fn each_public_type_has_an_example() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../mco/src");
+    let (mut text, mut types) = (String::new(), 0);
+    for file in &Sources::read(&folder).files {
+        if HIDDEN.iter().any(|hidden| file.starts_with(hidden)) {
+            continue;
+        }
+        let content = fs::read_to_string(folder.join(file)).expect("it has been read before");
+        let items = syn::parse_file(&content).expect("it has been parsed before").items;
+        for (name, attributes) in items.iter().filter_map(public_type) {
+            let Some(documentation) = documentation(attributes) else { continue };
+            // What is inside of a primitive that `select!` waits for.
+            if name == "State" && !file.starts_with("inspect") {
+                continue;
+            }
+            types += 1;
+            if !documentation.contains("```") && !SELF_EXPLANATORY.contains(&name.as_str()) {
+                writeln!(text, "{}: `{name}` is documented without an example", file.display())
+                    .unwrap();
+            }
+        }
+    }
+    assert!(types > 80, "only {types} public types were found");
+    assert!(text.is_empty(), "{text}");
+}

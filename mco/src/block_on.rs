@@ -20,7 +20,7 @@ use crate::wait::{ExternalWait, Wait, Waiter};
 ///
 /// # Panics
 ///
-/// If the future panics. Unwinds if the calling coroutine is cancelled, and drops the future.
+/// If the future panics. [Unwinds](crate#cancelling) if the calling coroutine is cancelled, and drops the future.
 ///
 /// # Examples
 ///

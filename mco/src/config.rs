@@ -25,6 +25,14 @@ pub fn config() -> &'static Config {
 }
 
 /// See [`config`].
+///
+/// # Examples
+///
+/// ```
+/// let config: &'static mco::Config = mco::config();
+/// config.set_stack_size(256 * 1024);
+/// assert_eq!(config.get_stack_size(), 256 * 1024);
+/// ```
 pub struct Config {
     values: &'static Values,
 }

@@ -71,6 +71,14 @@ where
 /// # Panics
 ///
 /// Outside a coroutine; [`try_current`] does not.
+///
+/// # Examples
+///
+/// ```
+/// let named = mco::coroutine::Builder::new().name("worker");
+/// let name = named.spawn(|| mco::coroutine::current().name().map(str::to_owned));
+/// assert_eq!(name.join().unwrap().as_deref(), Some("worker"));
+/// ```
 #[must_use]
 #[track_caller]
 pub fn current() -> Coroutine {
@@ -78,12 +86,30 @@ pub fn current() -> Coroutine {
 }
 
 /// The calling coroutine; `None` outside one. [Never waits](crate#what-waits).
+///
+/// # Examples
+///
+/// ```
+/// use mco::coroutine::try_current;
+///
+/// assert!(try_current().is_none(), "this is a thread");
+/// assert!(mco::spawn(|| try_current().is_some()).join().unwrap());
+/// ```
 #[must_use]
 pub fn try_current() -> Option<Coroutine> {
     current::task().map(Coroutine::new)
 }
 
 /// Whether the caller is a coroutine.
+///
+/// # Examples
+///
+/// ```
+/// use mco::coroutine::is_coroutine;
+///
+/// assert!(!is_coroutine());
+/// assert!(mco::spawn(is_coroutine).join().unwrap());
+/// ```
 #[must_use]
 pub fn is_coroutine() -> bool {
     current::running().is_some()
@@ -92,6 +118,23 @@ pub fn is_coroutine() -> bool {
 /// Whether the calling coroutine has been asked to stop. It will be unwound by its next blocking
 /// operation; one that computes for long can look here and end by itself. `false` outside a
 /// coroutine. [Never waits](crate#what-waits).
+///
+/// # Examples
+///
+/// ```
+/// use mco::coroutine::is_cancelled;
+///
+/// let computes = mco::spawn(|| {
+///     let mut rounds = 0u64;
+///     while !is_cancelled() {
+///         rounds += 1; // a step of the computation
+///     }
+///     rounds
+/// });
+/// computes.coroutine().cancel();
+/// // It has ended by itself, or was not started any more.
+/// let _ = computes.join();
+/// ```
 #[must_use]
 pub fn is_cancelled() -> bool {
     try_current().is_some_and(|coroutine| coroutine.task().is_cancelled())
@@ -104,6 +147,19 @@ pub fn is_cancelled() -> bool {
 /// # Panics
 ///
 /// Unwinds with [`Cancelled`] if the calling coroutine is cancelled.
+///
+/// # Examples
+///
+/// ```
+/// let (sender, receiver) = mco::std::sync::channel::unbounded();
+/// let waits = mco::spawn(move || {
+///     while receiver.try_recv().is_err() {
+///         mco::coroutine::yield_now();
+///     }
+/// });
+/// sender.send(()).unwrap();
+/// waits.join().unwrap();
+/// ```
 #[track_caller]
 pub fn yield_now() {
     scheduler::yield_now();
@@ -199,6 +255,17 @@ pub fn park() {
 /// # Panics
 ///
 /// As [`park`].
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use mco::coroutine::park_timeout;
+///
+/// let waits = mco::spawn(|| park_timeout(Duration::from_secs(60)));
+/// waits.coroutine().unpark();
+/// assert_eq!(waits.join().unwrap(), Ok(()));
+/// ```
 #[track_caller]
 pub fn park_timeout(duration: Duration) -> Result<(), ParkError> {
     let unparked = match try_current() {
@@ -236,6 +303,15 @@ fn park_thread(deadline: Option<Timestamp>) {
 }
 
 /// Why a park ended without an `unpark`.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use mco::coroutine::{ParkError, park_timeout};
+///
+/// assert_eq!(park_timeout(Duration::from_millis(5)), Err(ParkError::Timeout));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ParkError {

@@ -3,6 +3,13 @@
 use std::fmt;
 
 /// The number of a coroutine, unique in the process.
+///
+/// # Examples
+///
+/// ```
+/// let (one, other) = (mco::spawn(|| ()), mco::spawn(|| ()));
+/// assert_ne!(one.coroutine().id(), other.coroutine().id());
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CoroutineId(pub(crate) u64);
 

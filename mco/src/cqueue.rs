@@ -33,6 +33,20 @@ use crate::std::sync::channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use crate::task::cancel;
 
 /// Why [`Cqueue::poll`] has no event.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use mco::cqueue::{self, PollError};
+///
+/// cqueue::scope(|cqueue| {
+///     assert_eq!(cqueue.poll(None).unwrap_err(), PollError::Finished);
+///     cqueue.add(1, |_| mco::coroutine::park());
+///     let soon = Some(Duration::from_millis(5));
+///     assert_eq!(cqueue.poll(soon).unwrap_err(), PollError::Timeout);
+/// });
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PollError {
     /// None came in time.
@@ -53,6 +67,16 @@ impl fmt::Display for PollError {
 impl std::error::Error for PollError {}
 
 /// What an arm has sent.
+///
+/// # Examples
+///
+/// ```
+/// mco::cqueue::scope(|cqueue| {
+///     cqueue.add(3, |events| events.send(9));
+///     let event = cqueue.poll(None).unwrap();
+///     assert_eq!((event.token, event.extra), (3, 9));
+/// });
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Event {
@@ -65,6 +89,20 @@ pub struct Event {
 /// A set of arms, and the events that they have sent.
 ///
 /// Unlike May's it has lifetimes, as [`Scope`] has: what an arm borrows must outlive the scope.
+///
+/// # Examples
+///
+/// ```
+/// let numbers = [2, 3];
+/// let mut squares = mco::cqueue::scope(|cqueue| {
+///     for (token, number) in numbers.iter().enumerate() {
+///         cqueue.add(token, move |events| events.send(number * number));
+///     }
+///     [(); 2].map(|()| cqueue.poll(None).unwrap().extra)
+/// });
+/// squares.sort();
+/// assert_eq!(squares, [4, 9]);
+/// ```
 pub struct Cqueue<'scope, 'env> {
     scope: &'scope Scope<'scope, 'env>,
     /// For the arms.
@@ -87,6 +125,16 @@ enum Message {
 /// # Panics
 ///
 /// If `f` panics, or an arm has and was not polled.
+///
+/// # Examples
+///
+/// ```
+/// let extra = mco::cqueue::scope(|cqueue| {
+///     cqueue.add(0, |events| events.send(7));
+///     cqueue.poll(None).unwrap().extra
+/// });
+/// assert_eq!(extra, 7);
+/// ```
 #[track_caller]
 pub fn scope<'env, F, R>(f: F) -> R
 where
@@ -128,7 +176,7 @@ impl<'scope> Cqueue<'scope, '_> {
     ///
     /// # Panics
     ///
-    /// If an arm has panicked, with its payload. Unwinds if the calling coroutine is cancelled.
+    /// If an arm has panicked, with its payload. [Unwinds](crate#cancelling) if the calling coroutine is cancelled.
     #[track_caller]
     pub fn poll(&self, timeout: Option<Duration>) -> Result<Event, PollError> {
         let deadline = timeout.map(Timestamp::after);
@@ -181,6 +229,15 @@ impl fmt::Debug for Cqueue<'_, '_> {
 }
 
 /// An arm's side of a [`Cqueue`].
+///
+/// # Examples
+///
+/// ```
+/// mco::cqueue::scope(|cqueue| {
+///     cqueue.add(5, |events| events.send(events.get_token() + 1));
+///     assert_eq!(cqueue.poll(None).unwrap().extra, 6);
+/// });
+/// ```
 pub struct EventSender {
     token: usize,
     key: usize,
@@ -223,6 +280,18 @@ impl fmt::Debug for EventSender {
 }
 
 /// A handle to an arm of a [`Cqueue`].
+///
+/// # Examples
+///
+/// ```
+/// use mco::cqueue::PollError;
+///
+/// mco::cqueue::scope(|cqueue| {
+///     let arm = cqueue.add(0, |_| mco::coroutine::park());
+///     arm.remove();
+///     assert_eq!(cqueue.poll(None).unwrap_err(), PollError::Finished);
+/// });
+/// ```
 #[derive(Debug)]
 pub struct Selector {
     coroutine: Coroutine,

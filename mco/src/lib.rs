@@ -160,6 +160,100 @@
 //! # }
 //! ```
 //!
+//! # Cancelling
+//!
+//! [`Coroutine::cancel`](coroutine::Coroutine::cancel), and its like of handles, scopes and groups, asks a coroutine to stop. One that has
+//! not started never does. Any other unwinds from its next operation that [may wait](#what-waits), or from the one in
+//! which it waits, with the payload [`Cancelled`](coroutine::Cancelled): destructors run, nothing is printed, and no lock
+//! of mco's is poisoned. [`join`](coroutine::JoinHandle::join) gives that payload as its error.
+//!
+//! - It is asked once and holds for good: whoever catches the unwinding unwinds again from the next wait.
+//! - What computes is not interrupted. It may ask [`coroutine::is_cancelled`], and end by itself.
+//! - Put off is a cancel while the coroutine unwinds already, inside the initialiser of a
+//!   [`Once`](std::sync::Once) or a `Lazy` that others share, and inside of [`coroutine::shield`].
+//! - Children are cancelled with the [`scope`](coroutine::scope()), the [`group`](coroutine::group()), the [`join!`] or the
+//!   arm that started them, which waits for their end. What was spawned otherwise goes on.
+//! - For many who belong to nothing in common there is a [`CancelToken`](coroutine::CancelToken).
+//! - A job of [`blocking()`] that has begun is not stopped: its coroutine waits for it, and unwinds then.
+//! - Dropping a `JoinHandle` cancels nothing: the coroutine goes on alone.
+//! - Dropping a [`Runtime`](runtime::Runtime) cancels all of its coroutines.
+//! - Plain threads cannot be cancelled.
+//!
+//! The sections of functions that say "Unwinds if the calling coroutine is cancelled" mean this.
+//! [What can be cut off](#what-can-be-cut-off) says of which operations nothing is lost.
+//!
+//! ```
+//! use mco::coroutine::Cancelled;
+//!
+//! let waits = mco::spawn(|| {
+//!     mco::defer!(println!("cleaned up"));
+//!     mco::coroutine::park();
+//! });
+//! waits.coroutine().cancel();
+//! assert!(waits.join().unwrap_err().is::<Cancelled>());
+//! ```
+//!
+//! # Deadlines
+//!
+//! There are three ways to wait no longer than so long. A `Duration` counts from the call; all of them follow the
+//! clock that cannot be set, or the virtual one of a [test](macro@crate::test).
+//!
+//! | way | what happens at the end of the time |
+//! | --- | --- |
+//! | the operation's own: `recv_timeout`, `wait_timeout`, `set_read_timeout`, `connect_timeout`, .. | it returns its error, `Timeout` or `TimedOut`; nothing unwinds |
+//! | [`timeout`](std::time::timeout) around a closure | whatever the closure waits in unwinds, as by a cancel, and `timeout` returns [`Elapsed`](std::time::Elapsed) |
+//! | an arm `_ = sleep(duration) => ..` of a [`select!`] | the other arms are cut off |
+//!
+//! Of several limits the nearest holds. If an operation's own has passed as well, its own counts. Children of a scope, a
+//! group or a `join!` inside of a `timeout` have its deadline, too; what is spawned otherwise has none by it. It works in
+//! plain threads. Like a cancel, it interrupts no computing and nothing that runs in a destructor during an unwinding.
+//! [`deadline`](std::time::deadline) is a `timeout` until a point of time; [`remaining`](std::time::remaining) says what is
+//! left.
+//!
+//! ```
+//! use std::time::Duration;
+//! use mco::std::sync::channel::{RecvTimeoutError, unbounded};
+//! use mco::std::time::{Elapsed, timeout};
+//!
+//! let (_sender, receiver) = unbounded::<u32>();
+//! let soon = Duration::from_millis(5);
+//! assert_eq!(receiver.recv_timeout(soon), Err(RecvTimeoutError::Timeout));
+//! assert_eq!(timeout(soon, || receiver.recv()), Err(Elapsed));
+//! ```
+//!
+//! # Errors
+//!
+//! What is like std's fails as std's does, with the same types and the same [`ErrorKind`]s. An `io::Error` of the
+//! system's that says only what is wrong gets what was tried, and what to do, around it; its kind stays, and the system's
+//! own error, with the `raw_os_error`, is the [`source`](::std::error::Error::source). These come from mco, or mean
+//! something more:
+//!
+//! | [`ErrorKind`] | from | when |
+//! | --- | --- | --- |
+//! | `TimedOut` | sockets, handshakes of TLS, `CoIo`, `WaitIo` | their own limit is over (std says `WouldBlock` on Unix); `?` makes it of [`Elapsed`](std::time::Elapsed) |
+//! | `WouldBlock` | sockets that are not to wait (`set_nonblocking`) | they would have to; on others never |
+//! | `InvalidInput` | limits of sockets | the limit is zero |
+//! | | addresses | the text is none, or the name has none |
+//! | | [`runtime::Builder::build`] | no workers, more than 4,096, or another setting that cannot be |
+//! | `AddrInUse`, `PermissionDenied`, `AddrNotAvailable` | `bind` | as the system says, with the address and what to do |
+//! | `ConnectionRefused`, `HostUnreachable`, `NetworkUnreachable`, .. | `connect` | as the system says, with the address |
+//! | `ConnectionReset`, `BrokenPipe`, `NotConnected` | reading and writing | the peer has gone; as the system says |
+//! | `BrokenPipe` | `TlsStream` | writing after `shutdown` |
+//! | `UnexpectedEof` | `TlsStream` | the connection has ended without a close_notify, or during the handshake |
+//! | `InvalidData` | `TlsStream` | the peer breaks the protocol, or is not trusted: a `TlsError` is inside |
+//! | `Unsupported` | `CoIo` | a descriptor that the system cannot watch: a file, a directory |
+//! | | what needs a runtime's threads | in the child of a `fork` |
+//! | `AlreadyExists` | `CoIo` | the descriptor is watched through two handles at once |
+//! | the system's (`EMFILE`, `ENFILE`, ..) | `accept` | out of descriptors, and still after about a second |
+//! | the system's | [`runtime::Builder::build`] | it has no more threads, memory or descriptors |
+//! | `Other` | sockets | a wait while the process exits, see [below](#thread-local-values); a `TlsStream` of which the configuration has panicked |
+//!
+//! `Interrupted` never comes: the operation is repeated. `accept` passes over connections that their clients have given
+//! up (`ConnectionAborted`). Channels, locks and parks have errors of their own, with a value that was not sent in them; a
+//! coroutine for which there is no stack is one that has panicked, and its `join` says why.
+//!
+//! [`ErrorKind`]: ::std::io::ErrorKind
+//!
 //! # Thread-local values
 //!
 //! std takes for granted that nobody else runs on a thread between the begin and the end of three things:

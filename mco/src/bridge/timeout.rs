@@ -41,6 +41,16 @@ pub fn timeout<F: IntoFuture>(duration: Duration, future: F) -> Timeout<F::IntoF
 
 pin_project! {
     /// What [`timeout`] returns.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use mco::bridge::Timeout;
+    ///
+    /// let answer: Timeout<_> = mco::bridge::timeout(Duration::from_secs(60), async { 42 });
+    /// assert_eq!(mco::block_on(answer), Ok(42));
+    /// ```
     #[must_use = "a future does nothing unless it is polled"]
     pub struct Timeout<F> {
         #[pin]

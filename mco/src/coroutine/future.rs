@@ -13,6 +13,16 @@ use crate::wait::Waiter;
 /// The end of a coroutine as a future: what `.await` makes of a [`JoinHandle`].
 ///
 /// It may be polled by anyone, in a coroutine or in a thread. Dropping it lets the coroutine go on alone.
+///
+/// # Examples
+///
+/// ```
+/// let length = mco::block_on(async {
+///     let text = mco::spawn(|| String::from("gopher"));
+///     text.await.unwrap().len()
+/// });
+/// assert_eq!(length, 6);
+/// ```
 #[must_use = "a future does nothing unless it is polled"]
 pub struct JoinFuture<T> {
     /// `None` when the result has been taken.

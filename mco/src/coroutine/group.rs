@@ -129,6 +129,24 @@ where
 }
 
 /// Coroutines that succeed or fail together. See [`group`].
+///
+/// # Examples
+///
+/// ```
+/// use mco::coroutine::Group;
+///
+/// fn lengths<'env>(g: &Group<'_, 'env, usize, String>, words: &'env [&'env str]) {
+///     for word in words {
+///         g.spawn(|| if word.is_empty() { Err("an empty word".to_owned()) } else { Ok(word.len()) });
+///     }
+/// }
+///
+/// let sum = mco::group(|g| {
+///     lengths(g, &["a", "bc"]);
+///     g.join_all()
+/// });
+/// assert_eq!(sum, Ok(vec![1, 2]));
+/// ```
 pub struct Group<'scope, 'env, T: 'env, E: 'env> {
     scope: Scope<'scope, 'env>,
     shared: Arc<Shared<T, E>>,

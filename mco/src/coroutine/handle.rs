@@ -15,6 +15,16 @@ use crate::task::{Reason, TaskRef, current, spend_budget};
 use crate::wait::{Wait, Waiter};
 
 /// A coroutine, whatever its result is: to name it, to wake it, to cancel it.
+///
+/// # Examples
+///
+/// ```
+/// let parked = mco::spawn(mco::coroutine::park);
+/// let coroutine = parked.coroutine().clone();
+/// coroutine.unpark();
+/// parked.join().unwrap();
+/// assert_eq!(coroutine.name(), None);
+/// ```
 #[derive(Clone)]
 pub struct Coroutine(TaskRef);
 
@@ -154,6 +164,17 @@ pub(super) fn wait_until_gone(task: &TaskRef, wait: &Wait) {
 }
 
 /// The right to a coroutine's result. Dropping it lets the coroutine go on alone.
+///
+/// # Examples
+///
+/// ```
+/// let sum = mco::spawn(|| 1 + 2);
+/// assert_eq!(sum.join().unwrap(), 3);
+///
+/// // A panic ends its coroutine alone, and reaches who joins it.
+/// let panicked = mco::spawn(|| panic!("boom"));
+/// assert_eq!(panicked.join().unwrap_err().downcast_ref(), Some(&"boom"));
+/// ```
 pub struct JoinHandle<T> {
     coroutine: Coroutine,
     /// The result has been taken, by a `select!`. Set once, by whoever takes it.
@@ -176,7 +197,7 @@ impl<T> JoinHandle<T> {
     ///
     /// # Panics
     ///
-    /// If a coroutine joins itself. Unwinds if the calling coroutine is cancelled; the other one
+    /// If a coroutine joins itself. [Unwinds](crate#cancelling) if the calling coroutine is cancelled; the other one
     /// then goes on alone.
     #[track_caller]
     pub fn join(mut self) -> thread::Result<T> {

@@ -28,6 +28,17 @@ use crate::task::{self, Output, Reason, SpawnOptions, TaskRef, current, spend_bu
 use crate::wait::{Wait, Waiter};
 
 /// Spawns coroutines that may borrow from the caller. See [`scope`].
+///
+/// # Examples
+///
+/// ```
+/// let words = ["a", "bc"];
+/// let length: usize = mco::scope(|scope| {
+///     let lengths = words.map(|word| scope.spawn(move || word.len()));
+///     lengths.into_iter().map(|length| length.join().unwrap()).sum()
+/// });
+/// assert_eq!(length, 3);
+/// ```
 pub struct Scope<'scope, 'env: 'scope> {
     data: Arc<Data>,
     /// Invariant in both, as std's: the borrow checker must not shorten them.
@@ -411,6 +422,14 @@ impl<T> Drop for Packet<T> {
 }
 
 /// The right to the result of a scoped coroutine.
+///
+/// # Examples
+///
+/// ```
+/// let text = String::from("borrowed");
+/// let length = mco::scope(|scope| scope.spawn(|| text.len()).join());
+/// assert_eq!(length.unwrap(), 8);
+/// ```
 pub struct ScopedJoinHandle<'scope, T> {
     outer: JoinHandle<()>,
     packet: Arc<Packet<T>>,
@@ -426,7 +445,7 @@ impl<T> ScopedJoinHandle<'_, T> {
     ///
     /// # Panics
     ///
-    /// If a coroutine joins itself. Unwinds if the calling coroutine is cancelled.
+    /// If a coroutine joins itself. [Unwinds](crate#cancelling) if the calling coroutine is cancelled.
     #[track_caller]
     pub fn join(self) -> thread::Result<T> {
         self.outer.wait();

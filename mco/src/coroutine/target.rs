@@ -22,6 +22,15 @@ impl Builder {
 }
 
 /// What `go!(target, closure)` accepts as its target: a [`Scope`], a [`Group`], or what can be made a builder.
+///
+/// # Examples
+///
+/// ```
+/// use mco::coroutine::Spawn;
+///
+/// let named = "worker".spawn_on(|| mco::coroutine::current().name().map(str::to_owned));
+/// assert_eq!(named.join().unwrap().as_deref(), Some("worker"));
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the target of `go!`",
     label = "not a target",
@@ -37,6 +46,15 @@ pub trait Spawn<F> {
 }
 
 /// What stands for a [`Builder`]: a name, a stack size in bytes, or both.
+///
+/// # Examples
+///
+/// ```
+/// use mco::coroutine::IntoBuilder;
+///
+/// let small = ("worker", 64 * 1024usize).into_builder();
+/// assert_eq!(small.spawn(|| 42).join().unwrap(), 42);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the target of `go!`",
     label = "not a target",

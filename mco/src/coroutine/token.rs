@@ -156,7 +156,7 @@ impl CancelToken {
         self.0.cause.get().is_some()
     }
 
-    /// Waits until it is cancelled. It is an arm of [`select!`](crate::select). [May wait](crate#what-waits).
+    /// Waits until it is cancelled. It is an arm of [`select!`](macro@crate::select). [May wait](crate#what-waits).
     ///
     /// # Panics
     ///

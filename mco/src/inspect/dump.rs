@@ -18,6 +18,14 @@ use crate::task::TaskRef;
 
 /// All coroutines at one moment. Its `Display` is a text of several lines. From
 /// [`debug::dump`](crate::debug::dump).
+///
+/// # Examples
+///
+/// ```
+/// let dump = mco::debug::dump();
+/// println!("{dump}");
+/// assert!(dump.coroutines().all(|coroutine| coroutine.spawned_at.line() > 0));
+/// ```
 #[cfg(feature = "dump")]
 #[derive(Debug)]
 pub struct Dump {

@@ -9,6 +9,21 @@ use crate::task::Reason;
 use crate::task::inspect::backtrace::Line;
 
 /// What a coroutine does.
+///
+/// # Examples
+///
+/// ```
+/// use mco::debug::{self, State};
+///
+/// let parked = mco::spawn(mco::coroutine::park);
+/// let id = parked.coroutine().id();
+/// let find = || debug::coroutines().into_iter().find(|info| info.id == id);
+/// while find().is_none_or(|info| info.state != State::Blocked) {
+///     mco::yield_now();
+/// }
+/// parked.coroutine().unpark();
+/// parked.join().unwrap();
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum State {
@@ -23,6 +38,24 @@ pub enum State {
 }
 
 /// What is known of a coroutine. From [`debug::coroutines`](crate::debug::coroutines).
+///
+/// # Examples
+///
+/// ```
+/// use mco::debug::{self, State};
+///
+/// let parked = mco::spawn(mco::coroutine::park);
+/// let id = parked.coroutine().id();
+/// let find = || debug::coroutines().into_iter().find(|info| info.id == id);
+/// while find().is_none_or(|info| info.state != State::Blocked) {
+///     mco::yield_now();
+/// }
+/// let info = find().unwrap();
+/// assert_eq!(info.wait_reason, Some(debug::Reason::Park));
+/// assert!(info.wait_site.is_some() && info.name.is_none());
+/// parked.coroutine().unpark();
+/// parked.join().unwrap();
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct CoroutineInfo {
@@ -60,6 +93,16 @@ pub struct CoroutineInfo {
 }
 
 /// An arm of a `select!` in which a coroutine waits. The fields mean what those of [`CoroutineInfo`] do.
+///
+/// # Examples
+///
+/// ```
+/// for coroutine in mco::debug::coroutines() {
+///     for arm in &coroutine.arms {
+///         println!("{:?} waits for {} among others", coroutine.name, arm.wait_reason);
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ArmInfo {
@@ -81,6 +124,16 @@ pub struct ArmInfo {
 /// the last to wait need not be who has used it last. Noted are uses that wait, those that never do (`try_send`,
 /// `try_recv`), and sends into a channel without a bound; not those that might have waited and need not, nor what an
 /// arm of a `select!` does.
+///
+/// # Examples
+///
+/// ```
+/// for coroutine in mco::debug::coroutines() {
+///     if let Some(end) = &coroutine.other_end {
+///         println!("{} handles are at the other end of the channel of {}", end.handles, end.made_at);
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ChannelEnd {

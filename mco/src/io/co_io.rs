@@ -101,7 +101,7 @@ impl<T: AsFd> CoIo<T> {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// [What the system says](crate#errors).
     pub fn into_inner(self) -> io::Result<T> {
         let CoIo { registered, inner, .. } = self;
         drop(registered);

@@ -51,7 +51,7 @@ pub trait WaitIo {
     ///
     /// # Panics
     ///
-    /// Unwinds if the calling coroutine is cancelled.
+    /// [Unwinds](crate#cancelling) if the calling coroutine is cancelled.
     fn wait_io(&self) -> io::Result<()>;
 
     /// What makes [`wait_io`](WaitIo::wait_io) return, from anywhere.
@@ -61,11 +61,11 @@ pub trait WaitIo {
     ///
     /// # Errors
     ///
-    /// `TimedOut`, or what the system says, if the descriptor cannot be watched.
+    /// `TimedOut`, or [what the system says](crate#errors), if the descriptor cannot be watched.
     ///
     /// # Panics
     ///
-    /// Unwinds if the calling coroutine is cancelled.
+    /// [Unwinds](crate#cancelling) if the calling coroutine is cancelled.
     fn wait_readable(&self, timeout: Option<Duration>) -> io::Result<()>;
 
     /// Waits until there is room to write, or the other end has closed. `None`: without limit.
@@ -76,11 +76,26 @@ pub trait WaitIo {
     ///
     /// # Panics
     ///
-    /// Unwinds if the calling coroutine is cancelled.
+    /// [Unwinds](crate#cancelling) if the calling coroutine is cancelled.
     fn wait_writable(&self, timeout: Option<Duration>) -> io::Result<()>;
 }
 
 /// Makes a [`wait_io`](WaitIo::wait_io) return. It does not keep the descriptor open.
+///
+/// # Examples
+///
+/// ```no_run
+/// use mco::io::WaitIo;
+///
+/// # fn main() -> std::io::Result<()> {
+/// let socket = mco::net::UdpSocket::bind("127.0.0.1:0")?;
+/// let waker = socket.waker();
+/// let other = mco::spawn(move || waker.wakeup());
+/// socket.wait_io();
+/// other.join().unwrap();
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct WaitIoWaker(Arc<IoState>);
 

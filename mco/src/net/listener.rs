@@ -87,11 +87,11 @@ impl TcpListener {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// [What the system says](crate#errors).
     ///
     /// # Panics
     ///
-    /// Unwinds if the calling coroutine is cancelled.
+    /// [Unwinds](crate#cancelling) if the calling coroutine is cancelled.
     #[track_caller]
     pub fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         accept::accept(self, Wait::new(Reason::Accept))
@@ -113,7 +113,7 @@ impl TcpListener {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// [What the system says](crate#errors).
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.socket.with(sys::TcpListener::local_addr)
     }
@@ -134,7 +134,7 @@ impl TcpListener {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// [What the system says](crate#errors).
     pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
         self.socket.with(|socket| socket.set_ttl(ttl))
     }
@@ -143,7 +143,7 @@ impl TcpListener {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// [What the system says](crate#errors).
     pub fn ttl(&self) -> io::Result<u32> {
         self.socket.with(sys::TcpListener::ttl)
     }
@@ -152,7 +152,7 @@ impl TcpListener {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// [What the system says](crate#errors).
     pub fn only_v6(&self) -> io::Result<bool> {
         self.socket.with(|socket| SockRef::from(socket).only_v6())
     }

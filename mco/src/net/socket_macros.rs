@@ -54,7 +54,7 @@ macro_rules! stream {
         ///
         /// # Errors
         ///
-        /// What the system says.
+        /// [What the system says](crate#errors).
         pub fn peer_addr(&self) -> std::io::Result<$SocketAddr> {
             self.socket.with(<$io>::peer_addr)
         }
@@ -63,7 +63,7 @@ macro_rules! stream {
         ///
         /// # Errors
         ///
-        /// What the system says.
+        /// [What the system says](crate#errors).
         pub fn local_addr(&self) -> std::io::Result<$SocketAddr> {
             self.socket.with(<$io>::local_addr)
         }
@@ -72,7 +72,7 @@ macro_rules! stream {
         ///
         /// # Errors
         ///
-        /// What the system says.
+        /// [What the system says](crate#errors).
         pub fn shutdown(&self, how: std::net::Shutdown) -> std::io::Result<()> {
             self.socket.with(|socket| socket.shutdown(how))
         }
@@ -100,7 +100,7 @@ macro_rules! common {
         ///
         /// # Errors
         ///
-        /// What the system says.
+        /// [What the system says](crate#errors).
         pub fn take_error(&self) -> std::io::Result<Option<std::io::Error>> {
             self.socket.with(<$io>::take_error)
         }

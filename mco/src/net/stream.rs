@@ -58,7 +58,7 @@ impl TcpStream {
     ///
     /// # Panics
     ///
-    /// Unwinds if the calling coroutine is cancelled.
+    /// [Unwinds](crate#cancelling) if the calling coroutine is cancelled.
     #[track_caller]
     pub fn connect<A: ToSocketAddrs>(addr: A) -> io::Result<TcpStream> {
         let wait = Wait::new(Reason::Connect);
@@ -75,7 +75,7 @@ impl TcpStream {
     ///
     /// # Panics
     ///
-    /// Unwinds if the calling coroutine is cancelled.
+    /// [Unwinds](crate#cancelling) if the calling coroutine is cancelled.
     #[track_caller]
     pub fn connect_timeout(addr: &SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
         let limit = Timeout::default();
@@ -127,11 +127,11 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// `TimedOut`, or what the system says.
+    /// `TimedOut`, or [what the system says](crate#errors).
     ///
     /// # Panics
     ///
-    /// Unwinds if the calling coroutine is cancelled.
+    /// [Unwinds](crate#cancelling) if the calling coroutine is cancelled.
     #[track_caller]
     pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
         self.receive(|socket| socket.peek(buf).map(Attempt::More))
@@ -142,7 +142,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// [What the system says](crate#errors).
     pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
         self.socket.with(|socket| socket.set_nodelay(nodelay))
     }
@@ -151,7 +151,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// [What the system says](crate#errors).
     pub fn nodelay(&self) -> io::Result<bool> {
         self.socket.with(sys::TcpStream::nodelay)
     }
@@ -160,7 +160,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// [What the system says](crate#errors).
     pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
         self.socket.with(|socket| socket.set_ttl(ttl))
     }
@@ -169,7 +169,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// [What the system says](crate#errors).
     pub fn ttl(&self) -> io::Result<u32> {
         self.socket.with(sys::TcpStream::ttl)
     }
@@ -180,7 +180,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// [What the system says](crate#errors).
     pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
         self.socket.with(|socket| SockRef::from(socket).set_linger(linger))
     }
@@ -189,7 +189,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// [What the system says](crate#errors).
     pub fn linger(&self) -> io::Result<Option<Duration>> {
         self.socket.with(|socket| SockRef::from(socket).linger())
     }

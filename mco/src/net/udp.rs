@@ -56,7 +56,7 @@ impl UdpSocket {
     ///
     /// # Panics
     ///
-    /// Unwinds if the calling coroutine is cancelled while a name is looked up.
+    /// [Unwinds](crate#cancelling) if the calling coroutine is cancelled while a name is looked up.
     #[track_caller]
     pub fn bind<A: ToSocketAddrs>(addr: A) -> io::Result<UdpSocket> {
         let bind = |addr| {
@@ -96,12 +96,12 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// `TimedOut`, or what the system says. A datagram that nobody would have may come back as
+    /// `TimedOut`, or [what the system says](crate#errors). A datagram that nobody would have may come back as
     /// `ConnectionRefused` here.
     ///
     /// # Panics
     ///
-    /// Unwinds if the calling coroutine is cancelled.
+    /// [Unwinds](crate#cancelling) if the calling coroutine is cancelled.
     #[track_caller]
     pub fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         self.receive(|socket| socket.recv_from(buf).map(Attempt::More))
@@ -111,12 +111,12 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// `TimedOut`, or what the system says. A datagram that nobody would have may come back as
+    /// `TimedOut`, or [what the system says](crate#errors). A datagram that nobody would have may come back as
     /// `ConnectionRefused` here.
     ///
     /// # Panics
     ///
-    /// Unwinds if the calling coroutine is cancelled.
+    /// [Unwinds](crate#cancelling) if the calling coroutine is cancelled.
     #[track_caller]
     pub fn peek_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         self.receive(|socket| socket.peek_from(buf).map(Attempt::More))
@@ -126,12 +126,12 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// `TimedOut`, or what the system says. A datagram that nobody would have may come back as
+    /// `TimedOut`, or [what the system says](crate#errors). A datagram that nobody would have may come back as
     /// `ConnectionRefused` here.
     ///
     /// # Panics
     ///
-    /// Unwinds if the calling coroutine is cancelled.
+    /// [Unwinds](crate#cancelling) if the calling coroutine is cancelled.
     #[track_caller]
     pub fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
         self.receive(|socket| socket.recv(buf).map(Attempt::More))
@@ -141,12 +141,12 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// `TimedOut`, or what the system says. A datagram that nobody would have may come back as
+    /// `TimedOut`, or [what the system says](crate#errors). A datagram that nobody would have may come back as
     /// `ConnectionRefused` here.
     ///
     /// # Panics
     ///
-    /// Unwinds if the calling coroutine is cancelled.
+    /// [Unwinds](crate#cancelling) if the calling coroutine is cancelled.
     #[track_caller]
     pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
         self.receive(|socket| socket.peek(buf).map(Attempt::More))
@@ -156,12 +156,12 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// `TimedOut`, or what the system says. A datagram that nobody would have may come back as
+    /// `TimedOut`, or [what the system says](crate#errors). A datagram that nobody would have may come back as
     /// `ConnectionRefused` here.
     ///
     /// # Panics
     ///
-    /// Unwinds if the calling coroutine is cancelled.
+    /// [Unwinds](crate#cancelling) if the calling coroutine is cancelled.
     #[track_caller]
     pub fn send(&self, buf: &[u8]) -> io::Result<usize> {
         self.transmit(|socket| socket.send(buf).map(Attempt::More))
@@ -171,12 +171,12 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// `TimedOut`, or what the system says. A datagram that nobody would have may come back as
+    /// `TimedOut`, or [what the system says](crate#errors). A datagram that nobody would have may come back as
     /// `ConnectionRefused` here.
     ///
     /// # Panics
     ///
-    /// Unwinds if the calling coroutine is cancelled.
+    /// [Unwinds](crate#cancelling) if the calling coroutine is cancelled.
     #[track_caller]
     pub fn send_to<A: ToSocketAddrs>(&self, buf: &[u8], addr: A) -> io::Result<usize> {
         let Some(addr) = addr.to_socket_addrs()?.next() else {
@@ -200,7 +200,7 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// [What the system says](crate#errors).
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.socket.with(sys::UdpSocket::local_addr)
     }
@@ -209,7 +209,7 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// [What the system says](crate#errors).
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.socket.with(sys::UdpSocket::peer_addr)
     }
@@ -218,7 +218,7 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// [What the system says](crate#errors).
     pub fn set_broadcast(&self, broadcast: bool) -> io::Result<()> {
         self.socket.with(|socket| socket.set_broadcast(broadcast))
     }
@@ -227,7 +227,7 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// [What the system says](crate#errors).
     pub fn broadcast(&self) -> io::Result<bool> {
         self.socket.with(sys::UdpSocket::broadcast)
     }
@@ -236,7 +236,7 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// [What the system says](crate#errors).
     pub fn set_multicast_loop_v4(&self, on: bool) -> io::Result<()> {
         self.socket.with(|socket| socket.set_multicast_loop_v4(on))
     }
@@ -245,7 +245,7 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// [What the system says](crate#errors).
     pub fn multicast_loop_v4(&self) -> io::Result<bool> {
         self.socket.with(sys::UdpSocket::multicast_loop_v4)
     }
@@ -254,7 +254,7 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// [What the system says](crate#errors).
     pub fn set_multicast_ttl_v4(&self, ttl: u32) -> io::Result<()> {
         self.socket.with(|socket| socket.set_multicast_ttl_v4(ttl))
     }
@@ -263,7 +263,7 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// [What the system says](crate#errors).
     pub fn multicast_ttl_v4(&self) -> io::Result<u32> {
         self.socket.with(sys::UdpSocket::multicast_ttl_v4)
     }
@@ -272,7 +272,7 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// [What the system says](crate#errors).
     pub fn set_multicast_loop_v6(&self, on: bool) -> io::Result<()> {
         self.socket.with(|socket| socket.set_multicast_loop_v6(on))
     }
@@ -281,7 +281,7 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// [What the system says](crate#errors).
     pub fn multicast_loop_v6(&self) -> io::Result<bool> {
         self.socket.with(sys::UdpSocket::multicast_loop_v6)
     }
@@ -290,7 +290,7 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// [What the system says](crate#errors).
     pub fn join_multicast_v4(&self, group: &Ipv4Addr, interface: &Ipv4Addr) -> io::Result<()> {
         self.socket.with(|socket| socket.join_multicast_v4(group, interface))
     }
@@ -299,7 +299,7 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// [What the system says](crate#errors).
     pub fn join_multicast_v6(&self, group: &Ipv6Addr, interface: u32) -> io::Result<()> {
         self.socket.with(|socket| socket.join_multicast_v6(group, interface))
     }
@@ -308,7 +308,7 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// [What the system says](crate#errors).
     pub fn leave_multicast_v4(&self, group: &Ipv4Addr, interface: &Ipv4Addr) -> io::Result<()> {
         self.socket.with(|socket| socket.leave_multicast_v4(group, interface))
     }
@@ -317,7 +317,7 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// [What the system says](crate#errors).
     pub fn leave_multicast_v6(&self, group: &Ipv6Addr, interface: u32) -> io::Result<()> {
         self.socket.with(|socket| socket.leave_multicast_v6(group, interface))
     }
@@ -326,7 +326,7 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// [What the system says](crate#errors).
     pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
         self.socket.with(|socket| socket.set_ttl(ttl))
     }
@@ -335,7 +335,7 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// [What the system says](crate#errors).
     pub fn ttl(&self) -> io::Result<u32> {
         self.socket.with(sys::UdpSocket::ttl)
     }
@@ -344,7 +344,7 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// [What the system says](crate#errors).
     pub fn only_v6(&self) -> io::Result<bool> {
         self.socket.with(sys::UdpSocket::only_v6)
     }

@@ -111,6 +111,18 @@ impl Drop for Runtime {
 
 /// Spawns onto a [`Runtime`], from anywhere. It does not keep the runtime alive: what is spawned
 /// after the runtime was dropped is cancelled at once.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// let runtime = mco::runtime::Runtime::builder().workers(1).build()?;
+/// let handle = runtime.handle();
+/// let other = std::thread::spawn(move || handle.spawn(|| 42).join().unwrap());
+/// assert_eq!(other.join().unwrap(), 42);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Handle {
     scheduler: Arc<Scheduler>,
@@ -191,12 +203,33 @@ impl fmt::Debug for Handle {
 /// # Panics
 ///
 /// If the global runtime is needed and cannot start.
+///
+/// # Examples
+///
+/// ```
+/// mco::spawn(|| ()).join().unwrap();
+/// assert!(mco::runtime::metrics().spawned() >= 1);
+/// ```
 #[must_use]
 pub fn metrics() -> Metrics {
     Handle::current().metrics()
 }
 
 /// Builds a [`Runtime`].
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// let runtime = mco::runtime::Runtime::builder()
+///     .workers(2)
+///     .name("batch")
+///     .stack_size(256 * 1024)
+///     .build()?;
+/// assert_eq!(runtime.metrics().workers().len(), 2);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Builder {
     workers: Option<usize>,

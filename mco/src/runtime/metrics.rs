@@ -23,6 +23,15 @@ pub struct Metrics {
 }
 
 /// The part of [`Metrics`] that belongs to one worker.
+///
+/// # Examples
+///
+/// ```
+/// mco::spawn(|| ()).join().unwrap();
+/// let metrics = mco::runtime::metrics();
+/// let busiest = metrics.workers().iter().max_by_key(|worker| worker.live());
+/// assert!(busiest.is_some());
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct WorkerMetrics {
     counters: Counters,

@@ -131,7 +131,7 @@ impl std::fmt::Debug for ArmEntry<'_> {
 
 /// Lets one of the enabled arms happen, and says which; or [`DEFAULT`], or [`ALL_DISABLED`].
 ///
-/// Unwinds if the calling coroutine is cancelled while it waits; then no arm has happened.
+/// [Unwinds](crate#cancelling) if the calling coroutine is cancelled while it waits; then no arm has happened.
 #[track_caller]
 pub fn run(arms: &mut [Pin<&mut (dyn Arm + '_)>], enabled: &[bool], mode: Mode) -> usize {
     if !mode.default {

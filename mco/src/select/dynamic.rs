@@ -249,7 +249,7 @@ impl<'a> Select<'a> {
     ///
     /// # Panics
     ///
-    /// If there are no operations, which would be to wait for ever. Unwinds if the calling coroutine is cancelled while
+    /// If there are no operations, which would be to wait for ever. [Unwinds](crate#cancelling) if the calling coroutine is cancelled while
     /// it waits; then none has been chosen.
     #[must_use = "an operation that is dropped has not happened"]
     #[track_caller]
@@ -290,7 +290,7 @@ impl<'a> Select<'a> {
     ///
     /// # Panics
     ///
-    /// Unwinds if the calling coroutine is cancelled while it waits; then none has been chosen.
+    /// [Unwinds](crate#cancelling) if the calling coroutine is cancelled while it waits; then none has been chosen.
     ///
     /// # Examples
     ///
@@ -374,7 +374,7 @@ impl<'a> Select<'a> {
     ///
     /// # Panics
     ///
-    /// Unwinds if the calling coroutine is cancelled while it waits.
+    /// [Unwinds](crate#cancelling) if the calling coroutine is cancelled while it waits.
     #[track_caller]
     pub fn ready_timeout(&mut self, timeout: Duration) -> Result<usize, ReadyTimeoutError> {
         self.look(false, Some(timeout)).ok_or(ReadyTimeoutError)

@@ -79,7 +79,7 @@ where
 ///
 /// # Panics
 ///
-/// Unwinds if the calling coroutine is cancelled, meanwhile or before.
+/// [Unwinds](crate#cancelling) if the calling coroutine is cancelled, meanwhile or before.
 ///
 /// # Examples
 ///

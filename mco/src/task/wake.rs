@@ -1,7 +1,7 @@
 //! Waking: makes a coroutine or a thread look again at what it waits for.
 //!
 //! Who may call: anyone, on any thread, any number of times. [`state`](super::state) decides which call queues the
-//! coroutine; that one goes on to its [`Home`].
+//! coroutine; that one goes on to its [`Home`](super::cell::Home).
 
 #![allow(unsafe_code)]
 

@@ -95,7 +95,7 @@ impl RawLock {
         result.map(drop)
     }
 
-    /// Takes it, and waits for it. Unwinds if the calling coroutine is cancelled while it waits.
+    /// Takes it, and waits for it. [Unwinds](crate#cancelling) if the calling coroutine is cancelled while it waits.
     #[inline]
     pub(crate) fn lock(&self, wait: impl FnOnce() -> Wait) {
         let fast = self.state.compare_exchange(0, LOCKED, Ordering::Acquire, Ordering::Relaxed);

@@ -3,7 +3,7 @@
 //! A wait may have a deadline of its own, at which it ends. The caller may also be inside of `timeout`s, whose nearest
 //! deadline unwinds it, as a cancel does. If both have passed, the wait's own counts.
 //!
-//! Every blocking operation of mco is a loop around [`Wait::park`]: add a [`Waiter`] to the list of the event, check
+//! Every blocking operation of mco is a loop around [`Wait::park`]: add a [`Waiter`](super::Waiter) to the list of the event, check
 //! the condition, park, check again. A park may end early, so the condition decides and not the wake. A cancelled
 //! coroutine unwinds out of `park`, so a guard's `Drop` removes the waiter.
 

@@ -9,6 +9,19 @@ use super::stream::TlsStream;
 /// The half of a [`TlsStream`] that reads. [`TlsStream::split`] makes it.
 ///
 /// With the features for async crates it implements their traits for reading: see [`mco::bridge`](crate::bridge).
+///
+/// # Examples
+///
+/// ```
+/// use std::io::Read;
+/// use mco::net::tls::ReadHalf;
+///
+/// fn first_byte(mut half: ReadHalf) -> std::io::Result<u8> {
+///     let mut byte = [0];
+///     half.read_exact(&mut byte)?;
+///     Ok(byte[0])
+/// }
+/// ```
 pub struct ReadHalf(TlsStream);
 
 /// The half of a [`TlsStream`] that writes. [`TlsStream::split`] makes it.
@@ -17,6 +30,18 @@ pub struct ReadHalf(TlsStream);
 /// [`shutdown`](WriteHalf::shutdown) tells the peer that nothing more will come.
 ///
 /// With the features for async crates it implements their traits for writing: see [`mco::bridge`](crate::bridge).
+///
+/// # Examples
+///
+/// ```
+/// use std::io::Write;
+/// use mco::net::tls::WriteHalf;
+///
+/// fn say_goodbye(mut half: WriteHalf) -> std::io::Result<()> {
+///     half.write_all(b"goodbye")?;
+///     half.shutdown()
+/// }
+/// ```
 pub struct WriteHalf(TlsStream);
 
 impl TlsStream {
@@ -78,7 +103,7 @@ impl WriteHalf {
     ///
     /// # Panics
     ///
-    /// Unwinds if the calling coroutine is cancelled.
+    /// [Unwinds](crate#cancelling) if the calling coroutine is cancelled.
     #[track_caller]
     pub fn shutdown(&self) -> io::Result<()> {
         self.0.shutdown(Shutdown::Write)

@@ -182,6 +182,20 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The server's side: makes TLS streams of accepted connections.
 ///
 /// Cheap to clone. The [module](self) shows a server.
+///
+/// # Examples
+///
+/// ```
+/// use mco::net::TcpListener;
+/// use mco::net::tls::TlsAcceptor;
+///
+/// fn serve(listener: &TcpListener, acceptor: &TlsAcceptor) -> std::io::Result<()> {
+///     let (stream, _) = listener.accept()?;
+///     let stream = acceptor.accept(stream)?;
+///     println!("a connection over {:?}", stream.protocol_version());
+///     Ok(())
+/// }
+/// ```
 #[derive(Clone)]
 pub struct TlsAcceptor {
     config: Arc<ServerConfig>,
@@ -191,6 +205,18 @@ pub struct TlsAcceptor {
 /// The client's side: makes TLS streams of connections to servers.
 ///
 /// Cheap to clone. The [module](self) shows a client.
+///
+/// # Examples
+///
+/// ```
+/// use mco::net::TcpStream;
+/// use mco::net::tls::{TlsConnector, TlsStream};
+///
+/// fn connect(connector: &TlsConnector, host: &'static str) -> std::io::Result<TlsStream> {
+///     let name = host.try_into().map_err(std::io::Error::other)?;
+///     connector.connect(name, TcpStream::connect((host, 443))?)
+/// }
+/// ```
 #[derive(Clone)]
 pub struct TlsConnector {
     config: Arc<ClientConfig>,
@@ -245,7 +271,7 @@ impl TlsAcceptor {
     ///
     /// # Panics
     ///
-    /// Unwinds if the calling coroutine is cancelled.
+    /// [Unwinds](crate#cancelling) if the calling coroutine is cancelled.
     #[track_caller]
     pub fn accept(&self, stream: TcpStream) -> io::Result<TlsStream> {
         let peer = Peer::Client;
@@ -290,7 +316,7 @@ impl TlsConnector {
     ///
     /// # Panics
     ///
-    /// Unwinds if the calling coroutine is cancelled.
+    /// [Unwinds](crate#cancelling) if the calling coroutine is cancelled.
     #[track_caller]
     pub fn connect(&self, name: ServerName<'static>, stream: TcpStream) -> io::Result<TlsStream> {
         let peer = Peer::Server(name.to_str().into_owned());

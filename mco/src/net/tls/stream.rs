@@ -47,6 +47,23 @@ use crate::std::sync::Mutex;
 ///
 /// As TCP streams do, it waits for more data before it sends small records, unless
 /// [`TcpStream::set_nodelay`] is called beforehand or through [`get_ref`](TlsStream::get_ref).
+///
+/// # Examples
+///
+/// ```
+/// use std::io::{Read, Write};
+/// use mco::net::tls::TlsStream;
+///
+/// /// Writes and reads at once: both directions go by reference.
+/// fn exchange(stream: &TlsStream, request: &[u8], answer: &mut Vec<u8>) -> std::io::Result<()> {
+///     let (mut writer, reader) = (stream, stream);
+///     let (sent, received) =
+///         mco::join!(writer.write_all(request), reader.take(1024).read_to_end(answer));
+///     sent?;
+///     received?;
+///     Ok(())
+/// }
+/// ```
 pub struct TlsStream {
     pub(super) shared: Arc<Shared>,
 }
@@ -194,7 +211,7 @@ impl TlsStream {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// [What the system says](crate#errors).
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.shared.stream.peer_addr()
     }
@@ -203,7 +220,7 @@ impl TlsStream {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// [What the system says](crate#errors).
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.shared.stream.local_addr()
     }
@@ -273,7 +290,7 @@ impl TlsStream {
     ///
     /// # Panics
     ///
-    /// Unwinds if the calling coroutine is cancelled.
+    /// [Unwinds](crate#cancelling) if the calling coroutine is cancelled.
     #[track_caller]
     pub fn export_keying_material<T: AsMut<[u8]>>(
         &self,
@@ -294,7 +311,7 @@ impl TlsStream {
     ///
     /// # Panics
     ///
-    /// Unwinds if the calling coroutine is cancelled.
+    /// [Unwinds](crate#cancelling) if the calling coroutine is cancelled.
     #[track_caller]
     pub fn refresh_traffic_keys(&self) -> io::Result<()> {
         let _sending = self.sending()?;
@@ -319,7 +336,7 @@ impl TlsStream {
     ///
     /// # Panics
     ///
-    /// Unwinds if the calling coroutine is cancelled.
+    /// [Unwinds](crate#cancelling) if the calling coroutine is cancelled.
     #[track_caller]
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         let shared = &*self.shared;

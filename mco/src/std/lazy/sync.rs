@@ -72,7 +72,7 @@ impl<T> OnceCell<T> {
     ///
     /// # Panics
     ///
-    /// If called by the initialiser. Unwinds if the calling coroutine is cancelled while it waits.
+    /// If called by the initialiser. [Unwinds](crate#cancelling) if the calling coroutine is cancelled while it waits.
     ///
     /// # Examples
     ///
@@ -163,7 +163,7 @@ impl<T> OnceCell<T> {
     ///
     /// # Panics
     ///
-    /// If called by the initialiser. Unwinds if the calling coroutine is cancelled while it waits.
+    /// If called by the initialiser. [Unwinds](crate#cancelling) if the calling coroutine is cancelled while it waits.
     ///
     /// # Examples
     ///

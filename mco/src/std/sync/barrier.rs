@@ -44,7 +44,7 @@ impl Barrier {
     ///
     /// # Panics
     ///
-    /// Unwinds if the calling coroutine is cancelled while it waits.
+    /// [Unwinds](crate#cancelling) if the calling coroutine is cancelled while it waits.
     ///
     /// # Examples
     ///

@@ -78,6 +78,14 @@ pub fn bounded<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
 }
 
 /// [`unbounded`] under the name that std has for it.
+///
+/// # Examples
+///
+/// ```
+/// let (sender, receiver) = mco::std::sync::channel::channel();
+/// sender.send(1).unwrap();
+/// assert_eq!(receiver.recv(), Ok(1));
+/// ```
 #[must_use]
 #[track_caller]
 pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
@@ -85,6 +93,14 @@ pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
 }
 
 /// [`bounded`] under its older name.
+///
+/// # Examples
+///
+/// ```
+/// let (sender, receiver) = mco::std::sync::channel::channel_buf(1);
+/// assert!(sender.try_send(1).is_ok() && sender.try_send(2).is_err());
+/// assert_eq!(receiver.recv(), Ok(1));
+/// ```
 #[must_use]
 #[track_caller]
 pub fn channel_buf<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
@@ -133,6 +149,19 @@ fn create<T>(
 }
 
 /// The sending end of a channel. Clones send into the same channel.
+///
+/// # Examples
+///
+/// ```
+/// use mco::std::sync::channel::unbounded;
+///
+/// let (sender, receiver) = unbounded();
+/// let other = sender.clone();
+/// mco::join!(sender.send(1).unwrap(), other.send(2).unwrap());
+/// // The channel closes with the last of its senders.
+/// drop((sender, other));
+/// assert_eq!(receiver.iter().sum::<u32>(), 3);
+/// ```
 pub struct Sender<T>(Arc<Channel<T>>);
 
 impl<T> Sender<T> {
@@ -145,7 +174,7 @@ impl<T> Sender<T> {
     ///
     /// # Panics
     ///
-    /// Unwinds if the calling coroutine is cancelled while it waits; the value is dropped.
+    /// [Unwinds](crate#cancelling) if the calling coroutine is cancelled while it waits; the value is dropped.
     ///
     /// # Examples
     ///
@@ -186,7 +215,7 @@ impl<T> Sender<T> {
     ///
     /// # Panics
     ///
-    /// Unwinds if the calling coroutine is cancelled while it waits; the value is dropped.
+    /// [Unwinds](crate#cancelling) if the calling coroutine is cancelled while it waits; the value is dropped.
     #[track_caller]
     pub fn send_timeout(&self, value: T, timeout: Duration) -> Result<(), SendTimeoutError<T>> {
         self.0.send(value, Location::caller(), Some(timeout))
@@ -226,6 +255,22 @@ impl<T> Sender<T> {
 ///
 /// The last one to be dropped drops the values that nobody has received. If one of their destructors panics, so does
 /// that, after the others; if two do, the rest of the values is leaked.
+///
+/// # Examples
+///
+/// ```
+/// use mco::std::sync::channel::unbounded;
+///
+/// let (sender, receiver) = unbounded();
+/// for job in 1..=10 {
+///     sender.send(job).unwrap();
+/// }
+/// drop(sender);
+/// // Each job goes to one of two.
+/// let other = receiver.clone();
+/// let (one, two) = mco::join!(receiver.iter().sum::<u32>(), other.iter().sum::<u32>());
+/// assert_eq!(one + two, 55);
+/// ```
 pub struct Receiver<T>(Arc<Channel<T>>);
 
 impl<T> Receiver<T> {
@@ -237,7 +282,7 @@ impl<T> Receiver<T> {
     ///
     /// # Panics
     ///
-    /// Unwinds if the calling coroutine is cancelled while it waits.
+    /// [Unwinds](crate#cancelling) if the calling coroutine is cancelled while it waits.
     ///
     /// # Examples
     ///
@@ -274,7 +319,7 @@ impl<T> Receiver<T> {
     ///
     /// # Panics
     ///
-    /// Unwinds if the calling coroutine is cancelled while it waits.
+    /// [Unwinds](crate#cancelling) if the calling coroutine is cancelled while it waits.
     #[track_caller]
     pub fn recv_timeout(&self, timeout: Duration) -> Result<T, RecvTimeoutError> {
         self.0.recv(Location::caller(), Some(timeout))

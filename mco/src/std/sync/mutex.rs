@@ -104,7 +104,7 @@ impl<T: ?Sized> Mutex<T> {
     ///
     /// # Panics
     ///
-    /// Unwinds if the calling coroutine is cancelled while it waits. One that locks the mutex again
+    /// [Unwinds](crate#cancelling) if the calling coroutine is cancelled while it waits. One that locks the mutex again
     /// waits for ever.
     ///
     /// # Examples

@@ -246,7 +246,7 @@ impl Once {
     /// # Panics
     ///
     /// With the panic of `f`; if an initialiser has panicked before; if called by the
-    /// initialiser. Unwinds if the calling coroutine is cancelled while it waits.
+    /// initialiser. [Unwinds](crate#cancelling) if the calling coroutine is cancelled while it waits.
     ///
     /// # Examples
     ///
@@ -324,7 +324,7 @@ impl Once {
     ///
     /// # Panics
     ///
-    /// If called by the initialiser. Unwinds if the calling coroutine is cancelled while it waits.
+    /// If called by the initialiser. [Unwinds](crate#cancelling) if the calling coroutine is cancelled while it waits.
     #[inline]
     #[track_caller]
     pub fn wait_force(&self) {

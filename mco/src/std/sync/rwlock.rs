@@ -178,7 +178,7 @@ impl<T: ?Sized> RwLock<T> {
     ///
     /// # Panics
     ///
-    /// Unwinds if the calling coroutine is cancelled while it waits.
+    /// [Unwinds](crate#cancelling) if the calling coroutine is cancelled while it waits.
     ///
     /// # Examples
     ///
@@ -244,7 +244,7 @@ impl<T: ?Sized> RwLock<T> {
     ///
     /// # Panics
     ///
-    /// Unwinds if the calling coroutine is cancelled while it waits.
+    /// [Unwinds](crate#cancelling) if the calling coroutine is cancelled while it waits.
     ///
     /// # Examples
     ///

@@ -90,7 +90,7 @@ impl SyncFlag {
     ///
     /// # Panics
     ///
-    /// Unwinds if the calling coroutine is cancelled while it waits.
+    /// [Unwinds](crate#cancelling) if the calling coroutine is cancelled while it waits.
     ///
     /// # Examples
     ///

@@ -149,7 +149,7 @@ impl<T> JoinHandle<T> {
     ///
     /// # Panics
     ///
-    /// If a coroutine joins itself. Unwinds if the calling coroutine is cancelled; the other one
+    /// If a coroutine joins itself. [Unwinds](crate#cancelling) if the calling coroutine is cancelled; the other one
     /// then goes on alone.
     #[track_caller]
     pub fn join(self) -> super::Result<T> {

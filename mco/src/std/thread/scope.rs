@@ -110,7 +110,7 @@ impl<'scope, T> ScopedJoinHandle<'scope, T> {
     ///
     /// # Panics
     ///
-    /// If a coroutine joins itself. Unwinds if the calling coroutine is cancelled.
+    /// If a coroutine joins itself. [Unwinds](crate#cancelling) if the calling coroutine is cancelled.
     #[track_caller]
     pub fn join(self) -> super::Result<T> {
         self.handle.join()

@@ -56,7 +56,7 @@ impl Ticker {
     ///
     /// # Panics
     ///
-    /// Unwinds if the calling coroutine is cancelled while it waits.
+    /// [Unwinds](crate#cancelling) if the calling coroutine is cancelled while it waits.
     #[track_caller]
     pub fn recv(&self) -> Result<Time, RecvError> {
         self.receiver.recv()
@@ -90,7 +90,7 @@ impl Ticker {
     ///
     /// # Panics
     ///
-    /// Unwinds if the calling coroutine is cancelled while it waits.
+    /// [Unwinds](crate#cancelling) if the calling coroutine is cancelled while it waits.
     #[track_caller]
     pub fn recv_timeout(&self, timeout: Duration) -> Result<Time, RecvTimeoutError> {
         self.receiver.recv_timeout(timeout)

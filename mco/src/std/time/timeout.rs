@@ -65,7 +65,7 @@ use crate::task::deadline as limit;
 ///
 /// # Panics
 ///
-/// With the panic of `f`. Unwinds if the calling coroutine is cancelled meanwhile. If the program is built with
+/// With the panic of `f`. [Unwinds](crate#cancelling) if the calling coroutine is cancelled meanwhile. If the program is built with
 /// `panic = "abort"`, at once: without unwinding nothing can be cut off. Inside a generator, or wherever else a
 /// coroutine runs on a stack that is not its own, at once as well.
 ///
@@ -143,6 +143,17 @@ pub fn remaining() -> Option<Duration> {
 }
 
 /// The error of [`timeout`] and [`deadline`]: the time given was over before the closure had come to its end.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use mco::std::time::{Elapsed, timeout};
+///
+/// assert_eq!(timeout(Duration::from_millis(5), mco::coroutine::park), Err(Elapsed));
+/// // In a function that returns an `io::Result`, `?` makes `TimedOut` of it.
+/// assert_eq!(std::io::Error::from(Elapsed).kind(), std::io::ErrorKind::TimedOut);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Elapsed;
 

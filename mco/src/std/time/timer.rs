@@ -48,6 +48,18 @@ pub fn after(duration: Duration) -> Receiver<Time> {
 
 /// Runs `f` as a coroutine when `duration` has passed, unless the timer is stopped before:
 /// [`Timer::after_func`]. [Never waits](crate#what-waits).
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// let (sender, receiver) = mco::std::sync::channel::unbounded();
+/// let _timer = mco::std::time::after_func(Duration::from_millis(5), move || {
+///     sender.send("late").unwrap();
+/// });
+/// assert_eq!(receiver.recv(), Ok("late"));
+/// ```
 #[track_caller]
 pub fn after_func<F: FnMut() + Send + 'static>(duration: Duration, f: F) -> Timer {
     Timer::after_func(duration, f)
@@ -142,7 +154,7 @@ impl Timer {
     ///
     /// # Panics
     ///
-    /// Unwinds if the calling coroutine is cancelled while it waits.
+    /// [Unwinds](crate#cancelling) if the calling coroutine is cancelled while it waits.
     #[track_caller]
     pub fn recv(&self) -> Result<Time, RecvError> {
         self.receiver.recv()
@@ -176,7 +188,7 @@ impl Timer {
     ///
     /// # Panics
     ///
-    /// Unwinds if the calling coroutine is cancelled while it waits.
+    /// [Unwinds](crate#cancelling) if the calling coroutine is cancelled while it waits.
     #[track_caller]
     pub fn recv_timeout(&self, timeout: Duration) -> Result<Time, RecvTimeoutError> {
         self.receiver.recv_timeout(timeout)

@@ -3,6 +3,12 @@
 use std::fmt;
 
 /// The kind of operation that a coroutine is blocked in.
+///
+/// # Examples
+///
+/// ```
+/// assert_eq!(mco::debug::Reason::Mutex.to_string(), "mutex");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 #[non_exhaustive]

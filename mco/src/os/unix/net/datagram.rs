@@ -92,7 +92,7 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// [What the system says](crate#errors).
     pub fn connect<P: AsRef<Path>>(&self, path: P) -> io::Result<()> {
         self.connect_addr(&address(path.as_ref(), "connect to")?)
     }
@@ -101,7 +101,7 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// [What the system says](crate#errors).
     pub fn connect_addr(&self, addr: &SocketAddr) -> io::Result<()> {
         let connected = self.socket.with(|socket| socket.connect_addr(addr));
         connected.map_err(|error| with_context(format!("connect to {addr:?}"), error, ""))
@@ -121,7 +121,7 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// [What the system says](crate#errors).
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.socket.with(sys::UnixDatagram::local_addr)
     }
@@ -139,11 +139,11 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// `TimedOut`, or what the system says.
+    /// `TimedOut`, or [what the system says](crate#errors).
     ///
     /// # Panics
     ///
-    /// Unwinds if the calling coroutine is cancelled.
+    /// [Unwinds](crate#cancelling) if the calling coroutine is cancelled.
     #[track_caller]
     pub fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         let nothing = || Ok((0, SocketAddr::from_pathname("")?));
@@ -154,11 +154,11 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// `TimedOut`, or what the system says.
+    /// `TimedOut`, or [what the system says](crate#errors).
     ///
     /// # Panics
     ///
-    /// Unwinds if the calling coroutine is cancelled.
+    /// [Unwinds](crate#cancelling) if the calling coroutine is cancelled.
     #[track_caller]
     pub fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
         self.receive_or(|| Ok(0), |socket| socket.recv(buf))
@@ -168,11 +168,11 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// `TimedOut`, or what the system says.
+    /// `TimedOut`, or [what the system says](crate#errors).
     ///
     /// # Panics
     ///
-    /// Unwinds if the calling coroutine is cancelled.
+    /// [Unwinds](crate#cancelling) if the calling coroutine is cancelled.
     #[track_caller]
     pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
         self.receive_or(|| Ok(0), |socket| peek(socket.as_fd(), buf))
@@ -197,11 +197,11 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// `TimedOut`, or what the system says.
+    /// `TimedOut`, or [what the system says](crate#errors).
     ///
     /// # Panics
     ///
-    /// Unwinds if the calling coroutine is cancelled.
+    /// [Unwinds](crate#cancelling) if the calling coroutine is cancelled.
     #[track_caller]
     pub fn send_to<P: AsRef<Path>>(&self, buf: &[u8], path: P) -> io::Result<usize> {
         let path = path.as_ref();
@@ -212,11 +212,11 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// `TimedOut`, or what the system says.
+    /// `TimedOut`, or [what the system says](crate#errors).
     ///
     /// # Panics
     ///
-    /// Unwinds if the calling coroutine is cancelled.
+    /// [Unwinds](crate#cancelling) if the calling coroutine is cancelled.
     #[track_caller]
     pub fn send_to_addr(&self, buf: &[u8], addr: &SocketAddr) -> io::Result<usize> {
         self.send_elsewhere(|socket| socket.send_to_addr(buf, addr))
@@ -240,11 +240,11 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// `TimedOut`, or what the system says.
+    /// `TimedOut`, or [what the system says](crate#errors).
     ///
     /// # Panics
     ///
-    /// Unwinds if the calling coroutine is cancelled.
+    /// [Unwinds](crate#cancelling) if the calling coroutine is cancelled.
     #[track_caller]
     pub fn send(&self, buf: &[u8]) -> io::Result<usize> {
         self.transmit(|socket| socket.send(buf).map(Attempt::More))
@@ -254,7 +254,7 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// [What the system says](crate#errors).
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.socket.with(|socket| socket.shutdown(how))
     }

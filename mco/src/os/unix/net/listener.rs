@@ -79,11 +79,11 @@ impl UnixListener {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// [What the system says](crate#errors).
     ///
     /// # Panics
     ///
-    /// Unwinds if the calling coroutine is cancelled.
+    /// [Unwinds](crate#cancelling) if the calling coroutine is cancelled.
     #[track_caller]
     pub fn accept(&self) -> io::Result<(UnixStream, SocketAddr)> {
         accept::accept(self, Wait::new(Reason::Accept))
@@ -99,7 +99,7 @@ impl UnixListener {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// [What the system says](crate#errors).
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.socket.with(sys::UnixListener::local_addr)
     }

@@ -50,7 +50,7 @@ impl UnixStream {
     ///
     /// # Panics
     ///
-    /// Unwinds if the calling coroutine is cancelled.
+    /// [Unwinds](crate#cancelling) if the calling coroutine is cancelled.
     #[track_caller]
     pub fn connect<P: AsRef<Path>>(path: P) -> io::Result<UnixStream> {
         UnixStream::connect_addr(&address(path.as_ref(), "connect to")?)
@@ -64,7 +64,7 @@ impl UnixStream {
     ///
     /// # Panics
     ///
-    /// Unwinds if the calling coroutine is cancelled.
+    /// [Unwinds](crate#cancelling) if the calling coroutine is cancelled.
     #[track_caller]
     pub fn connect_addr(addr: &SocketAddr) -> io::Result<UnixStream> {
         // Nothing reports that there is room in the queue.
@@ -98,11 +98,11 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// `TimedOut`, or what the system says.
+    /// `TimedOut`, or [what the system says](crate#errors).
     ///
     /// # Panics
     ///
-    /// Unwinds if the calling coroutine is cancelled.
+    /// [Unwinds](crate#cancelling) if the calling coroutine is cancelled.
     #[track_caller]
     pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
         self.receive(|socket| peek(socket.as_fd(), buf).map(Attempt::More))
