@@ -49,7 +49,8 @@
 //!
 //! A coroutine's panic ends that coroutine, and reaches whoever joins it. A stack overflow ends the
 //! process with a message that names the coroutine. A coroutine that holds its worker up is named
-//! on standard error, and the others are run elsewhere if need be.
+//! on standard error, with the place where it is and how many wait behind it, and what has not started is run elsewhere if
+//! need be. (On Linux its thread is sent a `SIGURG` for that, unless the program has a handler for it.)
 //!
 //! # What to know
 //!

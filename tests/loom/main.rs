@@ -27,6 +27,7 @@ mod atomic {
     }
 }
 
+#[allow(dead_code, reason = "the models use most of it")]
 #[path = "../../mco/src/task/state.rs"]
 mod state;
 

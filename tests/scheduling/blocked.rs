@@ -58,7 +58,8 @@ fn each_coroutine_that_blocks_its_worker_is_reported_once() {
         blockers.into_iter().for_each(|blocker| blocker.join().unwrap());
     });
     for blocker in ["blocker-0", "blocker-1"] {
-        assert_eq!(end.stderr.matches(blocker).count(), 1, "{blocker}: {end}");
+        let says_so = |line: &&str| line.contains(blocker) && line.contains("has held a worker up");
+        assert_eq!(end.stderr.lines().filter(says_so).count(), 1, "{blocker}: {end}");
     }
     // Where it was spawned.
     end.assert_says(&format!("{}:", file!()));
@@ -76,6 +77,99 @@ fn a_blocking_coroutine_without_a_name_is_reported_with_its_spawn_site() {
     assert_eq!(end.stderr.matches("has held a worker up").count(), 1, "{end}");
 }
 
+/// Computes until the thread has had a processor for so long. Without inlining, so that it has a frame of its own.
+#[cfg(target_os = "linux")]
+#[inline(never)]
+fn computes_for(time: Duration) {
+    let ran = || {
+        let mut ran = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: the place is there.
+        unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut ran) };
+        Duration::new(ran.tv_sec as u64, ran.tv_nsec as u32)
+    };
+    let end = ran() + time;
+    while ran() < end {}
+    // So that the call is none in tail position.
+    std::hint::black_box(());
+}
+
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[test]
+fn the_report_says_where_the_coroutine_is() {
+    let end = child::pass(|| {
+        let runtime = runtime(1);
+        runtime.spawn(|| computes_for(Duration::from_secs(1))).join().unwrap();
+        runtime.spawn(|| thread::sleep(Duration::from_secs(1))).join().unwrap();
+        // Those who resolve names may still be at it.
+        thread::sleep(Duration::from_secs(2));
+    });
+    end.assert_says("which holds a worker up, is in");
+    end.assert_says("computes_for");
+    end.assert_says("thread::functions::sleep");
+    end.assert_says(&format!("{}:", file!()));
+}
+
+#[test]
+fn the_report_says_how_many_could_go_on() {
+    let end = child::pass(|| {
+        let runtime = runtime(1);
+        runtime.run(|| {
+            let (ready, told) = mco::std::sync::unbounded::<()>();
+            let waiting: Vec<_> = (0..3)
+                .map(|_| {
+                    let told = told.clone();
+                    mco::coroutine::spawn(move || told.recv())
+                })
+                .collect();
+            // So that they wait.
+            while told.is_empty() && mco::runtime::metrics().live() < 4 {
+                mco::coroutine::yield_now();
+            }
+            mco::coroutine::yield_now();
+            (0..2).for_each(|_| ready.send(()).unwrap());
+            thread::sleep(Duration::from_secs(1));
+            drop(ready);
+            waiting.into_iter().for_each(|handle| drop(handle.join()));
+        });
+    });
+    end.assert_says("of the 3 other coroutines of that worker 2 could go on and wait behind it");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_handler_of_the_programs_own_is_left_alone() {
+    let end = child::pass(|| {
+        extern "C" fn own(_: libc::c_int) {}
+        // SAFETY: the handler does nothing.
+        unsafe { libc::signal(libc::SIGURG, own as *const () as libc::sighandler_t) };
+        let runtime = runtime(1);
+        runtime.spawn(|| thread::sleep(Duration::from_secs(1))).join().unwrap();
+        // SAFETY: it has no requirements.
+        let now = unsafe { libc::signal(libc::SIGURG, libc::SIG_DFL) };
+        assert_eq!(now, own as *const () as libc::sighandler_t);
+    });
+    end.assert_says("has held a worker up");
+    end.assert_does_not_say("is in\n");
+}
+
+#[test]
+fn those_that_hold_a_worker_up_are_counted() {
+    child::pass(|| {
+        let runtime = runtime(1);
+        assert_eq!(runtime.metrics().held_up(), 0);
+        let done = Arc::new(AtomicBool::new(false));
+        let computes = runtime.spawn({
+            let done = done.clone();
+            move || while !done.load(Ordering::Relaxed) {}
+        });
+        eventually("one is counted", || runtime.metrics().held_up() == 1);
+        done.store(true, Ordering::Relaxed);
+        computes.join().unwrap();
+        runtime.spawn(|| thread::sleep(Duration::from_millis(400))).join().unwrap();
+        assert_eq!(runtime.metrics().held_up(), 2);
+    });
+}
+
 #[test]
 fn a_coroutine_that_blocks_again_is_not_reported_again() {
     let end = child::pass(|| {
@@ -90,7 +184,7 @@ fn a_coroutine_that_blocks_again_is_not_reported_again() {
         });
         again.join().unwrap();
     });
-    assert_eq!(end.stderr.matches("again").count(), 1, "{end}");
+    assert_eq!(end.stderr.matches("has held a worker up").count(), 1, "{end}");
 }
 
 #[test]

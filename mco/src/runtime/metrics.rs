@@ -17,6 +17,7 @@ use crate::scheduler::{Counters, Scheduler};
 pub struct Metrics {
     workers: Vec<WorkerMetrics>,
     spawned_outside: u64,
+    held_up: u64,
     timers: usize,
     stacks: usize,
     blocking: PoolCounters,
@@ -43,6 +44,7 @@ impl Metrics {
         Metrics {
             workers: workers.map(|counters| WorkerMetrics { counters }).collect(),
             spawned_outside: scheduler.spawned_outside(),
+            held_up: scheduler.held_up(),
             timers: scheduler.queued_timers(),
             stacks: fiber::mapped(),
             blocking: blocking_pool::counters(),
@@ -71,6 +73,25 @@ impl Metrics {
     #[must_use]
     pub fn stolen(&self) -> u64 {
         self.workers.iter().map(WorkerMetrics::stolen).sum()
+    }
+
+    /// How often a coroutine has held its worker up: for more than 80 ms it has neither waited nor yielded, while it had a
+    /// processor or slept in the system. If it goes on for a quarter of a second it is named on standard error, once a
+    /// minute, with what it does there, and with how many others wait behind it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let before = mco::runtime::metrics().held_up();
+    /// // std's, which the worker sleeps in.
+    /// mco::coroutine::spawn(|| std::thread::sleep(Duration::from_millis(200))).join().unwrap();
+    /// assert!(mco::runtime::metrics().held_up() > before);
+    /// ```
+    #[must_use]
+    pub fn held_up(&self) -> u64 {
+        self.held_up
     }
 
     /// Timers and tickers that are set now. A coroutine that sleeps is none.

@@ -47,6 +47,7 @@ impl Scheduler {
             shutdown: AtomicBool::new(false),
             blocked: AtomicUsize::new(0),
             spawned_outside: AtomicU64::new(0),
+            held_up: AtomicU64::new(0),
             without_stack: AtomicU32::new(0),
             alive: AtomicUsize::new(0),
             stopping: Mutex::new(WaiterList::new()),

@@ -64,6 +64,8 @@ pub(crate) struct Scheduler {
     pub(super) blocked: AtomicUsize,
     /// A statistic.
     pub(super) spawned_outside: AtomicU64,
+    /// How often a worker was blocked.
+    pub(super) held_up: AtomicU64,
     /// How many coroutines could not start for want of a stack.
     pub(super) without_stack: AtomicU32,
     /// How many threads have not ended, and destructors that run on other threads.
@@ -235,6 +237,10 @@ impl Scheduler {
     }
 
     /// How many coroutines were spawned from outside the workers.
+    pub(crate) fn held_up(&self) -> u64 {
+        self.held_up.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn spawned_outside(&self) -> u64 {
         self.spawned_outside.load(Ordering::Relaxed)
     }

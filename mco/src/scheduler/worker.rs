@@ -17,6 +17,10 @@ use super::run_delay::{RunDelay, ThreadTimes};
 use super::timer_queue::TimerQueue;
 use crate::clock::Timestamp;
 use crate::reactor::{Reactor, Registrar};
+#[cfg(feature = "dump")]
+use crate::task::inspect::backtrace::Frames;
+#[cfg(feature = "dump")]
+use crate::task::inspect::running::{self, ThreadId};
 use crate::task::{AtomicSite, Inbox, Registry, Slot, TaskRef};
 use crate::trace;
 
@@ -41,6 +45,9 @@ pub(super) struct RemoteWorker {
     inbox_gate: InboxGate,
     /// The coroutine of the current turn blocks the thread. Set by the monitor, reset by the worker.
     pub(super) blocked: AtomicBool,
+    /// The thread, once it runs.
+    #[cfg(feature = "dump")]
+    pub(super) thread: OnceLock<ThreadId>,
     /// How long the worker's thread has waited for a processor, if the system tells.
     pub(super) run_delay: OnceLock<RunDelay>,
     pub(super) counts: CachePadded<Counts>,
@@ -110,6 +117,8 @@ impl RemoteWorker {
             unstarted: Mutex::new(Some(unstarted)),
             inbox_gate: InboxGate::new(),
             blocked: AtomicBool::new(false),
+            #[cfg(feature = "dump")]
+            thread: OnceLock::new(),
             run_delay: OnceLock::new(),
             counts: CachePadded::new(Counts {
                 turn: AtomicU64::new(0),
@@ -268,6 +277,19 @@ impl RemoteWorker {
             each(task);
         }
         std::iter::from_fn(|| self.handed_over.pop()).for_each(each);
+    }
+
+    /// The frames of the coroutine with this number, if it runs here now and that can be told.
+    #[cfg(feature = "dump")]
+    pub(crate) fn frames_of_running(&self, id: u64) -> Option<Frames> {
+        running::ask(*self.thread.get()?, id)
+    }
+
+    /// How many of those that have started here could go on, besides the one with this number.
+    pub(super) fn ready_besides(&self, id: u64) -> usize {
+        let mut ready = 0;
+        self.registry.visit(|task| ready += usize::from(task.id() != id && task.is_ready()));
+        ready
     }
 
     /// How many unstarted coroutines are queued here, as far as other threads see.

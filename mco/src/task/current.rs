@@ -163,6 +163,22 @@ pub(crate) fn running() -> Option<Running> {
     RUNNING.get()
 }
 
+/// The bounds of the stack of the coroutine that runs on this thread, if it has this number. For signal handlers: it
+/// may come between any two instructions of this thread's.
+#[cfg(all(
+    feature = "backtrace",
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+pub(super) fn bounds_if_running(id: u64) -> Option<Bounds> {
+    // Of what is set in several steps only the first word is looked at: whichever coroutine it names is alive, since its
+    // worker has a reference, and has a stack, since it is set after that and taken back before it goes.
+    let running = RUNNING.get().filter(|running| running.id() == id)?;
+    // SAFETY: as above; and the worker, which is interrupted here, borrows the stack for no more than a resume.
+    let fiber = unsafe { running.header().fiber() }.as_ref();
+    fiber.map(|fiber| fiber.bounds())
+}
+
 /// A reference to the coroutine that runs on this thread.
 pub(crate) fn task() -> Option<TaskRef> {
     running().map(|running| running.task())

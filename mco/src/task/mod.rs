@@ -31,6 +31,8 @@ mod panic_hook;
 pub(crate) mod ready;
 mod registry;
 pub(crate) mod stack_check;
+#[cfg(unix)]
+mod stack_word;
 mod state;
 mod switch;
 mod task_waiter;

@@ -99,6 +99,11 @@ impl State {
         self.0.swap(NOTIFIED, Ordering::AcqRel) == PARKED
     }
 
+    /// By anyone: whether it need not be notified to go on, as of a moment.
+    pub(crate) fn is_ready(&self) -> bool {
+        matches!(self.0.load(Ordering::Relaxed), RUNNING | NOTIFIED)
+    }
+
     /// By anyone: keeps the coroutine from going on, if it is parked. For a moment: others wait.
     #[must_use]
     pub(crate) fn freeze(&self) -> bool {

@@ -14,6 +14,8 @@ use super::state::{Clock, LocalWorker};
 use crate::clock::Timestamp;
 use crate::fiber::Pool;
 use crate::task::current;
+#[cfg(feature = "dump")]
+use crate::task::inspect::running::ThreadId;
 use crate::trace;
 
 /// The life of a worker's thread.
@@ -34,6 +36,8 @@ pub(in super::super) fn run(
     trace::enter(scheduler.traced, worker.index, worker.clone());
     worker.set_clock(Timestamp::monotonic());
     let _ = worker.run_delay.set(RunDelay::of_this_thread());
+    #[cfg(feature = "dump")]
+    let _ = worker.thread.set(ThreadId::current());
     let pool_capacity = scheduler.settings.pool_capacity / scheduler.settings.workers;
     let local = LocalWorker {
         is_seeded: scheduler.settings.seed.is_some(),

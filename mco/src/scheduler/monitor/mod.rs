@@ -17,6 +17,7 @@
 //! thread waited for a processor. So nothing is reported where the machine was suspended or is overloaded.
 
 mod handle;
+mod reporter;
 mod thread;
 
 pub(super) use handle::Monitor;

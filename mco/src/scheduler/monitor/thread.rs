@@ -1,6 +1,6 @@
 //! The monitor's thread.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,6 +11,7 @@ use super::super::requests::Request;
 use super::super::run_delay::ThreadTimes;
 use super::super::shared::Scheduler;
 use super::super::worker::RemoteWorker;
+use super::reporter::Reporter;
 use crate::clock::Timestamp;
 use crate::report;
 
@@ -21,7 +22,8 @@ const BLOCKED_SAMPLES: u32 = 8;
 const BLOCKED_AFTER: Duration = Duration::from_millis(80);
 /// Its coroutine is reported after so long, and at least twice as many samples.
 const REPORT_AFTER: Duration = Duration::from_millis(250);
-/// So many ids are remembered, so that no coroutine is reported twice.
+/// A coroutine is not reported again for so long; so many are remembered.
+const SILENCE: Duration = Duration::from_secs(60);
 const MAX_REMEMBERED: usize = 4096;
 /// How often a worker is asked to shrink its pool of stacks, as long as that frees any. The stacks of a burst are freed
 /// at the second time.
@@ -53,11 +55,12 @@ struct MonitorThread {
     turns: Vec<Turn>,
     /// When pools of stacks are trimmed next.
     next_trim: Timestamp,
-    /// The coroutines that have been reported, and are not reported again.
-    reported_ids: HashSet<u64>,
+    /// The coroutines that have been reported, and when.
+    reported_ids: HashMap<u64, Timestamp>,
     /// How many reports there have been since `minute` began.
     reports: u32,
     minute: Timestamp,
+    reporter: Reporter,
     /// When it was last reported that no spare worker could be started.
     no_spare: Option<Timestamp>,
 }
@@ -102,9 +105,10 @@ impl MonitorThread {
             start_worker,
             turns,
             next_trim: now + TRIM_INTERVAL,
-            reported_ids: HashSet::new(),
+            reported_ids: HashMap::new(),
             reports: 0,
             minute: now,
+            reporter: Reporter::new(),
             no_spare: None,
         }
     }
@@ -180,6 +184,7 @@ impl MonitorThread {
             let blocked_for = turn.known.since(turn.since).saturating_sub(delay);
             if blocked_for >= BLOCKED_AFTER && !seeded && worker.set_blocked() {
                 scheduler.blocked.fetch_add(1, Ordering::Relaxed);
+                scheduler.held_up.fetch_add(1, Ordering::Relaxed);
             }
             if blocked_for >= REPORT_AFTER
                 && turn.samples >= 2 * BLOCKED_SAMPLES
@@ -243,15 +248,16 @@ impl MonitorThread {
         }
     }
 
-    fn report_blocked(&mut self, worker: &RemoteWorker, blocked_for: Duration) {
+    fn report_blocked(&mut self, worker: &Arc<RemoteWorker>, blocked_for: Duration) {
         let Some((id, site)) = worker.current() else { return };
         if self.reported_ids.len() >= MAX_REMEMBERED {
             self.reported_ids.clear();
         }
-        if !self.reported_ids.insert(id) {
+        let now = Timestamp::monotonic();
+        if self.reported_ids.get(&id).is_some_and(|said| now.since(*said) < SILENCE) {
             return;
         }
-        let now = Timestamp::monotonic();
+        self.reported_ids.insert(id, now);
         if now.since(self.minute) >= Duration::from_secs(60) {
             (self.minute, self.reports) = (now, 0);
         }
@@ -268,15 +274,25 @@ impl MonitorThread {
             .registry
             .find(id)
             .map_or_else(|| format!("coroutine {id} (spawned at {site})"), |task| task.to_string());
-        let others = match worker.hosted().saturating_sub(1) {
-            0 => "what is spawned there has to wait for another one".to_owned(),
-            1 => "the other coroutine of that worker cannot run".to_owned(),
-            many => format!("the {many} other coroutines of that worker cannot run"),
+        let ready = worker.ready_besides(id);
+        let hosted = worker.hosted().saturating_sub(1);
+        let others = match (ready, hosted) {
+            (_, 0) => "what is spawned there has to wait for another one".to_owned(),
+            (0, 1) => "the other coroutine of that worker cannot run once it is woken".to_owned(),
+            (0, many) => {
+                format!("the {many} other coroutines of that worker cannot run once they are woken")
+            }
+            (ready, hosted) => format!(
+                "of the {hosted} other coroutine{} of that worker {ready} could go on and wait{} behind it",
+                if hosted == 1 { "" } else { "s" },
+                if ready == 1 { "s" } else { "" },
+            ),
         };
         report::say(format_args!(
             "{who} has held a worker up for {blocked_for:.0?}: it blocks its thread, or computes without a \
-             pause, and {others}; use mco's own sleep, locks and sockets instead of std's, or call \
-             `yield_now` now and then"
+             pause, and {others}; use mco's own sleep, locks and sockets instead of std's, `mco::blocking` for \
+             what has no counterpart, or call `yield_now` now and then"
         ));
+        self.reporter.ask(worker, id, who);
     }
 }

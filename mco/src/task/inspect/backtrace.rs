@@ -35,7 +35,7 @@ use crate::fiber::Bounds;
 pub(crate) const IS_BUILT_IN: bool = cfg!(feature = "backtrace");
 
 /// More frames than this are cut off.
-const MAX_FRAMES: usize = 96;
+pub(super) const MAX_FRAMES: usize = 96;
 
 /// What walking a stack takes of it, with a good margin. A coroutine that has less left is let be.
 const ROOM: usize = 9 * 1024;

@@ -47,6 +47,11 @@ pub(crate) struct Inspection {
 }
 
 impl TaskRef {
+    /// Whether it has been woken, or has yielded, and waits for its turn, or has it. As of a moment.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.header().state.is_ready() && !self.is_finished()
+    }
+
     /// Inspects what the coroutine waits for. `None`: it is not parked. Callable from any thread.
     ///
     /// The coroutine does not go on meanwhile. A wake takes effect at the end of the call.

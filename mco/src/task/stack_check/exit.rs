@@ -33,6 +33,7 @@ mod imp {
 
     use super::super::used::used;
     use crate::fiber::Bounds;
+    use crate::task::stack_word;
 
     /// How long C's `exit` is at most, in bytes; whether an address is inside is then asked for.
     const LENGTH: usize = 256;
@@ -46,7 +47,7 @@ mod imp {
         used(bounds).is_some_and(|used| {
             used.step_by(size_of::<usize>()).any(|at| {
                 // SAFETY: a word of the calling coroutine's stack, between its innermost frame and its top.
-                let word = unsafe { read(at) } & ADDRESS;
+                let word = unsafe { stack_word::read(at) } & ADDRESS;
                 word.wrapping_sub(exit + 1) < LENGTH && is_inside(word - 1, exit)
             })
         })
@@ -61,33 +62,6 @@ mod imp {
         let known = unsafe { libc::dladdr(address, info.as_mut_ptr()) } != 0;
         // SAFETY: all zeros are an answer, and so is what has been written over them.
         !known || unsafe { info.assume_init() }.dli_saddr.addr() == start
-    }
-
-    /// Reads a word that may be nobody's at the moment, of which the sanitizers would complain.
-    ///
-    /// # Safety
-    ///
-    /// The memory must be mapped, and change by this thread alone.
-    unsafe fn read(at: usize) -> usize {
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: the caller's promise.
-        unsafe {
-            let word;
-            std::arch::asm!("mov {0}, [{1}]", out(reg) word, in(reg) at, options(nostack, readonly, preserves_flags));
-            word
-        }
-        #[cfg(target_arch = "aarch64")]
-        // SAFETY: the caller's promise.
-        unsafe {
-            let word;
-            std::arch::asm!("ldr {0}, [{1}]", out(reg) word, in(reg) at, options(nostack, readonly, preserves_flags));
-            word
-        }
-        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-        // SAFETY: the caller's promise.
-        unsafe {
-            ptr::with_exposed_provenance::<usize>(at).read_volatile()
-        }
     }
 }
 
