@@ -678,6 +678,7 @@ fn it_borrows_what_is_on_the_stack() {
     });
 }
 
+#[cfg(feature = "dump")]
 #[test]
 fn a_dump_says_what_a_select_waits_for() {
     with_runtimes(|runtime| {

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use mco::coroutine::{self, Builder, CancelToken, Group, Scope};
 use mco::runtime::{Handle, Runtime};
 use mco::std::lazy::sync::{Lazy, OnceCell};
+use mco::std::pool::{ConnectionPool, Pool, Task};
 use mco::std::queue::{ArrayQueue, SegQueue};
 use mco::std::sync::channel::{Receiver, Sender, at, bounded, unbounded};
 use mco::std::sync::{
@@ -317,6 +318,21 @@ const MAY_WAIT: &[Row] = &[
     ("Once::wait_force", |m| with((), m, |()| being_done().wait_force())),
     ("RwLock::read", |m| with(RwLock::new(1), m, |l| ignore(l.read().unwrap()))),
     ("RwLock::write", |m| with(RwLock::new(1), m, |l| ignore(l.write().unwrap()))),
+    ("ConnectionPool::get", |m| {
+        let pool = ConnectionPool::<_, ()>::new(1, || Ok(1));
+        with(pool, m, |p| ignore(p.get().unwrap()));
+    }),
+    ("Pool::put", |m| {
+        let pool = Pool::new_bounded(1, 1000);
+        with(pool, m, |p| p.put(Task::new(|| Ok(()))));
+    }),
+    ("Pool::run", |m| {
+        with((), m, |()| {
+            let pool = Pool::new(1);
+            pool.close();
+            pool.run();
+        });
+    }),
     ("Semaphore::wait", |m| with(Semaphore::new(1000), m, |s| s.wait())),
     ("Semaphore::wait_timeout", |m| {
         with(Semaphore::new(1000), m, |s| assert!(s.wait_timeout(HOUR)))

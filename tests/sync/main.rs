@@ -4,4 +4,5 @@ mod condvar;
 mod locks;
 mod misc;
 mod once;
+mod pool;
 mod semaphore;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::{fmt, io};
 
-use crate::coroutine::ParkError;
+use crate::coroutine::{Cancelled, ParkError};
 use crate::std::sync::channel::{
     RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError,
 };
@@ -177,6 +177,19 @@ from_error!(
     std::str::ParseBoolError,
     std::string::FromUtf8Error,
     std::net::AddrParseError,
+    std::array::TryFromSliceError,
+    std::char::CharTryFromError,
+    std::char::ParseCharError,
+    std::collections::TryReserveError,
+    std::env::JoinPathsError,
+    std::env::VarError,
+    std::ffi::FromBytesWithNulError,
+    std::ffi::IntoStringError,
+    std::ffi::NulError,
+    std::path::StripPrefixError,
+    std::string::FromUtf16Error,
+    std::thread::AccessError,
+    crate::coroutine::AccessError,
     std::time::SystemTimeError,
 );
 
@@ -192,3 +205,36 @@ macro_rules! from_unsent {
 }
 
 from_unsent!(SendError, TrySendError, SendTimeoutError);
+
+impl<T> From<std::sync::PoisonError<T>> for Error {
+    /// Without the guard.
+    fn from(error: std::sync::PoisonError<T>) -> Error {
+        Error::new(error.to_string())
+    }
+}
+
+impl<T> From<std::sync::TryLockError<T>> for Error {
+    /// Without the guard.
+    fn from(error: std::sync::TryLockError<T>) -> Error {
+        Error::new(error.to_string())
+    }
+}
+
+impl<E: StdError + Send + Sync + 'static> From<crate::std::pool::PoolError<E>> for Error {
+    fn from(error: crate::std::pool::PoolError<E>) -> Error {
+        Error::with_source(error.to_string(), error)
+    }
+}
+
+/// Of what a coroutine or thread ended with, as `join` returns it.
+impl From<Box<dyn std::any::Any + Send>> for Error {
+    fn from(payload: Box<dyn std::any::Any + Send>) -> Error {
+        let text = match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
+            (Some(text), _) => format!("it has panicked: {text}"),
+            (None, Some(text)) => format!("it has panicked: {text}"),
+            _ if payload.is::<Cancelled>() => "it has been cancelled".to_owned(),
+            _ => "it has panicked".to_owned(),
+        };
+        Error::new(text)
+    }
+}

@@ -59,6 +59,7 @@
 //! | [`sync`](mod@sync) | channels of many receivers, semaphores, wait groups, flags |
 //! | [`time`](mod@time) | timers, tickers, timeouts, dates |
 //! | [`lazy`] | what `OnceLock` and `LazyLock` are here, under older names |
+//! | [`pool`] | connections that are used again |
 //! | [`queue`] | queues that nobody waits at |
 //! | [`io`] | all of std's, and streams of results that come out of a channel |
 //! | [`errors`] | an error for programs that need no types of their own |
@@ -70,6 +71,7 @@ pub mod defer;
 pub mod errors;
 pub mod io;
 pub mod lazy;
+pub mod pool;
 pub mod queue;
 pub mod sync;
 pub mod thread;
