@@ -118,3 +118,46 @@ pub(crate) fn len() -> usize {
 pub(crate) fn is_empty() -> bool {
     len() == 0
 }
+
+#[cfg(test)]
+mod tests {
+    use std::panic::Location;
+
+    use super::*;
+    use crate::task::SpawnOptions;
+
+    fn task(id: u64) -> TaskRef {
+        let spawned_at = Location::caller();
+        TaskRef::create(|| (), SpawnOptions { id, spawned_at, stack_size: 0, name: None })
+    }
+
+    fn popped() -> Option<u64> {
+        pop().map(|task| task.id())
+    }
+
+    #[test]
+    fn what_is_queued_first_is_taken_first() {
+        assert_eq!((popped(), is_empty()), (None, true));
+        let mut next = 1;
+        for round in 1..20 {
+            (next..next + round).for_each(|id| push(task(id)));
+            assert_eq!(len(), round as usize);
+            prefetch();
+            // One is queued while another is taken, as by one that yields.
+            assert_eq!(popped(), Some(next));
+            push(task(next + round));
+            for id in next + 1..=next + round {
+                assert_eq!(popped(), Some(id));
+            }
+            assert_eq!((popped(), is_empty()), (None, true));
+            next += round + 1;
+        }
+    }
+
+    #[test]
+    fn each_thread_has_its_own() {
+        push(task(1));
+        std::thread::spawn(|| assert_eq!(popped(), None)).join().unwrap();
+        assert_eq!(popped(), Some(1));
+    }
+}
