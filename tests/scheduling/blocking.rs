@@ -165,6 +165,8 @@ fn the_pool_is_bounded_and_its_queue_is_counted() {
                 });
             }
             eventually("the others wait", || runtime::metrics().blocking_queued() == 17);
+            // A thread may have taken its job and not begun with it.
+            eventually("three run", || running.load(Ordering::SeqCst) == 3);
             assert_eq!(runtime::metrics().blocking_threads(), 3);
             assert_eq!(runtime::metrics().blocking_idle(), 0);
             release.store(true, Ordering::SeqCst);
