@@ -460,7 +460,7 @@ fn no_files_import_each_other() {
 /// The layers, the lowest first, each by the paths of what belongs to it. A file imports from lower layers, and from
 /// what stands in the same line.
 const LAYERS: &[&[&str]] = &[
-    &["prefetch.rs", "random.rs", "shrinking.rs", "coroutine_id.rs", "defaults.rs"],
+    &["backoff.rs", "prefetch.rs", "random.rs", "shrinking.rs", "coroutine_id.rs", "defaults.rs"],
     &["report.rs", "clock.rs", "thread_count.rs"],
     &["runtime_thread.rs"],
     &["forked.rs"],

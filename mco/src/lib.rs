@@ -359,6 +359,7 @@
 // What only dumps ask for is noted all the same.
 #![cfg_attr(not(feature = "dump"), allow(dead_code, unreachable_pub))]
 
+mod backoff;
 mod block_on;
 mod blocking;
 mod blocking_pool;

@@ -15,15 +15,7 @@ pub(crate) mod timers;
 mod atomic {
     pub(super) use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 
-    /// Between two looks at a lock that is held: attempt by attempt longer, then other threads go
-    /// first.
-    pub(super) fn relax(attempt: u32) {
-        if attempt < 7 {
-            (0..1 << attempt).for_each(|_| std::hint::spin_loop());
-        } else {
-            std::thread::yield_now();
-        }
-    }
+    pub(super) use crate::backoff::relax;
 }
 
 mod blocked {
