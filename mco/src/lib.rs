@@ -108,7 +108,7 @@
 //! | --- | --- |
 //! | `recv`, `send` of channels; a value that was not sent comes back from the arm of a `select!`, else it is dropped | two of them one after the other: `recv() + recv()` has taken the first value |
 //! | `join` and `wait` of a `JoinHandle` (cut off by a `timeout` or a cancel, `join` lets the coroutine go on alone) | a [`scope`](coroutine::scope()), a [`group`](coroutine::group()), [`join!`]: the children are cancelled, and waited for |
-//! | `lock`, `read`, `write` of locks; `wait` of a [`Semaphore`](std::sync::Semaphore), `SyncFlag`, `Barrier`, `WaitGroup`, `Condvar` | what is done with a lock held: destructors run, and the lock is not poisoned |
+//! | `lock`, `read`, `write` of locks; `wait` and `acquire` of a [`Semaphore`](std::sync::Semaphore), `SyncFlag`, `Barrier`, `WaitGroup`, `Condvar` | what is done with a lock held: destructors run, and the lock is not poisoned |
 //! | `wait` of a [`CancelToken`](coroutine::CancelToken); `next` and `join_all` of a [`Group`](coroutine::Group) | `first_ok` of a [`Group`](coroutine::Group): an `Err` that it has seen is gone |
 //! | `sleep`, `park`, `recv` of a [`Ticker`](std::time::Ticker) | |
 //! | `accept`; a single `read`, `peek`, `recv_from`, and `write` of a socket of TCP, UDP or Unix: it has transferred something and returns, or nothing | `read_exact`, `read_to_end`, `read_line`, `lines`, `write_all`, `copy`, and `flush` of a `BufWriter`: a part has been transferred, and what had been read is in the caller's buffer, or gone |

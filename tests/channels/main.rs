@@ -5,4 +5,5 @@ mod cqueue;
 mod dynamic_select;
 mod go_channels;
 mod go_select;
+mod oneshot;
 mod select;

@@ -97,6 +97,13 @@ const NEVER_WAITS: &[Row] = &[
         with(RwLock::new(1), m, |l| ignore(RwLockWriteGuard::downgrade(l.try_write().unwrap())));
     }),
     ("Semaphore::try_wait", |m| with(Semaphore::new(9), m, |s| ignore(s.try_wait()))),
+    ("Semaphore::try_acquire", |m| with(Semaphore::new(1), m, |s| ignore(s.try_acquire()))),
+    ("SemaphoreGuard::permits", |m| {
+        with((), m, |()| {
+            let permits = Semaphore::new(1);
+            assert_eq!(permits.try_acquire().unwrap().permits(), 1);
+        });
+    }),
     ("Semaphore::post", |m| with(Semaphore::new(0), m, |s| s.post())),
     ("Semaphore::get_value", |m| with(Semaphore::new(0), m, |s| assert_eq!(s.get_value(), 0))),
     ("SyncFlag::fire", |m| with(SyncFlag::new(), m, |f| f.fire())),
@@ -334,6 +341,11 @@ const MAY_WAIT: &[Row] = &[
         });
     }),
     ("Semaphore::wait", |m| with(Semaphore::new(1000), m, |s| s.wait())),
+    ("Semaphore::acquire", |m| with(Semaphore::new(1), m, |s| ignore(s.acquire()))),
+    ("Semaphore::acquire_many", |m| with(Semaphore::new(2), m, |s| ignore(s.acquire_many(2)))),
+    ("Semaphore::acquire_timeout", |m| {
+        with(Semaphore::new(1), m, |s| assert!(s.acquire_timeout(HOUR).is_some()));
+    }),
     ("Semaphore::wait_timeout", |m| {
         with(Semaphore::new(1000), m, |s| assert!(s.wait_timeout(HOUR)))
     }),

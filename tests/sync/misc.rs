@@ -429,3 +429,39 @@ fn a_dump_says_who_waits_for_what_and_where() {
     }
     assert_eq!(named, 14, "{end}");
 }
+
+#[test]
+fn a_flag_can_be_awaited_by_several_futures() {
+    use std::future::{Future, IntoFuture};
+    use std::pin::pin;
+    use std::task::{Context, Poll, Wake, Waker};
+
+    struct Counts(AtomicUsize);
+    impl Wake for Counts {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+    mco_tests::everywhere::everywhere(|| {
+        let counts = Arc::new(Counts(AtomicUsize::new(0)));
+        let waker = Waker::from(counts.clone());
+        let mut context = Context::from_waker(&waker);
+        let flag = SyncFlag::new();
+        let mut one = pin!((&flag).into_future());
+        let mut other = pin!((&flag).into_future());
+        assert!(one.as_mut().poll(&mut context).is_pending());
+        assert!(one.as_mut().poll(&mut context).is_pending());
+        assert!(other.as_mut().poll(&mut context).is_pending());
+        let mut gone = Box::pin((&flag).into_future());
+        assert!(gone.as_mut().poll(&mut context).is_pending());
+        drop(gone);
+        mco::scope(|s| {
+            s.spawn(|| mco::block_on(async { (&flag).await }));
+            mco::coroutine::yield_now();
+            flag.fire();
+        });
+        assert_eq!(counts.0.load(Ordering::SeqCst), 2);
+        assert_eq!(one.poll(&mut context), Poll::Ready(()));
+        assert_eq!(other.poll(&mut context), Poll::Ready(()));
+    });
+}

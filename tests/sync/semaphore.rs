@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use mco::coroutine::{self, Cancelled};
 use mco::std::sync::{Semaphore, Semphore};
+use mco_tests::everywhere::everywhere;
 use mco_tests::started::{assert_cancelled, start};
 use mco_tests::{HUNG, eventually, runtime, with_runtimes, within};
 
@@ -244,5 +245,63 @@ fn taking_permits_again_and_again_lets_others_run() {
         });
         runtime.spawn(move || done.store(1, Ordering::Relaxed)).join().unwrap();
         busy.join().unwrap();
+    });
+}
+
+#[test]
+fn a_guard_puts_its_permits_back_however_it_goes() {
+    everywhere(|| {
+        let permits = Semaphore::new(3);
+        let one = permits.acquire();
+        let two = permits.acquire_many(2);
+        assert_eq!((one.permits(), two.permits(), permits.get_value()), (1, 2, 0));
+        assert!(permits.try_acquire().is_none());
+        assert!(permits.acquire_timeout(Duration::from_micros(50)).is_none());
+        drop(two);
+        assert_eq!(permits.get_value(), 2);
+        let panics = std::panic::catch_unwind(|| {
+            let _guard = permits.acquire_many(2);
+            panic!("on purpose: with permits");
+        });
+        assert!(panics.is_err());
+        drop(one);
+        assert_eq!(permits.get_value(), 3);
+        assert_eq!(permits.acquire_many(0).permits(), 0);
+        assert!(permits.try_acquire().is_some() && permits.get_value() == 3);
+    });
+}
+
+#[test]
+fn one_that_is_cancelled_while_it_gathers_puts_back_what_it_has() {
+    with_runtimes(|runtime| {
+        let permits = Arc::new(Semaphore::new(2));
+        let gathers = permits.clone();
+        let gathers = start(runtime, move || drop(gathers.acquire_many(3)));
+        eventually("it has what there is", || permits.get_value() == 0);
+        gathers.cancel();
+        assert_cancelled(gathers);
+        assert_eq!(permits.get_value(), 2);
+    });
+}
+
+#[test]
+fn those_that_want_all_do_not_wait_for_each_other() {
+    everywhere(|| {
+        let (permits, inside) = (Semaphore::new(4), AtomicUsize::new(0));
+        mco::scope(|s| {
+            for n in 0..12 {
+                let (permits, inside) = (&permits, &inside);
+                s.spawn(move || {
+                    for _ in 0..20 {
+                        let wanted = if n % 3 == 0 { 1 } else { 4 };
+                        let _guard = permits.acquire_many(wanted);
+                        assert!(inside.fetch_add(wanted, Ordering::SeqCst) + wanted <= 4);
+                        coroutine::yield_now();
+                        inside.fetch_sub(wanted, Ordering::SeqCst);
+                    }
+                });
+            }
+        });
+        assert_eq!(permits.get_value(), 4);
     });
 }

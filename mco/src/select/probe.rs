@@ -27,7 +27,7 @@ use std::ops::Deref;
 use super::arms::{RecvArm, SendArm};
 use super::operation::{NeverArm, Operation, Selectable};
 use crate::std::sync::channel::SendError;
-use crate::std::sync::{Receiver, Sender};
+use crate::std::sync::{Receiver, Sender, oneshot};
 use crate::std::time::{Ticker, Time, Timer};
 
 /// The type of a call that is of `R`'s own method, in place of that of its result.
@@ -239,6 +239,17 @@ impl<T> SelectRecv for Receiver<T> {
 
     fn recv_arm(&self) -> RecvArm<'_, T> {
         RecvArm::new(self.channel())
+    }
+}
+
+impl<T> SelectRecv for oneshot::Receiver<T> {
+    type Arm<'a>
+        = RecvArm<'a, T>
+    where
+        T: 'a;
+
+    fn recv_arm(&self) -> RecvArm<'_, T> {
+        self.receiver().recv_arm()
     }
 }
 

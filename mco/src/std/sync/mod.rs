@@ -3,6 +3,7 @@
 //! | type | what for |
 //! | --- | --- |
 //! | [`channel`](mod@channel) | values from many to many |
+//! | [`oneshot`] | one value, from one to one |
 //! | [`Select`] | the first of several channels, as many as come about |
 //! | [`Mutex`], [`RwLock`] | a value that one may change at a time |
 //! | [`Condvar`] | waiting until what a mutex guards has changed |
@@ -25,6 +26,7 @@ mod guard;
 pub mod mpsc;
 mod mutex;
 pub(crate) mod once;
+pub mod oneshot;
 mod poison;
 mod rwlock;
 pub(crate) mod semaphore;
@@ -42,8 +44,8 @@ pub use condvar::{Condvar, WaitTimeoutResult};
 pub use mutex::{Mutex, MutexGuard};
 pub use once::{Once, OnceState};
 pub use rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
-pub use semaphore::Semaphore;
-pub use sync_flag::SyncFlag;
+pub use semaphore::{Semaphore, SemaphoreGuard};
+pub use sync_flag::{FiredFuture, SyncFlag};
 pub use wait_group::WaitGroup;
 
 pub use crate::select::{

@@ -35,6 +35,9 @@ use crate::wait::{Outcome, Queue, Spin, Wait, WaitNode, Wakeup};
 /// ```
 pub struct Semaphore {
     state: Spin<State>,
+    /// Who takes several permits has it meanwhile: two of them that each had a part would wait for each other.
+    /// One permit, which is taken as any other.
+    turn: Spin<State>,
 }
 
 /// What the `Spin` guards. There are no permits while somebody waits who could be completed.
@@ -68,7 +71,8 @@ impl Semaphore {
     /// A semaphore with so many permits.
     #[must_use]
     pub const fn new(permits: usize) -> Semaphore {
-        Semaphore { state: Spin::new(State { permits, waiters: Queue::new() }) }
+        let state = Spin::new(State { permits, waiters: Queue::new() });
+        Semaphore { state, turn: Spin::new(State { permits: 1, waiters: Queue::new() }) }
     }
 
     pub(crate) fn state(&self) -> &Spin<State> {
@@ -122,13 +126,89 @@ impl Semaphore {
         self.try_take() || self.wait_for_permit(&wait.until(Some(Timestamp::after(timeout))))
     }
 
+    /// Takes a permit, and waits for it; the guard puts it back when it is dropped. [May wait](crate#what-waits).
+    ///
+    /// # Panics
+    ///
+    /// As [`wait`](Semaphore::wait).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let permits = mco::std::sync::Semaphore::new(1);
+    /// let guard = permits.acquire();
+    /// assert!(permits.try_acquire().is_none());
+    /// drop(guard);
+    /// assert_eq!(permits.get_value(), 1);
+    /// ```
+    #[track_caller]
+    pub fn acquire(&self) -> SemaphoreGuard<'_> {
+        self.wait();
+        SemaphoreGuard { semaphore: self, permits: 1 }
+    }
+
+    /// Takes `n` permits, and waits for them; the guard puts all of them back. Those who ask for several get them one
+    /// after the other; who asks for one does so in between, and is not held up until there are `n`.
+    /// [May wait](crate#what-waits).
+    ///
+    /// If there are never so many, it waits for ever, and what it has got so far is nobody's.
+    ///
+    /// # Panics
+    ///
+    /// Unwinds, with all permits put back, if the calling coroutine is cancelled while it waits.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let permits = mco::std::sync::Semaphore::new(8);
+    /// let guard = permits.acquire_many(5);
+    /// assert_eq!(permits.get_value(), 3);
+    /// drop(guard);
+    /// assert_eq!(permits.get_value(), 8);
+    /// ```
+    #[track_caller]
+    pub fn acquire_many(&self, n: usize) -> SemaphoreGuard<'_> {
+        spend_budget();
+        self.wait_for(&self.turn, &Wait::new(Reason::Semaphore));
+        let _turn = Turn(self);
+        let mut guard = SemaphoreGuard { semaphore: self, permits: 0 };
+        while guard.permits < n {
+            self.wait();
+            guard.permits += 1;
+        }
+        guard
+    }
+
+    /// Takes a permit if there is one; the guard puts it back. [Never waits](crate#what-waits).
+    #[must_use = "the permit is put back when the guard is dropped"]
+    pub fn try_acquire(&self) -> Option<SemaphoreGuard<'_>> {
+        self.try_take().then(|| SemaphoreGuard { semaphore: self, permits: 1 })
+    }
+
+    /// As [`acquire`](Semaphore::acquire), for that long at most. `None`: there was none by then.
+    /// [May wait](crate#what-waits).
+    ///
+    /// # Panics
+    ///
+    /// As [`wait`](Semaphore::wait).
+    #[must_use = "the permit is put back when the guard is dropped"]
+    #[track_caller]
+    pub fn acquire_timeout(&self, timeout: Duration) -> Option<SemaphoreGuard<'_>> {
+        self.wait_timeout(timeout).then(|| SemaphoreGuard { semaphore: self, permits: 1 })
+    }
+
     #[cold]
     fn wait_for_permit(&self, wait: &Wait) -> bool {
-        let mut state = self.state.lock();
+        self.wait_for(&self.state, wait)
+    }
+
+    /// Takes a permit of one of the two kinds.
+    fn wait_for(&self, permits: &Spin<State>, wait: &Wait) -> bool {
+        let mut state = permits.lock();
         if state.try_take() {
             return true;
         }
-        let node = pin!(WaitNode::new(&self.state, State::waiters, None));
+        let node = pin!(WaitNode::new(permits, State::waiters, None));
         node.as_ref().enter(&mut state);
         drop(state);
         node.wait(&wait.at(self)).is_some()
@@ -171,7 +251,13 @@ impl Semaphore {
     #[inline]
     #[track_caller]
     pub fn post(&self) {
-        let mut state = self.state.lock();
+        Semaphore::post_to(&self.state);
+    }
+
+    #[inline]
+    #[track_caller]
+    fn post_to(permits: &Spin<State>) {
+        let mut state = permits.lock();
         let completed = state.waiters.complete_first(Outcome::Completed, |_| ());
         if completed.is_none() {
             let permits = state.permits.checked_add(1);
@@ -185,6 +271,50 @@ impl Semaphore {
     #[must_use]
     pub fn get_value(&self) -> usize {
         self.state.lock().permits
+    }
+}
+
+/// Held by the one who takes several permits.
+struct Turn<'a>(&'a Semaphore);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        Semaphore::post_to(&self.0.turn);
+    }
+}
+
+/// Permits that are put back when it is dropped. From [`Semaphore::acquire`] and its like.
+///
+/// # Examples
+///
+/// ```
+/// let permits = mco::std::sync::Semaphore::new(2);
+/// let guard = permits.acquire_many(2);
+/// assert_eq!(guard.permits(), 2);
+/// ```
+#[must_use = "the permit is put back when the guard is dropped"]
+pub struct SemaphoreGuard<'a> {
+    semaphore: &'a Semaphore,
+    permits: usize,
+}
+
+impl SemaphoreGuard<'_> {
+    /// How many permits it has. [Never waits](crate#what-waits).
+    #[must_use]
+    pub fn permits(&self) -> usize {
+        self.permits
+    }
+}
+
+impl Drop for SemaphoreGuard<'_> {
+    fn drop(&mut self) {
+        (0..self.permits).for_each(|_| self.semaphore.post());
+    }
+}
+
+impl fmt::Debug for SemaphoreGuard<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SemaphoreGuard").field("permits", &self.permits).finish_non_exhaustive()
     }
 }
 

@@ -1,12 +1,17 @@
 //! Something that happens once, for all to see.
 
 use std::fmt;
+use std::mem;
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::pin::pin;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use parking_lot::Mutex;
+
 use crate::clock::Timestamp;
-use crate::task::{Reason, spend_budget};
+use crate::shrinking::Slab;
+use crate::task::{Reason, TaskWaiter, has_budget, spend_budget};
 use crate::wait::{Outcome, Queue, Spin, Wait, WaitNode};
 
 /// A flag that is fired once and stays so; everyone who waits for it goes on.
@@ -27,6 +32,9 @@ use crate::wait::{Outcome, Queue, Spin, Wait, WaitNode};
 /// ```
 pub struct SyncFlag {
     state: Spin<State>,
+    /// The tasks of futures that wait. Who enters one has seen, under this lock, that the flag is not fired, and `fire`
+    /// takes them after it has fired it; so none is left behind.
+    tasks: Mutex<Slab<TaskWaiter>>,
 }
 
 /// What the `Spin` guards. Nobody enters once it is fired.
@@ -53,7 +61,8 @@ impl SyncFlag {
     /// One that has not been fired.
     #[must_use]
     pub const fn new() -> SyncFlag {
-        SyncFlag { state: Spin::new(State { fired: false, waiters: Queue::new() }) }
+        let state = Spin::new(State { fired: false, waiters: Queue::new() });
+        SyncFlag { state, tasks: Mutex::new(Slab::new()) }
     }
 
     pub(crate) fn state(&self) -> &Spin<State> {
@@ -78,6 +87,9 @@ impl SyncFlag {
             let Some(((), wakeup)) = completed else { break };
             wakeup.wake();
         }
+        // The entries stay until their futures are polled or dropped.
+        let tasks: Vec<TaskWaiter> = self.tasks.lock().iter().cloned().collect();
+        tasks.iter().for_each(TaskWaiter::wake);
     }
 
     /// Whether it has been fired. [Never waits](crate#what-waits).
@@ -137,6 +149,87 @@ impl SyncFlag {
         node.as_ref().enter(&mut state);
         drop(state);
         node.wait(&wait.at(self)).is_some()
+    }
+}
+
+/// The firing of a [`SyncFlag`] as a future: what `.await` makes of a reference to one.
+///
+/// It may be polled by anyone, in a coroutine or in a thread.
+///
+/// # Examples
+///
+/// ```
+/// let flag = mco::std::sync::SyncFlag::new();
+/// flag.fire();
+/// mco::block_on((&flag).into_future());
+/// ```
+#[must_use = "a future does nothing unless it is polled"]
+pub struct FiredFuture<'a> {
+    flag: &'a SyncFlag,
+    /// The key of its task among those of the flag.
+    entered: Option<usize>,
+}
+
+impl<'a> IntoFuture for &'a SyncFlag {
+    type Output = ();
+    type IntoFuture = FiredFuture<'a>;
+
+    /// Waits as [`wait`](SyncFlag::wait) does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let flag = std::sync::Arc::new(mco::std::sync::SyncFlag::new());
+    /// let fires = flag.clone();
+    /// mco::spawn(move || fires.fire());
+    /// mco::block_on(async { (&*flag).await });
+    /// assert!(flag.is_fired());
+    /// ```
+    fn into_future(self) -> FiredFuture<'a> {
+        FiredFuture { flag: self, entered: None }
+    }
+}
+
+impl Future for FiredFuture<'_> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if !has_budget() {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let this = self.get_mut();
+        let mut task = TaskWaiter::new(context.waker());
+        let mut tasks = this.flag.tasks.lock();
+        if this.flag.is_fired() {
+            return Poll::Ready(());
+        }
+        match this.entered {
+            Some(key) => {
+                let entry = tasks.get_mut(key).expect("it stays until it is removed");
+                mem::swap(entry, &mut task);
+                drop(tasks);
+                // What it was before is dropped without the lock.
+                drop(task);
+            }
+            None => this.entered = Some(tasks.insert(task)),
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for FiredFuture<'_> {
+    fn drop(&mut self) {
+        if let Some(key) = self.entered.take() {
+            // Dropped without the lock.
+            let _removed = self.flag.tasks.lock().remove(key);
+        }
+    }
+}
+
+impl fmt::Debug for FiredFuture<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FiredFuture").field("flag", self.flag).finish_non_exhaustive()
     }
 }
 
