@@ -257,6 +257,18 @@ impl<C, E> fmt::Debug for ConnectionPool<C, E> {
 }
 
 /// A connection of a [`ConnectionPool`], which has it again when this is dropped.
+///
+/// # Examples
+///
+/// ```
+/// use mco::std::pool::ConnectionPool;
+///
+/// let pool = ConnectionPool::<Vec<u8>, std::io::Error>::new(1, || Ok(Vec::new()));
+/// let mut connection = pool.get().unwrap();
+/// connection.push(1);
+/// drop(connection);
+/// assert_eq!(**pool.get().unwrap(), [1]);
+/// ```
 #[must_use = "the connection goes back to its pool when this is dropped"]
 pub struct Pooled<C> {
     /// `None` once it has been taken out.
@@ -319,6 +331,19 @@ impl<C: fmt::Debug> fmt::Debug for Pooled<C> {
 }
 
 /// Why there is no connection.
+///
+/// # Examples
+///
+/// ```
+/// use mco::std::pool::{ConnectionPool, PoolError};
+/// use std::time::Duration;
+///
+/// let wait = Duration::from_millis(5);
+/// let pool = ConnectionPool::<(), std::io::Error>::new(1, || Ok(())).max_wait(wait);
+/// let only = pool.get().unwrap();
+/// assert!(matches!(pool.get(), Err(PoolError::Timeout(waited)) if waited == wait));
+/// drop(only);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PoolError<E> {

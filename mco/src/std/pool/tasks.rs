@@ -13,6 +13,13 @@ use crate::std::errors::Error;
 use crate::std::sync::{Receiver, Semaphore, Sender, WaitGroup, bounded, unbounded};
 
 /// What a [`Pool`] runs.
+///
+/// # Examples
+///
+/// ```
+/// let task = mco::std::pool::Task::new(|| Err("no".into()));
+/// assert_eq!(task.execute().unwrap_err().to_string(), "no");
+/// ```
 pub struct Task {
     f: Box<dyn Fn() -> Result<(), Error> + Send>,
 }
