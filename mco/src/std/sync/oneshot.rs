@@ -1,8 +1,8 @@
 //! A channel for one value: the answer to a request.
 //!
-//! It is a [`channel`](super::channel) of one place whose sender is used up by the one send. So whatever holds of the
+//! It is a [`channel`](mod@super::channel) of one place whose sender is used up by the one send. So whatever holds of the
 //! latter holds here: coroutines and threads mixed, exactly once, nothing lost by a cancel or by a
-//! [`select!`](crate::select) that chooses another arm.
+//! [`select!`](macro@crate::select) that chooses another arm.
 //!
 //! # Examples
 //!
@@ -78,7 +78,7 @@ impl<T> fmt::Debug for Sender<T> {
 pub struct Receiver<T>(channel::Receiver<T>);
 
 impl<T> Receiver<T> {
-    /// Waits for the value. It is an arm of [`select!`](crate::select). [May wait](crate#what-waits).
+    /// Waits for the value. It is an arm of [`select!`](macro@crate::select). [May wait](crate#what-waits).
     ///
     /// # Errors
     ///
