@@ -232,9 +232,9 @@ mod tests {
     }
 
     #[inline(never)]
-    fn computes_until(done: &AtomicBool) {
+    fn computes_until(done: &AtomicBool, has_begun: &AtomicBool) {
         while !done.load(Ordering::Relaxed) {
-            std::hint::spin_loop();
+            has_begun.store(true, Ordering::Relaxed);
         }
     }
 
@@ -245,16 +245,20 @@ mod tests {
 
     #[test]
     fn of_one_that_computes_the_frames_are_found() {
-        let done = Arc::new(AtomicBool::new(false));
+        let (done, has_begun) =
+            (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
         let (send, recv) = mpsc::channel();
         let computes = spawn({
-            let done = done.clone();
+            let (done, has_begun) = (done.clone(), has_begun.clone());
             move || {
                 send.send((ThreadId::current(), id())).unwrap();
-                computes_until(&done);
+                computes_until(&done, &has_begun);
             }
         });
         let (thread, id) = recv.recv().unwrap();
+        while !has_begun.load(Ordering::Relaxed) {
+            thread::yield_now();
+        }
         let frames = ask(thread, id);
         // Another one does not run there.
         assert!(ask(thread, id + 1_000_000).is_none());
