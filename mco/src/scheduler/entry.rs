@@ -7,7 +7,8 @@ use std::sync::atomic::Ordering;
 
 use super::local::LocalWorker;
 use super::shared::Scheduler;
-use crate::task::{self, TaskRef, cancel, current};
+use crate::task::current::{self, Running};
+use crate::task::{self, TaskRef, cancel};
 use crate::{forked, trace};
 
 impl Scheduler {
@@ -121,6 +122,13 @@ pub(crate) fn current_test_run() -> u64 {
     LocalWorker::with(|local| local.scheduler().settings.test_run).unwrap_or(0)
 }
 
+/// Out of line, and in tail position where it is called, so that the one that finds nobody to yield to saves no
+/// registers for it.
+#[inline(never)]
+fn yield_to_others(running: Running, site: &'static Location<'static>) {
+    running.yield_now(site);
+}
+
 /// Lets the others run first. Outside of coroutines the thread yields.
 #[inline(always)]
 #[track_caller]
@@ -131,10 +139,10 @@ pub(crate) fn yield_now() {
             std::thread::yield_now();
         }
         Some(running) => {
-            if LocalWorker::with(LocalWorker::may_skip_yield) == Some(true) {
+            if LocalWorker::is_one_that(LocalWorker::may_skip_yield) {
                 cancel::check(running);
             } else {
-                running.yield_now(Location::caller());
+                yield_to_others(running, Location::caller());
             }
         }
     }

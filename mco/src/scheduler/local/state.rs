@@ -99,6 +99,13 @@ impl LocalWorker {
         LOCAL.try_with(|local| local.get().and_then(here)).ok().flatten()
     }
 
+    /// Whether this thread is a worker of which `f` holds.
+    #[inline(always)]
+    pub(in super::super) fn is_one_that(f: impl FnOnce(&LocalWorker) -> bool) -> bool {
+        let here = |local: &LocalWorker| !local.has_left.get() && f(local);
+        LOCAL.try_with(|local| local.get().is_some_and(here)).unwrap_or(false)
+    }
+
     pub(in super::super) fn scheduler(&self) -> &Arc<Scheduler> {
         &self.scheduler
     }
@@ -145,7 +152,12 @@ impl LocalWorker {
     /// Whether a coroutine of this worker can go on.
     #[inline(always)]
     pub(super) fn has_ready(&self) -> bool {
-        !ready::is_empty() || self.is_seeded && !self.drawn_from.borrow().is_empty()
+        !ready::is_empty() || self.is_seeded && self.has_drawn_from()
+    }
+
+    #[cold]
+    fn has_drawn_from(&self) -> bool {
+        !self.drawn_from.borrow().is_empty()
     }
 
     pub(super) fn set_hosted(&self, hosted: usize) {

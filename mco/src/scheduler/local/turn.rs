@@ -157,6 +157,7 @@ impl LocalWorker {
 
     /// By a coroutine that yields: whether there is nobody to yield to. After some such yields in a row the answer is
     /// `false` without a check, so that the loop gets to its inbox and its sockets.
+    #[inline(always)]
     pub(in super::super) fn may_skip_yield(&self) -> bool {
         const MAX_IN_A_ROW: u32 = 64;
         let alone = self.idle_yields.get() < MAX_IN_A_ROW && self.is_alone();
